@@ -1,0 +1,74 @@
+// Graph: nodes and values, as read from a file, recorded from calls, or built by hand.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "megalith/op.h"
+
+namespace megalith {
+
+using ValueId = int32_t;
+using NodeId = int32_t;
+
+struct Node {
+  const OpDef* op = nullptr;
+  Attrs attrs;
+  std::string name;
+  std::vector<ValueId> inputs;
+  std::vector<ValueId> outputs;
+  std::vector<std::string> comp_node;  // device locators as stored, "xpux:0"
+  int32_t priority = 0;
+};
+
+struct Value {
+  std::string name;
+  NodeId node = -1;
+  int index = 0;  // which output of the node
+};
+
+struct GraphOutput {
+  std::string name;
+  ValueId value = -1;
+  uint32_t original_id = 0;  // informative, kept for writing
+};
+
+// What a file says about itself.
+struct GraphMetadata {
+  bool present = false;
+  bool is_valid = false;
+  bool graph_modified = false;
+  uint64_t optimize_options = 0;
+  std::string user_info;  // bytes: MegEngine stores a pickle
+};
+
+// Nodes stand in an order in which every value is made before it is used.
+class Graph {
+ public:
+  std::vector<Node> nodes;
+  std::vector<Value> values;
+  std::vector<GraphOutput> outputs;
+  GraphMetadata metadata;
+  uint32_t mge_version = 101300;
+  uint64_t hash = 0;
+
+  // Appends a node with fresh output values; checks the number of inputs.
+  NodeId add(const OpDef& op, Attrs attrs, std::vector<ValueId> inputs, std::string name = {});
+  ValueId add_input(const std::string& name, DType dtype, const Shape& shape);
+  ValueId add_constant(const Tensor& value, const std::string& name = {});
+  ValueId add_parameter(const Tensor& value, const std::string& name = {});
+  void add_output(ValueId v, const std::string& name = {});
+
+  std::vector<NodeId> inputs() const;  // the nodes of kind kInput, in order
+  const std::string& input_name(NodeId n) const { return nodes[static_cast<size_t>(n)].attrs.tensors[0].name; }
+  Node& node(NodeId n) { return nodes[static_cast<size_t>(n)]; }
+  const Node& node(NodeId n) const { return nodes[static_cast<size_t>(n)]; }
+  const Value& value(ValueId v) const { return values[static_cast<size_t>(v)]; }
+  std::string label(NodeId n) const;   // "Convolution 'conv1'" for messages
+
+  // Throws ModelError unless ids are in range, the order is topological and every value has one producer.
+  void check() const;
+};
+
+}  // namespace megalith

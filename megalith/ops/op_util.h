@@ -1,0 +1,84 @@
+// Small things that most op files need.
+#pragma once
+
+#include <algorithm>
+#include <cmath>
+#include <cstring>
+#include <limits>
+#include <vector>
+
+#include "megalith/op.h"
+
+namespace megalith {
+
+// Calls fn(T{}) with the C++ type that stores `dtype`. Quantized types come as their plain integers.
+// Throws UnsupportedError for the types that are packed below a byte.
+template <class F>
+decltype(auto) dispatch_storage(DType dtype, F&& fn) {
+  switch (dtype.id) {
+    case DTypeEnum::Float32: return fn(float{});
+    case DTypeEnum::Float16: return fn(half{});
+    case DTypeEnum::BFloat16: return fn(bfloat16{});
+    case DTypeEnum::Int32:
+    case DTypeEnum::QuantizedS32: return fn(int32_t{});
+    case DTypeEnum::Int16:
+    case DTypeEnum::QuantizedS16: return fn(int16_t{});
+    case DTypeEnum::Uint16: return fn(uint16_t{});
+    case DTypeEnum::Int8:
+    case DTypeEnum::QuantizedS8: return fn(int8_t{});
+    case DTypeEnum::Uint8:
+    case DTypeEnum::Bool:
+    case DTypeEnum::Byte:
+    case DTypeEnum::Quantized8Asymm: return fn(uint8_t{});
+    default: throw UnsupportedError(cat("no kernel for element type ", dtype.name()));
+  }
+}
+
+// float, half and bfloat16 only.
+template <class F>
+decltype(auto) dispatch_float(DType dtype, F&& fn) {
+  switch (dtype.id) {
+    case DTypeEnum::Float32: return fn(float{});
+    case DTypeEnum::Float16: return fn(half{});
+    case DTypeEnum::BFloat16: return fn(bfloat16{});
+    default: throw UnsupportedError(cat("no kernel for element type ", dtype.name()));
+  }
+}
+
+// By element size only: for ops that move values without looking at them. fn(T{}) with an unsigned integer of that size.
+template <class F>
+decltype(auto) dispatch_width(DType dtype, F&& fn) {
+  switch (dtype.bits()) {
+    case 8: return fn(uint8_t{});
+    case 16: return fn(uint16_t{});
+    case 32: return fn(uint32_t{});
+    case 64: return fn(uint64_t{});
+    default: throw UnsupportedError(cat("no kernel for element type ", dtype.name()));
+  }
+}
+
+// Walks all indices of a shape in row-major order and keeps the element offset of up to a few layouts.
+class Odometer {
+ public:
+  Odometer(const Shape& shape, std::vector<Shape> strides);
+  int64_t offset(size_t layout) const { return offset_[layout]; }
+  const Shape& index() const { return index_; }
+  void next();
+
+ private:
+  Shape shape_, index_;
+  std::vector<Shape> strides_;
+  std::vector<int64_t> offset_;
+};
+
+// Output rows (or columns) of a window slid over `in`; negative or zero when it never fits.
+inline int64_t window_output(int64_t in, int64_t window, int64_t pad, int64_t stride, int64_t dilate = 1) {
+  const int64_t extent = (window - 1) * dilate + 1;
+  return in + 2 * pad < extent ? 0 : (in + 2 * pad - extent) / stride + 1;
+}
+
+// Shape rules shared by many ops.
+void infer_same_as_input(InferContext& c);   // one output like input 0
+Shape broadcast_shapes(const InferContext& c);  // NumPy broadcasting of all inputs; fails with their shapes
+
+}  // namespace megalith

@@ -1,0 +1,54 @@
+// Ops that hand on their input: they differ only in what the graph optimizer of MegEngine may do around them.
+#include "megalith/ops/op_util.h"
+#include "megalith/var.h"
+
+namespace megalith {
+namespace {
+
+bool view_same(const InferContext&, std::span<const Layout> in, std::span<View> out) {
+  out[0] = {0, in[0], 0};
+  return true;
+}
+
+void copy_reference(const KernelArgs& a) { copy_strided(a.in[0], a.out[0]); }
+
+std::vector<Var> grad_identity(const GradContext& c) { return {c.dout[0]}; }
+
+void infer_virtual_dep(InferContext& c) { c.set(0, c.dtype(0), c.shape(0)); }
+
+}  // namespace
+}  // namespace megalith
+
+MEGALITH_OPS(tensor_identity) {
+  const Kernel copy = {.name = "reference", .run = copy_reference, .strided = true};
+  auto pass = [&](const char* name, const char* doc) {
+    r.add({.name = name,
+           .doc = doc,
+           .mge = {name},
+           .params = &param::Empty::kSchema,
+           .infer = infer_same_as_input,
+           .view = view_same,
+           .kernels = {copy},
+           .grad = grad_identity,
+           .exact = true});
+  };
+  pass("Identity", "The input itself.");
+  pass("MarkDynamicVar", "The input; MegEngine allocates it dynamically.");
+  pass("MarkNoBroadcastElemwise", "The input; MegEngine does not broadcast it in elementwise ops.");
+  r.add({.name = "Copy",
+         .doc = "A copy of the input, possibly on another device.",
+         .mge = {"Copy"},
+         .params = &param::Empty::kSchema,
+         .infer = infer_same_as_input,
+         .kernels = {copy},
+         .grad = grad_identity,
+         .exact = true});
+  r.add({.name = "VirtualDep",
+         .doc = "Input 0, ordered behind the other inputs.",
+         .mge = {"VirtualDep"},
+         .max_inputs = -1,
+         .infer = infer_virtual_dep,
+         .view = view_same,
+         .kernels = {copy},
+         .exact = true});
+}

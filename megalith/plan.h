@@ -1,0 +1,72 @@
+// Plan: a graph for concrete input shapes: kernels chosen, values placed in one arena, ready to run again and again.
+#pragma once
+
+#include <map>
+#include <memory>
+#include <mutex>
+#include <unordered_map>
+#include <vector>
+
+#include "megalith/graph.h"
+#include "megalith/profile.h"
+
+namespace megalith {
+
+class ThreadPool;
+
+struct PlanOptions {
+  bool reference = false;  // reference kernels only
+  bool fold = true;        // compute what depends on constants only while planning
+  size_t memory_limit = 0; // bytes for all values together; 0: no limit
+};
+
+struct MemoryStats {
+  size_t arena = 0;      // bytes of the arenas
+  size_t peak_live = 0;  // largest sum of arena values alive at once
+  size_t constants = 0;  // constants and parameters
+  size_t folded = 0;     // results of constant folding
+};
+
+// One op on concrete tensors. The same for eager, planned and folded execution.
+struct Step {
+  const OpDef* op = nullptr;
+  const Attrs* attrs = nullptr;
+  const Kernel* kernel = nullptr;  // null: every output is a view
+  NodeId node = -1;
+  std::vector<Tensor> in, out;
+  std::vector<View> views;         // when kernel is null
+  size_t workspace = 0;
+  std::byte* workspace_ptr = nullptr;
+  double flops = -1;               // -1: no formula
+};
+void run_step(Step& step, Exec& exec, uint64_t random_key);
+
+// Picks the first kernel that accepts the call; throws UnsupportedError when none does.
+const Kernel& select_kernel(const OpDef& op, const KernelQuery& q, bool reference, std::string_view node_name);
+
+// Runs one op now.
+std::vector<Tensor> run_op(const OpDef& op, const Attrs& attrs, const std::vector<Tensor>& inputs, Exec& exec,
+                           bool reference = false);
+
+// The executor of one graph: keeps the plans that were made, by input shapes. Not for two threads at once.
+class Executor {
+ public:
+  Executor(const Graph& graph, PlanOptions options);
+  ~Executor();
+
+  // `feeds` by graph input, in the order of Graph::inputs(); returns the graph's outputs. The result does not alias the
+  // arena: it stays valid after the next run.
+  std::vector<Tensor> run(const std::vector<Tensor>& feeds, Exec& exec, Profile* profile = nullptr);
+  // The values of `which` of the next run are handed to `fn` as they are made (dumps).
+  using Observer = std::function<void(const Step&)>;
+  void set_observer(Observer fn);
+  MemoryStats memory() const;
+  void set_seed(uint64_t seed);
+  int plans() const;  // number of plans made so far
+
+ private:
+  struct Impl;
+  std::unique_ptr<Impl> impl_;
+};
+
+}  // namespace megalith

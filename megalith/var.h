@@ -1,0 +1,50 @@
+// Var: a value in a computation that can be differentiated. Eager Vars hold a tensor; graph Vars name a value of a Graph.
+//
+// emit() is the one way to call an op: on tensors it runs now, on graph values it appends to their graph. Gradient
+// functions are written with it once and work in both.
+#pragma once
+
+#include <memory>
+#include <vector>
+
+#include "megalith/graph.h"
+
+namespace megalith {
+
+class Var {
+ public:
+  Var() = default;
+  Var(const Tensor& t) : tensor_(t) {}  // NOLINT
+  Var(Graph& g, ValueId v) : graph_(&g), value_(v) {}
+  bool defined() const { return graph_ != nullptr || tensor_.defined(); }
+  bool is_graph() const { return graph_ != nullptr; }
+  Graph* graph() const { return graph_; }
+  ValueId value() const { return value_; }
+  const Tensor& tensor() const { return tensor_; }
+
+ private:
+  Tensor tensor_;
+  Graph* graph_ = nullptr;
+  ValueId value_ = -1;
+};
+
+// Calls an op. Mixed arguments are graph calls: tensors become constants of the graph.
+std::vector<Var> emit(const OpDef& op, const Attrs& attrs, const std::vector<Var>& inputs);
+// The same by name, first output only.
+Var emit1(const char* op, const Params& params, const std::vector<Var>& inputs);
+Var emit1(const char* op, const std::vector<Var>& inputs);
+
+struct GradContext {
+  const OpDef& op;
+  const Attrs& attrs;
+  const std::vector<Var>& in;
+  const std::vector<Var>& out;
+  const std::vector<Var>& dout;     // undefined where nothing flows back
+  const std::vector<bool>& needs;   // which inputs want a gradient
+  const Var& like(size_t i) const { return in[i]; }
+};
+
+// Appends to `graph` the gradients of the scalar `loss` with respect to `wrt`; an undefined id (-1) where there is none.
+std::vector<ValueId> grad(Graph& graph, ValueId loss, const std::vector<ValueId>& wrt);
+
+}  // namespace megalith

@@ -674,3 +674,42 @@ struct TypeCvt {
 };
 
 }  // namespace megalith::param
+
+namespace megalith {
+template <> const EnumInfo& enum_info<param::ConvolutionMode>();
+template <> const EnumInfo& enum_info<param::ConvolutionSparse>();
+template <> const EnumInfo& enum_info<param::ConvolutionFormat>();
+template <> const EnumInfo& enum_info<param::ComputeMode>();
+template <> const EnumInfo& enum_info<param::NonlineMode>();
+template <> const EnumInfo& enum_info<param::PoolingMode>();
+template <> const EnumInfo& enum_info<param::BNParamDim>();
+template <> const EnumInfo& enum_info<param::BNFwdMode>();
+template <> const EnumInfo& enum_info<param::ROIPoolingMode>();
+template <> const EnumInfo& enum_info<param::InterpolationMode>();
+template <> const EnumInfo& enum_info<param::BorderMode>();
+template <> const EnumInfo& enum_info<param::ElemwiseMode>();
+template <> const EnumInfo& enum_info<param::ElemwiseMultiTypeMode>();
+template <> const EnumInfo& enum_info<param::DctFastImpl>();
+template <> const EnumInfo& enum_info<param::MatrixMulFormat>();
+template <> const EnumInfo& enum_info<param::ReduceMode>();
+template <> const EnumInfo& enum_info<param::ReduceDataType>();
+template <> const EnumInfo& enum_info<param::CondTakeMode>();
+template <> const EnumInfo& enum_info<param::ArgsortOrder>();
+template <> const EnumInfo& enum_info<param::CvtColorMode>();
+template <> const EnumInfo& enum_info<param::Convolution3DDataType>();
+template <> const EnumInfo& enum_info<param::Convolution3DFormat>();
+template <> const EnumInfo& enum_info<param::TopKMode>();
+template <> const EnumInfo& enum_info<param::RelayoutFormatMode>();
+template <> const EnumInfo& enum_info<param::ROIAlignMode>();
+template <> const EnumInfo& enum_info<param::ConvolutionV0Format>();
+template <> const EnumInfo& enum_info<param::PaddingMode>();
+template <> const EnumInfo& enum_info<param::RNNNonlineMode>();
+template <> const EnumInfo& enum_info<param::AttnMaskType>();
+template <> const EnumInfo& enum_info<param::TensorCombinationType>();
+template <> const EnumInfo& enum_info<param::ExecutionPolicyStrategy>();
+template <> const EnumInfo& enum_info<param::CondExecPredMode>();
+template <> const EnumInfo& enum_info<param::CondExecPredLogicalMode>();
+template <> const EnumInfo& enum_info<param::CondExecGradMode>();
+template <> const EnumInfo& enum_info<param::CondExecStaticInfer>();
+template <> const EnumInfo& enum_info<param::CondExecMergeMode>();
+}  // namespace megalith

@@ -1,7 +1,8 @@
 // Value names of the enums in params.h, as MegEngine spells them.
 #include "megalith/params.h"
 
-namespace megalith::param {
+namespace megalith {
+using namespace param;  // NOLINT: the names below are all enums of params.h
 
 template <> const EnumInfo& enum_info<ConvolutionMode>() {
   static constexpr EnumValue kValues[] = {{"CROSS_CORRELATION", 0}, {"CONVOLUTION", 1}};
@@ -184,4 +185,4 @@ template <> const EnumInfo& enum_info<CondExecMergeMode>() {
   return kInfo;
 }
 
-}  // namespace megalith::param
+}  // namespace megalith

@@ -1,0 +1,89 @@
+#include "megalith/graph.h"
+
+namespace megalith {
+
+NodeId Graph::add(const OpDef& op, Attrs attrs, std::vector<ValueId> inputs, std::string name) {
+  const int n = static_cast<int>(inputs.size());
+  if (n < op.min_inputs || (op.max_inputs >= 0 && n > op.max_inputs)) {
+    throw ModelError(cat(op.name, name.empty() ? "" : " '" + name + "'", ": takes ", op.min_inputs,
+                         op.max_inputs == op.min_inputs ? "" : op.max_inputs < 0 ? " or more" : cat(" to ", op.max_inputs),
+                         " inputs, but has ", n));
+  }
+  for (ValueId v : inputs) {
+    if (v < 0 || v >= static_cast<ValueId>(values.size())) {
+      throw ModelError(cat(op.name, ": input variable ", v, " does not exist (", values.size(), " so far)"));
+    }
+  }
+  const auto id = static_cast<NodeId>(nodes.size());
+  Node node;
+  node.op = &op;
+  const int outs = num_outputs(op, attrs, n);
+  node.attrs = std::move(attrs);
+  node.name = std::move(name);
+  node.inputs = std::move(inputs);
+  for (int i = 0; i < outs; ++i) {
+    node.outputs.push_back(static_cast<ValueId>(values.size()));
+    values.push_back({"", id, i});
+  }
+  nodes.push_back(std::move(node));
+  return id;
+}
+
+namespace {
+ValueId add_holder(Graph& g, const char* op, const std::string& name, DType dtype, const Shape& shape, const Tensor& value) {
+  const OpDef& def = Registry::get().at(op);
+  Attrs a;
+  if (def.params) a.params = Params(*def.params);
+  a.tensors.push_back({name, dtype, shape, value});
+  return g.node(g.add(def, std::move(a), {}, name)).outputs[0];
+}
+}  // namespace
+
+ValueId Graph::add_input(const std::string& name, DType dtype, const Shape& shape) {
+  return add_holder(*this, "Host2DeviceCopy", name, dtype, shape, {});
+}
+ValueId Graph::add_constant(const Tensor& v, const std::string& name) {
+  return add_holder(*this, "ImmutableTensor", name, v.dtype(), v.shape(), v);
+}
+ValueId Graph::add_parameter(const Tensor& v, const std::string& name) {
+  return add_holder(*this, "SharedDeviceTensor", name, v.dtype(), v.shape(), v);
+}
+void Graph::add_output(ValueId v, const std::string& name) { outputs.push_back({name, v, static_cast<uint32_t>(v)}); }
+
+std::vector<NodeId> Graph::inputs() const {
+  std::vector<NodeId> r;
+  for (size_t i = 0; i < nodes.size(); ++i) {
+    if (nodes[i].op->kind == OpKind::kInput) r.push_back(static_cast<NodeId>(i));
+  }
+  return r;
+}
+
+std::string Graph::label(NodeId n) const {
+  const Node& d = node(n);
+  return d.name.empty() ? cat(d.op->name, " #", n) : cat(d.op->name, " '", d.name, "'");
+}
+
+void Graph::check() const {
+  std::vector<bool> made(values.size(), false);
+  for (size_t n = 0; n < nodes.size(); ++n) {
+    const auto id = static_cast<NodeId>(n);
+    for (ValueId v : nodes[n].inputs) {
+      if (v < 0 || v >= static_cast<ValueId>(values.size()) || !made[static_cast<size_t>(v)]) {
+        throw ModelError(cat(label(id), ": reads variable ", v, " before it is made"));
+      }
+    }
+    for (ValueId v : nodes[n].outputs) {
+      if (v < 0 || v >= static_cast<ValueId>(values.size()) || made[static_cast<size_t>(v)]) {
+        throw ModelError(cat(label(id), ": makes variable ", v, " a second time"));
+      }
+      made[static_cast<size_t>(v)] = true;
+    }
+  }
+  for (const GraphOutput& o : outputs) {
+    if (o.value < 0 || o.value >= static_cast<ValueId>(values.size()) || !made[static_cast<size_t>(o.value)]) {
+      throw ModelError(cat("output '", o.name, "' names variable ", o.value, ", which does not exist"));
+    }
+  }
+}
+
+}  // namespace megalith

@@ -1,0 +1,108 @@
+#include "megalith/op.h"
+
+#include <algorithm>
+#include <memory>
+
+#include "megalith/ops/op_util.h"
+
+namespace megalith {
+namespace ops {
+void register_all(Registry& r);  // generated: megalith/CMakeLists.txt
+}
+
+const Tensor& InferContext::value(int i) const {
+  const Tensor& v = in[static_cast<size_t>(i)].value;
+  if (!v.defined()) throw NeedValue{i};
+  return v;
+}
+
+std::vector<int64_t> InferContext::ints(int i, int64_t limit) const {
+  const DType t = dtype(i);
+  require(t.is_int() || t.id == DTypeEnum::Bool, "input ", i, " must hold integers, but is ", t.str());
+  require(shape(i).count() <= limit, "input ", i, " has shape ", shape(i), "; at most ", limit, " values make sense");
+  const Tensor& v = value(i);
+  std::vector<int64_t> r(static_cast<size_t>(v.count()));
+  for (size_t k = 0; k < r.size(); ++k) r[k] = static_cast<int64_t>(v.item(static_cast<int64_t>(k)));
+  return r;
+}
+
+int InferContext::axis(int64_t axis, int ndim) const {
+  require(axis >= -ndim && axis < ndim, "axis ", axis, " is out of range for ", ndim, " dimensions");
+  return static_cast<int>(axis < 0 ? axis + ndim : axis);
+}
+
+void InferContext::fail_with(const std::string& what) const {
+  throw OpError(node_name.empty() ? cat(op.name, ": ", what) : cat(op.name, " '", node_name, "': ", what));
+}
+
+int num_outputs(const OpDef& op, const Attrs& attrs, int n_inputs) {
+  return op.outputs ? op.outputs(attrs, n_inputs) : 1;
+}
+
+Registry::Registry() {
+  ops::register_all(*this);
+  for (auto& [name, def] : ops_) sorted_.push_back(def.get());
+  std::sort(sorted_.begin(), sorted_.end(),
+            [](const OpDef* a, const OpDef* b) { return std::string_view(a->name) < b->name; });
+}
+
+const Registry& Registry::get() {
+  static const Registry registry;
+  return registry;
+}
+
+void Registry::add(OpDef def) {
+  const char* name = def.name;
+  if (!ops_.emplace(name, std::make_unique<OpDef>(std::move(def))).second) {
+    throw Error(cat("two descriptions of the op ", name));
+  }
+}
+
+const OpDef* Registry::find(std::string_view name) const {
+  const auto it = ops_.find(name);
+  return it == ops_.end() ? nullptr : it->second.get();
+}
+
+const OpDef& Registry::at(std::string_view name) const {
+  if (const OpDef* op = find(name)) return *op;
+  throw UnsupportedError(cat("unknown operator ", name));
+}
+
+Odometer::Odometer(const Shape& shape, std::vector<Shape> strides)
+    : shape_(shape), index_(shape), strides_(std::move(strides)), offset_(strides_.size(), 0) {
+  for (int i = 0; i < index_.ndim(); ++i) index_[i] = 0;
+}
+
+void Odometer::next() {
+  for (int d = shape_.ndim() - 1; d >= 0; --d) {
+    if (++index_[d] < shape_[d]) {
+      for (size_t k = 0; k < strides_.size(); ++k) offset_[k] += strides_[k][d];
+      return;
+    }
+    for (size_t k = 0; k < strides_.size(); ++k) offset_[k] -= (shape_[d] - 1) * strides_[k][d];
+    index_[d] = 0;
+  }
+}
+
+void infer_same_as_input(InferContext& c) { c.set(0, c.dtype(0), c.shape(0)); }
+
+Shape broadcast_shapes(const InferContext& c) {
+  Shape out;
+  for (const TensorSpec& s : c.in) {
+    while (out.ndim() < s.shape.ndim()) out.insert(0, 1);
+    for (int i = 0; i < s.shape.ndim(); ++i) {
+      int64_t& d = out[out.ndim() - 1 - i];
+      const int64_t v = s.shape[s.shape.ndim() - 1 - i];
+      if (d == 1) {
+        d = v;
+      } else if (v != 1 && v != d) {
+        std::string shapes;
+        for (const TensorSpec& t : c.in) shapes += " " + t.shape.str();
+        c.fail("shapes can't be broadcast together:", shapes);
+      }
+    }
+  }
+  return out;
+}
+
+}  // namespace megalith

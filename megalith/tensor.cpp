@@ -1,0 +1,251 @@
+#include "megalith/tensor.h"
+
+#include <algorithm>
+#include <cstdlib>
+#include <cstring>
+#include <new>
+
+namespace megalith {
+
+Shape::Shape(std::span<const int64_t> dims) {
+  for (int64_t d : dims) push_back(d);
+}
+
+void Shape::push_back(int64_t v) {
+  if (n_ == kMaxDims) throw Error(cat("a tensor has at most ", kMaxDims, " dimensions"));
+  d_[static_cast<size_t>(n_++)] = v;
+}
+
+void Shape::insert(int at, int64_t v) {
+  push_back(v);
+  std::rotate(d_.begin() + at, d_.begin() + n_ - 1, d_.begin() + n_);
+}
+
+void Shape::erase(int at) {
+  std::rotate(d_.begin() + at, d_.begin() + at + 1, d_.begin() + n_);
+  --n_;
+}
+
+int64_t Shape::count() const { return count(0, n_); }
+
+int64_t Shape::count(int begin, int end) const {
+  int64_t n = 1;
+  for (int i = begin; i < end; ++i) {
+    if (__builtin_mul_overflow(n, (*this)[i], &n)) throw Error(cat("shape ", str(), " has too many elements"));
+  }
+  return n;
+}
+
+std::string Shape::str() const {
+  std::string s = "(";
+  for (int i = 0; i < n_; ++i) s += (i ? "," : "") + std::to_string((*this)[i]);
+  return s + ")";
+}
+
+bool operator==(const Shape& a, const Shape& b) { return std::equal(a.begin(), a.end(), b.begin(), b.end()); }
+
+Layout::Layout(const Shape& s) : shape(s), stride(s) {
+  int64_t n = 1;
+  for (int i = s.ndim() - 1; i >= 0; --i) {
+    stride[i] = n;
+    n *= std::max<int64_t>(s[i], 1);
+  }
+}
+
+bool Layout::contiguous() const {
+  int64_t n = 1;
+  for (int i = shape.ndim() - 1; i >= 0; --i) {
+    if (shape[i] == 0) return true;
+    if (shape[i] != 1 && stride[i] != n) return false;
+    n *= shape[i];
+  }
+  return true;
+}
+
+size_t tensor_bytes(DType dtype, const Shape& shape) {
+  const int bits = dtype.bits();
+  const int64_t last = shape.ndim() ? shape[shape.ndim() - 1] : 1;
+  int64_t row = 0, total = 0;
+  bool bad = false;
+  for (int64_t d : shape) bad |= d < 0;
+  bad |= __builtin_mul_overflow(last, static_cast<int64_t>(bits), &row) || row > INT64_MAX - 7;
+  if (!bad) bad = __builtin_mul_overflow((row + 7) / 8, shape.ndim() ? shape.count(0, shape.ndim() - 1) : 1, &total);
+  if (bad) throw Error(cat("a tensor of shape ", shape, " and type ", dtype.name(), " is too large"));
+  return static_cast<size_t>(total);
+}
+
+std::shared_ptr<Storage> Storage::allocate(size_t bytes) {
+  std::shared_ptr<Storage> s(new Storage);
+  s->data_ = static_cast<std::byte*>(::operator new(std::max<size_t>(bytes, 1), std::align_val_t{64}, std::nothrow));
+  if (!s->data_) throw Error(cat("out of memory: ", bytes, " bytes"));
+  s->bytes_ = bytes;
+  s->owned_ = true;
+  return s;
+}
+
+std::shared_ptr<Storage> Storage::wrap(void* data, size_t bytes, std::shared_ptr<void> owner, bool writable) {
+  std::shared_ptr<Storage> s(new Storage);
+  s->data_ = static_cast<std::byte*>(data);
+  s->bytes_ = bytes;
+  s->owner_ = std::move(owner);
+  s->writable_ = writable;
+  return s;
+}
+
+Storage::~Storage() {
+  if (owned_) ::operator delete(data_, std::align_val_t{64});
+}
+
+Tensor Tensor::empty(DType dtype, const Shape& shape) {
+  return from_storage(Storage::allocate(tensor_bytes(dtype, shape)), 0, dtype, Layout(shape));
+}
+
+Tensor Tensor::zeros(DType dtype, const Shape& shape) {
+  Tensor t = empty(dtype, shape);
+  std::memset(t.data(), 0, t.bytes());
+  return t;
+}
+
+Tensor Tensor::from_storage(std::shared_ptr<Storage> storage, size_t offset_bytes, DType dtype, const Layout& layout) {
+  Tensor t;
+  t.storage_ = std::move(storage);
+  t.offset_ = offset_bytes;
+  t.dtype_ = dtype;
+  t.layout_ = layout;
+  return t;
+}
+
+Tensor Tensor::view(const Layout& layout, int64_t offset) const {
+  Tensor t = *this;
+  t.layout_ = layout;
+  t.offset_ = static_cast<size_t>(static_cast<int64_t>(offset_) + offset * (dtype_.bits() / 8));
+  return t;
+}
+
+Tensor Tensor::reshaped(const Shape& shape) const {
+  assert(contiguous());
+  if (shape.count() != count()) throw Error(cat("can't see ", this->shape(), " as ", shape));
+  return view(Layout(shape));
+}
+
+Tensor Tensor::with_dtype(DType dtype) const {
+  assert(dtype.bits() == dtype_.bits());
+  Tensor t = *this;
+  t.dtype_ = dtype;
+  return t;
+}
+
+Tensor Tensor::to_contiguous() const { return contiguous() ? *this : clone(); }
+
+Tensor Tensor::clone() const {
+  Tensor t = empty(dtype_, shape());
+  copy_strided(*this, t);
+  return t;
+}
+
+double Tensor::item(int64_t i) const {
+  if (dtype_.is_lowbit()) return unpack_lowbit(*this).item(i);
+  int64_t at = 0;
+  for (int k = ndim() - 1; k >= 0; --k) {
+    at += i % dim(k) * stride()[k];
+    i /= dim(k);
+  }
+  switch (dtype_.id) {
+    case DTypeEnum::Float32:
+    case DTypeEnum::Complex64: return data<float>()[dtype_.bits() == 64 ? 2 * at : at];
+    case DTypeEnum::Float16: return data<half>()[at];
+    case DTypeEnum::BFloat16: return data<bfloat16>()[at];
+    case DTypeEnum::Int32:
+    case DTypeEnum::QuantizedS32: return data<int32_t>()[at];
+    case DTypeEnum::Int16:
+    case DTypeEnum::QuantizedS16: return data<int16_t>()[at];
+    case DTypeEnum::Uint16: return data<uint16_t>()[at];
+    case DTypeEnum::Int8:
+    case DTypeEnum::QuantizedS8: return data<int8_t>()[at];
+    default: return data<uint8_t>()[at];
+  }
+}
+
+namespace {
+
+// Copies rows; `d` is the axis that is walked.
+template <class T>
+void copy_axes(const T* src, const Layout& s, T* dst, const Layout& t, int d) {
+  const int64_t n = s.shape[d], ss = s.stride[d], ts = t.stride[d];
+  if (d == s.shape.ndim() - 1) {
+    if (ss == 1 && ts == 1) {
+      std::memcpy(dst, src, static_cast<size_t>(n) * sizeof(T));
+    } else if (ss == 0 && ts == 1) {
+      std::fill_n(dst, n, *src);
+    } else {
+      for (int64_t i = 0; i < n; ++i) dst[i * ts] = src[i * ss];
+    }
+    return;
+  }
+  for (int64_t i = 0; i < n; ++i) copy_axes(src + i * ss, s, dst + i * ts, t, d + 1);
+}
+
+template <class T>
+void copy_typed(const Tensor& src, const Tensor& dst) {
+  if (src.ndim() == 0) {
+    *dst.data<T>() = *src.data<T>();
+  } else {
+    copy_axes(src.data<T>(), src.layout(), dst.data<T>(), dst.layout(), 0);
+  }
+}
+
+}  // namespace
+
+void copy_strided(const Tensor& src, const Tensor& dst) {
+  assert(src.shape() == dst.shape() && src.dtype().bits() == dst.dtype().bits());
+  if (src.count() == 0) return;
+  if (src.contiguous() && dst.contiguous()) {
+    std::memmove(dst.data(), src.data(), src.bytes());
+    return;
+  }
+  switch (src.dtype().bits()) {
+    case 8: return copy_typed<uint8_t>(src, dst);
+    case 16: return copy_typed<uint16_t>(src, dst);
+    case 32: return copy_typed<uint32_t>(src, dst);
+    case 64: return copy_typed<uint64_t>(src, dst);
+    default: throw UnsupportedError(cat("strided copy of ", src.dtype().name(), ", which is packed below a byte"));
+  }
+}
+
+Tensor unpack_lowbit(const Tensor& packed) {
+  const int bits = packed.dtype().bits();
+  const bool is_signed = packed.dtype().id == DTypeEnum::QuantizedS4 || packed.dtype().id == DTypeEnum::IntB4;
+  Tensor out = Tensor::empty(is_signed ? DTypeEnum::Int8 : DTypeEnum::Uint8, packed.shape());
+  const int64_t row = packed.ndim() ? packed.dim(packed.ndim() - 1) : 1;
+  const int64_t row_bytes = (row * bits + 7) / 8, per = 8 / bits;
+  const int64_t rows = row ? packed.count() / row : 0;
+  const auto* src = packed.data<uint8_t>();
+  auto* dst = out.data<uint8_t>();
+  for (int64_t r = 0; r < rows; ++r) {
+    for (int64_t i = 0; i < row; ++i) {
+      uint32_t v = (src[r * row_bytes + i / per] >> (i % per * bits)) & ((1u << bits) - 1);
+      if (is_signed && (v & (1u << (bits - 1)))) v |= ~0u << bits;
+      dst[r * row + i] = static_cast<uint8_t>(v);
+    }
+  }
+  return out;
+}
+
+Tensor pack_lowbit(const Tensor& values, DType dtype) {
+  const int bits = dtype.bits();
+  Tensor out = Tensor::zeros(dtype, values.shape());
+  const int64_t row = values.ndim() ? values.dim(values.ndim() - 1) : 1;
+  const int64_t row_bytes = (row * bits + 7) / 8, per = 8 / bits;
+  const int64_t rows = row ? values.count() / row : 0;
+  const auto* src = values.data<uint8_t>();
+  auto* dst = out.data<uint8_t>();
+  for (int64_t r = 0; r < rows; ++r) {
+    for (int64_t i = 0; i < row; ++i) {
+      const uint32_t v = src[r * row + i] & ((1u << bits) - 1);
+      dst[r * row_bytes + i / per] |= static_cast<uint8_t>(v << (i % per * bits));
+    }
+  }
+  return out;
+}
+
+}  // namespace megalith

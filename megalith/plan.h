@@ -1,6 +1,7 @@
 // Plan: a graph for concrete input shapes: kernels chosen, values placed in one arena, ready to run again and again.
 #pragma once
 
+#include <functional>
 #include <map>
 #include <memory>
 #include <mutex>

@@ -23,9 +23,9 @@ struct Geometry {
 
   int64_t input_row(int64_t oh, int64_t k) const { return oh * stride_h - pad_h + (flip ? fh - 1 - k : k); }
   int64_t input_col(int64_t ow, int64_t k) const { return ow * stride_w - pad_w + (flip ? fw - 1 - k : k); }
-  // the row of ocpg weights for one output position, input channel and tap
-  int64_t filter_at(int64_t g, int64_t oh, int64_t ow, int64_t ic, int64_t kh, int64_t kw) const {
-    return (((((g * sgh + oh / rows) * sgw + ow / cols) * icpg + ic) * fh + kh) * fw + kw) * ocpg;
+  // the weights (icpg, FH, FW, ocpg) of one output position
+  int64_t filter_at(int64_t g, int64_t oh, int64_t ow) const {
+    return ((g * sgh + oh / rows) * sgw + ow / cols) * icpg * fh * fw * ocpg;
   }
 };
 
@@ -168,6 +168,12 @@ void infer_backward_filter(InferContext& c) {
   c.set(0, c.dtype(0), c.shape(2));
 }
 
+// The first output whose window of `size` reaches input position `at`.
+int64_t first_output(int64_t at, int64_t size, int64_t pad, int64_t stride) {
+  const int64_t before = at + pad - size;  // an output that ends here falls short
+  return before < 0 ? 0 : before / stride + 1;
+}
+
 // --- reference kernels
 
 // Outputs of one position lie ocpg apart in the filter only, so the innermost loop runs over them with one accumulator each:
@@ -184,6 +190,7 @@ void forward_loops(const KernelArgs& a, const Geometry& g) {
       const T* x = src + image * g.icpg * g.ih * g.iw;
       for (int64_t ow = 0; ow < g.ow; ++ow) {
         std::fill(acc.begin(), acc.end(), Acc(0.f));
+        const T* weights = filter + g.filter_at(image % g.group, oh, ow);
         for (int64_t kh = 0; kh < g.fh; ++kh) {
           const int64_t ih = g.input_row(oh, kh);
           if (ih < 0 || ih >= g.ih) continue;
@@ -192,7 +199,7 @@ void forward_loops(const KernelArgs& a, const Geometry& g) {
             if (iw < 0 || iw >= g.iw) continue;
             for (int64_t ic = 0; ic < g.icpg; ++ic) {
               const float s = static_cast<float>(x[(ic * g.ih + ih) * g.iw + iw]);
-              const T* w = filter + g.filter_at(image % g.group, oh, ow, ic, kh, kw);
+              const T* w = weights + ((ic * g.fh + kh) * g.fw + kw) * g.ocpg;
               for (int64_t oc = 0; oc < g.ocpg; ++oc) {
                 Acc& sum = acc[static_cast<size_t>(oc)];
                 sum = Acc(static_cast<float>(sum) + s * static_cast<float>(w[oc]));
@@ -219,32 +226,38 @@ void run_forward(const KernelArgs& a) {
   }
 }
 
-// Threads split by (n, group, ic); each walks oc, oh, ow, fh, fw.
+// Threads split by row of the input. A pixel collects what it gave to the outputs around it: their weights lie ocpg apart,
+// so the loop over oc outside that over the outputs still reads them one after another.
 template <Kind K>
 void run_backward_data(const KernelArgs& a) {
   const auto g = make_geometry(K, a.param<typename ParamOf<K>::type>(), a.out[0].shape(), a.in[0].shape(), a.in[1].shape());
   const float* filter = a.in[0].data<float>();
   const float* diff = a.in[1].data<float>();
   float* grad = a.out[0].data<float>();
-  a.exec.parallel_for(g.n * g.group * g.icpg, 1, [&](int64_t begin, int64_t end) {
+  struct Tap {
+    const float *weight, *diff;  // of oc 0
+  };
+  a.exec.parallel_for(g.n * g.group * g.icpg * g.ih, 1, [&](int64_t begin, int64_t end) {
+    std::vector<Tap> taps;
     for (int64_t i = begin; i < end; ++i) {
-      const int64_t image = i / g.icpg, ic = i % g.icpg;
-      float* dx = grad + i * g.ih * g.iw;
-      std::fill(dx, dx + g.ih * g.iw, 0.f);
-      for (int64_t oc = 0; oc < g.ocpg; ++oc)
-        for (int64_t oh = 0; oh < g.oh; ++oh)
-          for (int64_t ow = 0; ow < g.ow; ++ow) {
-            const float d = diff[((image * g.ocpg + oc) * g.oh + oh) * g.ow + ow];
-            for (int64_t kh = 0; kh < g.fh; ++kh) {
-              const int64_t ih = g.input_row(oh, kh);
-              if (ih < 0 || ih >= g.ih) continue;
-              for (int64_t kw = 0; kw < g.fw; ++kw) {
-                const int64_t iw = g.input_col(ow, kw);
-                if (iw < 0 || iw >= g.iw) continue;
-                dx[ih * g.iw + iw] += filter[g.filter_at(image % g.group, oh, ow, ic, kh, kw) + oc] * d;
-              }
-            }
+      const int64_t ih = i % g.ih, ic = i / g.ih % g.icpg, image = i / g.ih / g.icpg;
+      const float* d = diff + image * g.ocpg * g.oh * g.ow;
+      for (int64_t iw = 0; iw < g.iw; ++iw) {
+        taps.clear();
+        for (int64_t oh = first_output(ih, g.fh, g.pad_h, g.stride_h); oh < g.oh && oh * g.stride_h <= ih + g.pad_h; ++oh) {
+          const int64_t row = ih + g.pad_h - oh * g.stride_h, kh = g.flip ? g.fh - 1 - row : row;
+          for (int64_t ow = first_output(iw, g.fw, g.pad_w, g.stride_w); ow < g.ow && ow * g.stride_w <= iw + g.pad_w;
+               ++ow) {
+            const int64_t col = iw + g.pad_w - ow * g.stride_w, kw = g.flip ? g.fw - 1 - col : col;
+            const int64_t at = g.filter_at(image % g.group, oh, ow) + ((ic * g.fh + kh) * g.fw + kw) * g.ocpg;
+            taps.push_back({filter + at, d + oh * g.ow + ow});
           }
+        }
+        float sum = 0;
+        for (int64_t oc = 0; oc < g.ocpg; ++oc)
+          for (const Tap& t : taps) sum += t.weight[oc] * t.diff[oc * g.oh * g.ow];
+        grad[i * g.iw + iw] = sum;
+      }
     }
   });
 }

@@ -1,15 +1,43 @@
 #include "megalith/io/mge/ids.h"
 
-#define XXH_INLINE_ALL
-#include <xxhash.h>
-
+#include <bit>
+#include <string_view>
 #include <unordered_map>
 
 namespace megalith::mge {
 namespace {
 
+// xxHash64 of a little-endian machine; names are short, so this is all of it that the library needs.
+uint64_t xxh64(std::string_view s, uint64_t seed) {
+  constexpr uint64_t k1 = 0x9e3779b185ebca87, k2 = 0xc2b2ae3d27d4eb4f, k3 = 0x165667b19e3779f9, k4 = 0x85ebca77c2b2ae63,
+                     k5 = 0x27d4eb2f165667c5;
+  const auto word = [&](size_t at, size_t n) {
+    uint64_t v = 0;
+    for (size_t i = 0; i < n; ++i) v |= uint64_t{static_cast<uint8_t>(s[at + i])} << (8 * i);
+    return v;
+  };
+  const auto round = [](uint64_t acc, uint64_t v) { return std::rotl(acc + v * k2, 31) * k1; };
+  size_t at = 0;
+  uint64_t h = seed + k5;
+  if (s.size() >= 32) {
+    uint64_t lanes[4] = {seed + k1 + k2, seed + k2, seed, seed - k1};
+    for (; at + 32 <= s.size(); at += 32) {
+      for (size_t i = 0; i < 4; ++i) lanes[i] = round(lanes[i], word(at + 8 * i, 8));
+    }
+    h = std::rotl(lanes[0], 1) + std::rotl(lanes[1], 7) + std::rotl(lanes[2], 12) + std::rotl(lanes[3], 18);
+    for (uint64_t lane : lanes) h = (h ^ round(0, lane)) * k1 + k4;
+  }
+  h += s.size();
+  for (; at + 8 <= s.size(); at += 8) h = std::rotl(h ^ round(0, word(at, 8)), 27) * k1 + k4;
+  for (; at + 4 <= s.size(); at += 4) h = std::rotl(h ^ (word(at, 4) * k1), 23) * k2 + k3;
+  for (; at < s.size(); ++at) h = std::rotl(h ^ (word(at, 1) * k5), 11) * k1;
+  h = (h ^ (h >> 33)) * k2;
+  h = (h ^ (h >> 29)) * k3;
+  return h ^ (h >> 32);
+}
+
 uint64_t hash(const std::string& s) {
-  const uint64_t h = XXH64(s.data(), s.size(), 20160701);
+  const uint64_t h = xxh64(s, 20160701);
   return h ? h : 1;
 }
 

@@ -130,6 +130,7 @@ class Reader {
         const Value& v = one.graph.value(one.graph.outputs[k].value);
         const Node& node = one.graph.node(v.node);
         if (static_cast<size_t>(v.index) >= node.attrs.tensors.size()) throw ModelError(cat("test case ", i, ": value ", k, " is no constant"));
+        if (!node.attrs.tensors[static_cast<size_t>(v.index)].value.defined()) throw ModelError(cat("test case ", i, ": value ", k, " is missing"));
         feeds[names[k]] = node.attrs.tensors[static_cast<size_t>(v.index)].value;
       }
       out.cases.push_back(std::move(feeds));
@@ -209,6 +210,9 @@ class Reader {
       for (const std::string& u : unknown_) all += (all.empty() ? "" : ", ") + u;
       throw UnsupportedError(cat("unknown operators: ", all));
     }
+    if (!v2_ && cursor_ != buf_.where() - 4) {
+      throw ModelError(cat("damaged model file: tensor values end at byte ", cursor_, ", but the graph begins at ", buf_.where() - 4));
+    }
     read_names(root, g);
     read_outputs(root, g);
     g.check();
@@ -271,8 +275,15 @@ class Reader {
       const auto t = Table::element(tensors, i);
       if (!t) throw ModelError(cat(label, ": tensor ", i, " is empty"));
       attrs.tensors.push_back(v2_ ? tensor_v2(*t, label) : tensor_v1(*t, label));
+      NamedTensor& n = attrs.tensors.back();
+      if (op->kind == OpKind::kInput || n.value.defined()) continue;
+      if (tensor_bytes(n.dtype, n.shape) != 0) throw ModelError(cat(label, ": tensor ", i, " has no value"));
+      n.value = Tensor::empty(n.dtype, n.shape);
     }
-    if (op->kind != OpKind::kCompute && attrs.tensors.empty()) throw ModelError(cat(label, ": has no tensor"));
+    const bool many = std::string_view(op->name).starts_with("Multiple");
+    if (op->kind != OpKind::kCompute && (many ? attrs.tensors.empty() : attrs.tensors.size() != 1)) {
+      throw ModelError(cat(label, ": has ", attrs.tensors.size(), " tensors"));
+    }
     const Vector blobs = o.vector(f.blobs, 4);
     for (size_t i = 0; i < blobs.count; ++i) {
       const auto b = Table::element(blobs, i);
@@ -356,7 +367,7 @@ class Reader {
   NamedTensor tensor_v1(const Table& t, const std::string& label) {
     NamedTensor n = declaration(t, label);
     const size_t size = t.scalar<uint32_t>(4, 0), skip = t.scalar<uint32_t>(5, 0);
-    if (size == 0 && !(n.shape.ndim() > 0 && n.shape.count() == 0)) return n;
+    if (size == 0) return n;
     if (skip > size || size > file_.size() || cursor_ > file_.size() - size) {
       throw ModelError(cat(label, ": its value of ", size, " bytes at byte ", cursor_, " lies past the end of the file"));
     }

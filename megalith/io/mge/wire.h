@@ -1,6 +1,7 @@
 // Checked reads of a FlatBuffer: every offset is tested against the buffer before it is followed.
 #pragma once
 
+#include <cstdint>
 #include <cstring>
 #include <optional>
 #include <span>
@@ -14,7 +15,8 @@ class Buffer {
  public:
   Buffer() = default;
   // `where` is the position of the buffer in its file, for messages.
-  Buffer(std::span<const std::byte> bytes, size_t where) : bytes_(bytes), where_(where) {}
+  Buffer(std::span<const std::byte> bytes, size_t where)
+      : bytes_(bytes), where_(where), budget_(8 * uint64_t{bytes.size()} + (1 << 16)) {}
 
   size_t size() const { return bytes_.size(); }
   size_t where() const { return where_; }
@@ -34,6 +36,12 @@ class Buffer {
     if (to >= bytes_.size()) fail(at, "an offset past the end");
     return to;
   }
+  // Objects of a buffer may be referred to many times, so a small hostile file can describe a huge graph. Whoever
+  // follows a reference charges the size of what it leads to; no honest file comes near the limit.
+  void charge(uint64_t n) const {
+    if (n > budget_) fail(0, "the same bytes are referred to too many times");
+    budget_ -= n;
+  }
   [[noreturn]] void fail(size_t at, const std::string& what) const {
     throw ModelError(cat("damaged model file: ", what, " at byte ", where_ + at));
   }
@@ -41,6 +49,7 @@ class Buffer {
  private:
   std::span<const std::byte> bytes_;
   size_t where_ = 0;
+  mutable uint64_t budget_ = 0;
 };
 
 // A vector: its length and where its elements begin.
@@ -63,6 +72,7 @@ class Table {
     slots_ = buf.read<uint16_t>(vtable_);
     slots_ = slots_ < 4 ? 0 : (slots_ - 4) / 2;
     buf.bytes(vtable_, 4 + slots_ * 2);
+    buf.charge(64);
   }
   size_t pos() const { return pos_; }
   const Buffer& buf() const { return *buf_; }
@@ -95,6 +105,7 @@ class Table {
     const size_t n = buf_->read<uint32_t>(to);
     if (n > buf_->size() / width) buf_->fail(to, "a vector longer than the file");
     buf_->bytes(to + 4, n * width);
+    buf_->charge(n * width);
     return {buf_, n, to + 4};
   }
   // Element i of a vector of tables; nothing for a null entry.
@@ -106,6 +117,7 @@ class Table {
   static std::string text(const Vector& v, size_t i) {
     const size_t to = v.buf->indirect(v.begin + 4 * i);
     const size_t n = v.buf->read<uint32_t>(to);
+    v.buf->charge(n);
     return {reinterpret_cast<const char*>(v.buf->bytes(to + 4, n).data()), n};
   }
 

@@ -1,0 +1,145 @@
+// MatrixMul, BatchedMatrixMul and Dot.
+#include "megalith/ops/nn/conv_canonical.h"
+#include "megalith/var.h"
+
+namespace megalith {
+namespace {
+
+DType product_dtype(const InferContext& c) {
+  if (c.attrs.output_dtype && c.attrs.output_dtype->id != DTypeEnum::Byte) return *c.attrs.output_dtype;
+  const DType a = c.dtype(0);
+  if (a.is_quantized()) return {DTypeEnum::QuantizedS32, a.scale * c.dtype(1).scale};
+  if (a.id == DTypeEnum::Int8 || a.id == DTypeEnum::Uint8 || a.id == DTypeEnum::Int16) return DTypeEnum::Int32;
+  return a;
+}
+
+void infer_matmul(InferContext& c, bool batched) {
+  const auto& p = c.param<param::MatrixMul>();
+  const Shape &a = c.shape(0), &b = c.shape(1);
+  c.require(p.format == param::MatrixMulFormat::DEFAULT, "format ", enum_info<param::MatrixMulFormat>().name_of(static_cast<uint32_t>(p.format)), " is not supported on this device");
+  c.require(c.dtype(0).id == c.dtype(1).id, "multiplies ", c.dtype(0).str(), " by ", c.dtype(1).str());
+  const int n = a.ndim();
+  c.require(n == b.ndim() && (batched ? n >= 3 : n == 2), "shapes ", a, " and ", b);
+  Shape out = a;
+  for (int i = 0; i < n - 2; ++i) {
+    c.require(a[i] == b[i] || a[i] == 1 || b[i] == 1, "batches differ: ", a, " and ", b);
+    out[i] = std::max(a[i], b[i]);
+    if (a[i] == 0 || b[i] == 0) out[i] = 0;
+  }
+  const int64_t m = a[n - (p.transposeA ? 1 : 2)], ka = a[n - (p.transposeA ? 2 : 1)], kb = b[n - (p.transposeB ? 1 : 2)], cols = b[n - (p.transposeB ? 2 : 1)];
+  c.require(ka == kb, "inner sizes differ: ", a, p.transposeA ? "^T" : "", " @ ", b, p.transposeB ? "^T" : "", "; ", ka, " != ", kb);
+  out[n - 2] = m;
+  out[n - 1] = cols;
+  c.set(0, product_dtype(c), out);
+}
+
+// C = op(A) op(B), rows of C split between threads. B is brought to row-major (k, n) so that the inner loop runs along it.
+template <class Acc>
+void multiply(const Acc* a, int64_t ars, int64_t acs, const Acc* b, int64_t brs, int64_t bcs, Acc* out, int64_t m, int64_t n, int64_t k, Exec& exec) {
+  std::vector<Acc> packed;
+  if (bcs != 1) {
+    packed.resize(static_cast<size_t>(k * n));
+    for (int64_t j = 0; j < n; ++j) {
+      for (int64_t l = 0; l < k; ++l) packed[static_cast<size_t>(l * n + j)] = b[l * brs + j * bcs];
+    }
+    b = packed.data();
+    brs = n;
+  }
+  exec.parallel_for(m, std::max<int64_t>(1, 32768 / std::max<int64_t>(1, n * k)), [&](int64_t begin, int64_t end) {
+    for (int64_t i = begin; i < end; ++i) {
+      Acc* row = out + i * n;
+      std::fill_n(row, n, Acc{0});
+      for (int64_t l = 0; l < k; ++l) {
+        const Acc v = a[i * ars + l * acs];
+        const Acc* brow = b + l * brs;
+        for (int64_t j = 0; j < n; ++j) row[j] += v * brow[j];
+      }
+    }
+  });
+}
+
+template <class Acc>
+void matmul_as(const KernelArgs& args) {
+  const auto& p = args.param<param::MatrixMul>();
+  const Tensor &a = args.in[0], &b = args.in[1], &out = args.out[0];
+  const Tensor wa = conv::widen<Acc>(a), wb = conv::widen<Acc>(b);
+  const int d = a.ndim();
+  const int64_t m = out.dim(d - 2), n = out.dim(d - 1), k = a.dim(d - (p.transposeA ? 2 : 1));
+  Tensor sums = Tensor::empty(std::is_same_v<Acc, float> ? DTypeEnum::Float32 : DTypeEnum::Int32, out.shape());
+  const int64_t batches = out.shape().count(0, d - 2);
+  for (int64_t i = 0; i < batches; ++i) {
+    int64_t rest = i, ia = 0, ib = 0, sa = 1, sb = 1;
+    for (int x = d - 3; x >= 0; --x) {
+      const int64_t index = rest % out.dim(x);
+      rest /= out.dim(x);
+      ia += (a.dim(x) == 1 ? 0 : index) * sa;
+      ib += (b.dim(x) == 1 ? 0 : index) * sb;
+      sa *= a.dim(x);
+      sb *= b.dim(x);
+    }
+    multiply<Acc>(wa.template data<Acc>() + ia * m * k, p.transposeA ? 1 : k, p.transposeA ? m : 1, wb.template data<Acc>() + ib * k * n, p.transposeB ? 1 : n,
+                  p.transposeB ? k : 1, sums.data<Acc>() + i * m * n, m, n, k, args.exec);
+  }
+  const DType t = out.dtype();
+  if (t.bits() == 32 && t.is_float() == std::is_same_v<Acc, float>) {
+    std::memcpy(out.data(), sums.data(), out.bytes());
+    return;
+  }
+  std::vector<float> real(elemwise::kBlock);
+  const float scale = a.dtype().is_quantized() ? a.dtype().scale * b.dtype().scale : 1.f;
+  for (int64_t i = 0; i < out.count(); i += elemwise::kBlock) {
+    const int64_t c = std::min(elemwise::kBlock, out.count() - i);
+    for (int64_t j = 0; j < c; ++j) real[static_cast<size_t>(j)] = static_cast<float>(sums.data<Acc>()[i + j]) * scale;
+    if (t.is_quantized()) elemwise::store_quantized(out, i, c, real.data());
+    else elemwise::store<float>(out, i, c, real.data());
+  }
+}
+
+void matmul(const KernelArgs& a) { a.in[0].dtype().is_float() ? matmul_as<float>(a) : matmul_as<int32_t>(a); }
+
+double flops(const KernelQuery& q) {
+  const Shape& a = q.in[0].shape;
+  const auto& p = q.attrs.param<param::MatrixMul>();
+  return 2.0 * static_cast<double>(q.out[0].shape.count()) * static_cast<double>(a[a.ndim() - (p.transposeA ? 2 : 1)]);
+}
+
+std::vector<Var> grad_matmul(const GradContext& c) {
+  const auto& p = c.attrs.param<param::MatrixMul>();
+  const Var &a = c.in[0], &b = c.in[1], &d = c.dout[0];
+  const auto mm = [&](const Var& x, bool tx, const Var& y, bool ty) { return emit1(c.op.name, param::MatrixMul{.transposeA = tx, .transposeB = ty}, {x, y}); };
+  std::vector<Var> r(2);
+  if (c.needs[0]) r[0] = p.transposeA ? mm(b, p.transposeB, d, true) : mm(d, false, b, !p.transposeB);
+  if (c.needs[1]) r[1] = p.transposeB ? mm(d, true, a, p.transposeA) : mm(a, !p.transposeA, d, false);
+  return r;
+}
+
+void infer_dot(InferContext& c) {
+  c.require(c.shape(0).ndim() == 1 && c.shape(1).ndim() == 1 && c.dtype(0).id == c.dtype(1).id, "takes two vectors, not ", c.shape(0), " and ", c.shape(1));
+  c.require(c.shape(0)[0] == c.shape(1)[0] || c.shape(0)[0] == 1 || c.shape(1)[0] == 1, "sizes differ: ", c.shape(0), " and ", c.shape(1));
+  c.set(0, product_dtype(c), {1});
+}
+
+void dot(const KernelArgs& a) {
+  const int64_t n = std::max(a.in[0].dim(0), a.in[1].dim(0));
+  const int64_t sa = a.in[0].dim(0) == 1 ? 0 : 1, sb = a.in[1].dim(0) == 1 ? 0 : 1;
+  const auto run = [&](auto tag) {
+    using Acc = decltype(tag);
+    const Tensor x = conv::widen<Acc>(a.in[0]), y = conv::widen<Acc>(a.in[1]);
+    Acc sum = 0;
+    for (int64_t i = 0; i < n; ++i) sum += x.template data<Acc>()[i * sa] * y.template data<Acc>()[i * sb];
+    elemwise::store<Acc>(a.out[0], 0, 1, &sum);
+  };
+  a.in[0].dtype().is_float() ? run(float{}) : run(int32_t{});
+}
+
+}  // namespace
+}  // namespace megalith
+
+MEGALITH_OPS(linalg_matmul) {
+  r.add({.name = "MatrixMul", .doc = "The product of two matrices.", .mge = {"MatrixMulV2"}, .params = &param::MatrixMul::kSchema, .min_inputs = 2, .max_inputs = 2,
+         .infer = [](InferContext& c) { infer_matmul(c, false); }, .kernels = {{.name = "reference", .run = matmul}}, .grad = grad_matmul, .flops = flops});
+  r.add({.name = "BatchedMatrixMul", .doc = "Products of matrices along leading axes.", .mge = {"BatchedMatrixMulV2"}, .params = &param::MatrixMul::kSchema, .min_inputs = 2,
+         .max_inputs = 2, .infer = [](InferContext& c) { infer_matmul(c, true); }, .kernels = {{.name = "reference", .run = matmul}}, .grad = grad_matmul, .flops = flops});
+  r.add({.name = "Dot", .doc = "The inner product of two vectors.", .mge = {"Dot"}, .params = &param::Empty::kSchema, .min_inputs = 2, .max_inputs = 2, .infer = infer_dot,
+         .kernels = {{.name = "reference", .run = dot}}});
+}

@@ -131,7 +131,7 @@ bool with_mode(Mode m, Fn&& fn) {
       MEGALITH_MODE2(XOR, !x != !y)
       MEGALITH_MODE2(FLOOR_DIV, floor_div(x, y))
       MEGALITH_MODE2(TRUE_DIV, y == 0 ? 0 : x / y)
-      MEGALITH_MODE2(MOD, y == 0 ? 0 : x % y)
+      MEGALITH_MODE2(MOD, y == 0 ? 0 : x - floor_div(x, y) * y)
       MEGALITH_MODE2(POW, int_pow(x, y))
       MEGALITH_MODE2(SHL, y >= 0 && y < 32 ? static_cast<int64_t>(static_cast<uint64_t>(x) << y) : 0)
       MEGALITH_MODE2(SHR, x >> (y < 0 ? 0 : y > 63 ? 63 : y))

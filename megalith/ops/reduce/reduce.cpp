@@ -1,0 +1,233 @@
+// Reduce: sum, sum of squares, product, minimum, maximum or mean along one axis, or down to a target shape.
+//
+// The reference adds in MegEngine's order: a balanced tree over the axis, halves split at bl + (br - bl) / 2.
+#include "megalith/ops/op_util.h"
+#include "megalith/var.h"
+
+namespace megalith {
+namespace {
+
+using Mode = param::ReduceMode;
+using Type = param::ReduceDataType;
+
+// The target at the rank of the input. A target of one element reduces everything.
+Shape padded_target(const Shape& in, const Shape& target) {
+  Shape t;
+  if (target.count() == 1) {
+    for (int i = 0; i < in.ndim(); ++i) t.push_back(1);
+    return t;
+  }
+  for (int i = target.ndim(); i < in.ndim(); ++i) t.push_back(1);
+  for (const int64_t d : target) t.push_back(d);
+  return t;
+}
+
+DType output_type(const InferContext& c, Type t) {
+  const DType in = c.dtype(0);
+  switch (t) {
+    case Type::DEFAULT: return in;
+    case Type::FLOAT_O32xC32:
+      c.require(!in.is_quantized(), "data_type=FLOAT_O32xC32 needs a plain input, not ", in.str());
+      return DTypeEnum::Float32;
+    case Type::FLOAT_O16xC32:
+    case Type::FLOAT_IO16xC32:
+      c.require(in.is_float(), "data_type=FLOAT_O16xC32 needs a float input, not ", in.str());
+      return DTypeEnum::Float16;
+    case Type::QUINT_I8xO32:
+      c.require(in.id == DTypeEnum::Quantized8Asymm, "data_type=QUINT_I8xO32 needs Quantized8Asymm, not ", in.str());
+      return DType(DTypeEnum::QuantizedS32, in.scale);
+    case Type::QINT_I8xO32:
+      c.require(in.id == DTypeEnum::QuantizedS8, "data_type=QINT_I8xO32 needs QuantizedS8, not ", in.str());
+      return DType(DTypeEnum::QuantizedS32, in.scale);
+  }
+  c.fail("unknown data_type ", static_cast<uint32_t>(t));
+}
+
+void infer(InferContext& c) {
+  const auto& p = c.param<param::Reduce>();
+  c.require(static_cast<uint32_t>(p.mode) <= static_cast<uint32_t>(Mode::MEAN), "unknown mode ", static_cast<uint32_t>(p.mode));
+  c.require(!c.dtype(0).is_lowbit() && c.dtype(0).id != DTypeEnum::Complex64, "no kernel for ", c.dtype(0).str());
+  if (c.dtype(0).is_quantized() && p.data_type == Type::DEFAULT) {
+    c.require(p.mode != Mode::SUM_SQR && p.mode != Mode::PRODUCT, "mode is not defined for ", c.dtype(0).str());
+  }
+  const DType dtype = output_type(c, p.data_type);
+  const Shape& in = c.shape(0);
+  Shape out = in;
+  if (c.nin() == 1) {
+    c.require(p.axis != INT32_MAX, "needs an axis or a target shape");
+    if (in.ndim() == 0) {
+      c.require(p.axis == 0 || p.axis == -1, "axis ", p.axis, " is out of range for a scalar");
+    } else {
+      out[c.axis(p.axis, in.ndim())] = 1;
+    }
+  } else {
+    c.require(p.axis == INT32_MAX, "axis=", p.axis, " and a target shape exclude each other");
+    const std::vector<int64_t> dims = c.ints(1, kMaxDims);
+    out = Shape(std::span<const int64_t>(dims));
+    for (const int64_t d : out) c.require(d >= 0, "target shape ", out, " has a negative dimension");
+    c.require(out.count() == 1 || out.ndim() <= in.ndim(), "target shape ", out, " has more dimensions than the input ", in);
+    const Shape t = padded_target(in, out);
+    for (int i = 0; i < in.ndim(); ++i) {
+      c.require(t[i] == in[i] || t[i] == 1, "can't reduce ", in, " to target shape ", out);
+    }
+  }
+  if (in.count() == 0 && out.count() != 0) {
+    c.require(p.mode != Mode::MIN && p.mode != Mode::MAX && p.mode != Mode::MEAN, "input ", in, " is empty");
+  }
+  c.set(0, dtype, out);
+}
+
+template <class T>
+struct Arithmetic {
+  // Sums of integers wrap around, without the undefined overflow of signed types.
+  static T add(T x, T y) {
+    if constexpr (std::is_integral_v<T>) return static_cast<T>(static_cast<uint32_t>(x) + static_cast<uint32_t>(y));
+    else return T(static_cast<float>(x) + static_cast<float>(y));
+  }
+  static T mul(T x, T y) {
+    if constexpr (std::is_integral_v<T>) return static_cast<T>(static_cast<uint32_t>(x) * static_cast<uint32_t>(y));
+    else return T(static_cast<float>(x) * static_cast<float>(y));
+  }
+  static T div(T x, int64_t n) {
+    if constexpr (std::is_integral_v<T>) {
+      const T d = static_cast<T>(n);
+      return d == 0 ? T{0} : static_cast<T>(x / d);
+    } else {
+      return T(static_cast<float>(x) / static_cast<float>(T(static_cast<float>(n))));
+    }
+  }
+};
+
+template <Mode M, class T>
+T tree(const T* p, int64_t stride, int64_t n) {
+  if (n > 1) {
+    const int64_t half_n = n / 2;
+    const T x = tree<M>(p, stride, half_n), y = tree<M>(p + half_n * stride, stride, n - half_n);
+    if constexpr (M == Mode::PRODUCT) return Arithmetic<T>::mul(x, y);
+    else if constexpr (M == Mode::MIN) return x < y ? x : y;
+    else if constexpr (M == Mode::MAX) return x > y ? x : y;
+    else return Arithmetic<T>::add(x, y);
+  }
+  if constexpr (M == Mode::SUM_SQR) return Arithmetic<T>::mul(*p, *p);
+  else return *p;
+}
+
+// in (outer, n, inner) -> out (outer, inner)
+template <Mode M, class T>
+void reduce_axis(const T* in, T* out, int64_t outer, int64_t n, int64_t inner, Exec& exec) {
+  exec.parallel_for(outer * inner, std::max<int64_t>(1, 8192 / std::max<int64_t>(1, n)), [&](int64_t begin, int64_t end) {
+    for (int64_t i = begin; i < end; ++i) {
+      const T* p = in + i / inner * n * inner + i % inner;
+      T v = n == 0 ? T(M == Mode::PRODUCT ? 1 : 0) : tree<M>(p, inner, n);
+      if constexpr (M == Mode::MEAN) v = Arithmetic<T>::div(v, n);
+      out[i] = v;
+    }
+  });
+}
+
+template <class T>
+void reduce_axis(Mode m, const Tensor& in, const Tensor& out, int64_t outer, int64_t n, int64_t inner, Exec& exec) {
+  const T* s = in.data<T>();
+  T* d = out.data<T>();
+  switch (m) {
+    case Mode::SUM: return reduce_axis<Mode::SUM>(s, d, outer, n, inner, exec);
+    case Mode::SUM_SQR: return reduce_axis<Mode::SUM_SQR>(s, d, outer, n, inner, exec);
+    case Mode::PRODUCT: return reduce_axis<Mode::PRODUCT>(s, d, outer, n, inner, exec);
+    case Mode::MIN: return reduce_axis<Mode::MIN>(s, d, outer, n, inner, exec);
+    case Mode::MAX: return reduce_axis<Mode::MAX>(s, d, outer, n, inner, exec);
+    case Mode::MEAN: return reduce_axis<Mode::MEAN>(s, d, outer, n, inner, exec);
+  }
+}
+
+Tensor converted(const Tensor& t, DType dtype, Exec& exec) {
+  if (t.dtype() == dtype) return t;
+  Tensor out = Tensor::empty(dtype, t.shape());
+  const Attrs attrs{.params = param::TypeCvt{.dtype = dtype}};
+  Registry::get().at("TypeCvt").kernels[0].run({attrs, {&t, 1}, {&out, 1}, exec});
+  return out;
+}
+
+// The type in which MegEngine accumulates.
+DType compute_type(const param::Reduce& p, DType in) {
+  if (in.is_quantized() && (p.mode == Mode::SUM || p.mode == Mode::MEAN)) return DType(DTypeEnum::QuantizedS32, in.scale);
+  return p.data_type == Type::DEFAULT ? in : DType(DTypeEnum::Float32);
+}
+
+void reference(const KernelArgs& a) {
+  const auto& p = a.param<param::Reduce>();
+  if (a.out[0].count() == 0) return;
+  const Shape in = a.in[0].shape();
+  const Shape target = padded_target(in, a.out[0].shape());
+  Tensor t = converted(a.in[0], compute_type(p, a.in[0].dtype()), a.exec);
+  // One pass for each run of neighbouring reduced axes.
+  Mode m = p.mode;
+  Shape shape = in;
+  bool done = false;
+  for (int i = 0; i < in.ndim();) {
+    if (in[i] == target[i]) {
+      ++i;
+      continue;
+    }
+    int end = i;
+    while (end < in.ndim() && (in[end] != target[end] || in[end] == 1)) ++end;
+    Shape next = shape;
+    for (int k = i; k < end; ++k) next[k] = 1;
+    const Tensor r = Tensor::empty(t.dtype(), next);
+    dispatch_storage(t.dtype(), [&](auto tag) {
+      reduce_axis<decltype(tag)>(m, t, r, shape.count(0, i), shape.count(i, end), shape.count(end, shape.ndim()), a.exec);
+    });
+    t = r;
+    shape = next;
+    done = true;
+    if (m == Mode::SUM_SQR) m = Mode::SUM;
+    i = end;
+  }
+  if (!done && m == Mode::SUM_SQR) {  // nothing to reduce: squares remain
+    const Tensor r = Tensor::empty(t.dtype(), shape);
+    dispatch_storage(t.dtype(), [&](auto tag) { reduce_axis<decltype(tag)>(m, t, r, shape.count(), 1, 1, a.exec); });
+    t = r;
+  }
+  copy_strided(converted(t, a.out[0].dtype(), a.exec).reshaped(a.out[0].shape()), a.out[0]);
+}
+
+double flops(const KernelQuery& q) { return static_cast<double>(q.in[0].shape.count()); }
+
+std::vector<Var> grad(const GradContext& c) {
+  const auto& p = c.attrs.param<param::Reduce>();
+  const Var& x = c.in[0];
+  const auto call = [](param::ElemwiseMode m, const std::vector<Var>& in) { return emit1("Elemwise", param::Elemwise{.mode = m}, in); };
+  const auto constant = [](float v) { return Var(Tensor::of<float>(DTypeEnum::Float32, {1}, std::span<const float>(&v, 1))); };
+  using E = param::ElemwiseMode;
+  const Var spread = emit1("Broadcast", {c.dout[0], emit1("GetVarShape", {x})});
+  std::vector<Var> g(c.in.size());
+  switch (p.mode) {
+    case Mode::SUM: g[0] = spread; break;
+    case Mode::SUM_SQR: g[0] = call(E::MUL, {call(E::MUL, {spread, x}), constant(2)}); break;
+    case Mode::PRODUCT: g[0] = call(E::TRUE_DIV, {call(E::MUL, {spread, c.out[0]}), x}); break;
+    case Mode::MIN: g[0] = call(E::COND_LEQ_MOV, {x, c.out[0], spread}); break;
+    case Mode::MAX: g[0] = call(E::COND_LEQ_MOV, {c.out[0], x, spread}); break;
+    case Mode::MEAN: {
+      // The number of elements behind each mean is the sum of as many ones.
+      const Var ones = emit1("Broadcast", {constant(1), emit1("GetVarShape", {x})});
+      const Var count = emit1("Reduce", param::Reduce{.mode = Mode::SUM, .axis = p.axis}, c.in.size() > 1 ? std::vector<Var>{ones, c.in[1]} : std::vector<Var>{ones});
+      g[0] = call(E::TRUE_DIV, {spread, count});
+      break;
+    }
+  }
+  return g;
+}
+
+}  // namespace
+}  // namespace megalith
+
+MEGALITH_OPS(reduce_reduce) {
+  r.add({.name = "Reduce",
+         .doc = "Sum, sum of squares, product, minimum, maximum or mean along an axis or down to a shape.",
+         .mge = {"ReduceV2"},
+         .params = &param::Reduce::kSchema,
+         .max_inputs = 2,
+         .infer = infer,
+         .kernels = {{.name = "reference", .run = reference}},
+         .grad = grad,
+         .flops = flops});
+}

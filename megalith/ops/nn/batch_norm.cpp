@@ -1,0 +1,181 @@
+// BatchNorm: normalization by statistics of the batch, or by running ones.
+#include "megalith/ops/op_util.h"
+#include "megalith/var.h"
+
+namespace megalith {
+namespace {
+
+using param::BNFwdMode;
+
+bool inference(const Attrs& a) { return a.param<param::BN>().fwd_mode == BNFwdMode::INFERENCE; }
+
+int outputs_bn(const Attrs& a, int n_inputs) { return n_inputs == 5 && !inference(a) ? 6 : 4; }
+
+// For each axis of x, the distance in a parameter of shape `s` (0 where it is broadcast).
+Shape param_strides(const Shape& x, const Shape& s) {
+  Shape st = Layout(s).stride;
+  for (int i = 0; i < x.ndim(); ++i)
+    if (s[i] == 1) st[i] = 0;
+  return st;
+}
+
+void check_scale(InferContext& c, int x, int scale) {
+  const Shape &xs = c.shape(x), &s = c.shape(scale);
+  c.require(c.dtype(x).is_float(), "input has type ", c.dtype(x).name());
+  c.require(s.ndim() == xs.ndim(), "scale has shape ", s, " for input ", xs);
+  for (int i = 0; i < s.ndim(); ++i) c.require(s[i] == xs[i] || s[i] == 1, "scale has shape ", s, " for input ", xs);
+}
+
+void infer_bn(InferContext& c) {
+  c.require(c.nin() == 3 || c.nin() == 5, "takes 3 or 5 inputs, got ", c.nin());
+  c.require(!inference(c.attrs) || c.nin() == 5, "needs running statistics in INFERENCE mode");
+  check_scale(c, 0, 1);
+  for (int i = 1; i < c.nin(); ++i) {
+    c.require(c.shape(i) == c.shape(1), "input ", i, " has shape ", c.shape(i), ", scale has ", c.shape(1));
+    c.require(c.dtype(i).id == DTypeEnum::Float32 || c.dtype(i) == c.dtype(0), "input ", i, " has type ", c.dtype(i).name());
+    c.require(c.dtype(i) == c.dtype(1), "input ", i, " has type ", c.dtype(i).name());
+  }
+  const int n = static_cast<int>(c.out.size());
+  for (int o = 0; o + 2 < n; ++o) c.set(o, c.dtype(1), c.shape(1));
+  c.set(n - 2, DType(DTypeEnum::Byte), Shape{0});
+  c.set(n - 1, c.dtype(0), c.shape(0));
+}
+
+// Calls fn(element of x, element of the parameter) in row-major order.
+template <class F>
+void walk(const Shape& x, const Shape& s, F&& fn) {
+  Odometer od(x, {param_strides(x, s)});
+  const int64_t n = x.count();
+  for (int64_t i = 0; i < n; ++i, od.next()) fn(i, od.offset(0));
+}
+
+std::vector<float> floats(const Tensor& t) {
+  std::vector<float> v(static_cast<size_t>(t.count()));
+  dispatch_float(t.dtype(), [&](auto e) {
+    using T = decltype(e);
+    for (size_t i = 0; i < v.size(); ++i) v[i] = t.data<T>()[i];
+  });
+  return v;
+}
+
+void store(const Tensor& t, const std::vector<float>& v) {
+  dispatch_float(t.dtype(), [&](auto e) {
+    using T = decltype(e);
+    for (size_t i = 0; i < v.size(); ++i) t.data<T>()[i] = T(v[i]);
+  });
+}
+
+void run_bn(const KernelArgs& a) {
+  const auto& p = a.param<param::BN>();
+  const Tensor& x = a.in[0];
+  const Shape& ss = a.in[1].shape();
+  const size_t m = static_cast<size_t>(ss.count());
+  const float eps = static_cast<float>(p.epsilon), factor = static_cast<float>(p.avg_factor);
+  const size_t last = a.out.size() - 1;
+  const auto scale = floats(a.in[1]), bias = floats(a.in[2]);
+  std::vector<float> mean(m), inv(m);
+  dispatch_float(x.dtype(), [&](auto e) {
+    using T = decltype(e);
+    const T* xp = x.data<T>();
+    T* y = a.out[last].data<T>();
+    if (inference(a.attrs)) {
+      mean = floats(a.in[3]);
+      const auto var = floats(a.in[4]);
+      for (size_t i = 0; i < m; ++i) inv[i] = 1.f / std::sqrt(var[i] + eps);
+      store(a.out[0], mean);
+      store(a.out[1], var);
+    } else if (m > 0) {
+      std::vector<float> var(m);
+      const int64_t n = x.count() / static_cast<int64_t>(m);
+      walk(x.shape(), ss, [&](int64_t i, int64_t k) { mean[static_cast<size_t>(k)] += static_cast<float>(xp[i]); });
+      for (float& v : mean) v /= static_cast<float>(n);
+      walk(x.shape(), ss, [&](int64_t i, int64_t k) {
+        const float d = static_cast<float>(xp[i]) - mean[static_cast<size_t>(k)];
+        var[static_cast<size_t>(k)] += d * d;
+      });
+      const bool running = a.in.size() == 5;
+      if (running) {
+        auto rm = floats(a.in[3]), rv = floats(a.in[4]);
+        for (size_t i = 0; i < m; ++i) {
+          const float unbiased = var[i] / static_cast<float>(std::max<int64_t>(n - 1, 1));
+          rm[i] = rm[i] * (1.f - factor) + mean[i] * factor;
+          rv[i] = rv[i] * (1.f - factor) + unbiased * factor;
+        }
+        store(a.out[0], rm);
+        store(a.out[1], rv);
+      }
+      for (size_t i = 0; i < m; ++i) inv[i] = 1.f / std::sqrt(var[i] / static_cast<float>(n) + eps);
+      store(a.out[running ? 2 : 0], mean);
+      store(a.out[running ? 3 : 1], inv);
+    }
+    walk(x.shape(), ss, [&](int64_t i, int64_t k) {
+      const size_t c = static_cast<size_t>(k);
+      y[i] = T(scale[c] * (static_cast<float>(xp[i]) - mean[c]) * inv[c] + bias[c]);
+    });
+  });
+}
+
+int outputs_backward(const Attrs&, int) { return 3; }
+
+// x, dy, batch mean, batch inverse deviation, scale, reserve.
+void infer_backward(InferContext& c) {
+  check_scale(c, 0, 4);
+  c.require(c.shape(1) == c.shape(0) && c.dtype(1) == c.dtype(0), "gradient has shape ", c.shape(1), ", input ", c.shape(0));
+  for (int i = 2; i < 4; ++i)
+    c.require(c.shape(i) == c.shape(4) && c.dtype(i).is_float(), "input ", i, " has shape ", c.shape(i), ", scale has ", c.shape(4));
+  c.require(c.dtype(4).is_float(), "scale has type ", c.dtype(4).name());
+  c.set(0, c.dtype(4), c.shape(4));
+  c.set(1, c.dtype(4), c.shape(4));
+  c.set(2, c.dtype(0), c.shape(0));
+}
+
+void run_backward(const KernelArgs& a) {
+  const Tensor& x = a.in[0];
+  const Shape& ss = a.in[4].shape();
+  const size_t m = static_cast<size_t>(ss.count());
+  const auto mean = floats(a.in[2]), inv = floats(a.in[3]), scale = floats(a.in[4]);
+  std::vector<float> dscale(m), dbias(m);
+  if (m == 0) return;
+  dispatch_float(x.dtype(), [&](auto e) {
+    using T = decltype(e);
+    const T *xp = x.data<T>(), *dy = a.in[1].data<T>();
+    T* dx = a.out[2].data<T>();
+    const float n = static_cast<float>(x.count() / static_cast<int64_t>(m));
+    walk(x.shape(), ss, [&](int64_t i, int64_t k) {
+      const size_t c = static_cast<size_t>(k);
+      dscale[c] += static_cast<float>(dy[i]) * (static_cast<float>(xp[i]) - mean[c]) * inv[c];
+      dbias[c] += static_cast<float>(dy[i]);
+    });
+    walk(x.shape(), ss, [&](int64_t i, int64_t k) {
+      const size_t c = static_cast<size_t>(k);
+      const float xhat = (static_cast<float>(xp[i]) - mean[c]) * inv[c];
+      dx[i] = T(scale[c] * inv[c] * (static_cast<float>(dy[i]) - dbias[c] / n - xhat * dscale[c] / n));
+    });
+  });
+  store(a.out[0], dscale);
+  store(a.out[1], dbias);
+}
+
+}  // namespace
+}  // namespace megalith
+
+MEGALITH_OPS(nn_batch_norm) {
+  r.add({.name = "BatchNorm",
+         .doc = "Normalization over all axes that scale is broadcast along; keeps running statistics.",
+         .mge = {"BatchNormV1"},
+         .params = &param::BN::kSchema,
+         .min_inputs = 3,
+         .max_inputs = 5,
+         .outputs = outputs_bn,
+         .infer = infer_bn,
+         .kernels = {{.name = "reference", .run = run_bn}}});
+  r.add({.name = "BatchNormBackward",
+         .doc = "Gradients of BatchNorm in training: of scale, of bias, of the input.",
+         .mge = {"BatchNormBackwardV1"},
+         .params = &param::BN::kSchema,
+         .min_inputs = 6,
+         .max_inputs = 6,
+         .outputs = outputs_backward,
+         .infer = infer_backward,
+         .kernels = {{.name = "reference", .run = run_backward}}});
+}

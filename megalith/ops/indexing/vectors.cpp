@@ -1,0 +1,318 @@
+// Indexing by vectors: IndexingMultiAxisVec (the vectors walk together), MeshIndexing (they span a grid),
+// BatchedMeshIndexing (a grid per item of the batch); each reads, writes or adds. IndexingOneHot and IndexingRemap.
+#include "megalith/ops/indexing/selection.h"
+
+namespace megalith {
+namespace {
+
+enum class Way { kTogether, kMesh, kBatchedMesh };
+enum class Use { kGet, kSet, kIncr };
+
+const char* name_of(Way w, Use u) {
+  static const char* const names[3][3] = {
+      {"IndexingMultiAxisVec", "IndexingSetMultiAxisVec", "IndexingIncrMultiAxisVec"},
+      {"MeshIndexing", "SetMeshIndexing", "IncrMeshIndexing"},
+      {"BatchedMeshIndexing", "BatchedSetMeshIndexing", "BatchedIncrMeshIndexing"}};
+  return names[static_cast<int>(w)][static_cast<int>(u)];
+}
+
+// The shape of what the vectors select, and for IndexingMultiAxisVec the axis of it that they make.
+struct Picked {
+  Shape shape;
+  int axis = 0;
+};
+
+Picked picked_shape(const InferContext& c, const Selection& s, Way way) {
+  Picked p;
+  for (const auto& [axis, input] : s.vectors) {
+    c.require(c.dtype(input).id == DTypeEnum::Int32, "index input ", input, " must be Int32, but is ", c.dtype(input).str());
+    c.require(c.shape(input).ndim() == (way == Way::kBatchedMesh ? 2 : 1), "index input ", input, " has shape ", c.shape(input));
+  }
+  if (way != Way::kTogether) {
+    p.shape = s.sub.shape;
+    for (const auto& [axis, input] : s.vectors) {
+      const Shape& v = c.shape(input);
+      if (way == Way::kBatchedMesh) {
+        c.require(axis > 0 && (v[0] == s.sub.shape[0]), "index input ", input, " of shape ", v, " on axis ", axis, " does not fit a batch of ", s.sub.shape[0]);
+      }
+      p.shape[axis] = v[v.ndim() - 1];
+    }
+    return p;
+  }
+  c.require(!s.vectors.empty(), "no axis is indexed by a vector");
+  int64_t n = 1;
+  bool together = true;
+  for (size_t i = 0; i < s.vectors.size(); ++i) {
+    const int64_t v = c.shape(s.vectors[i].second)[0];
+    c.require(v == n || v == 1 || n == 1, "index vectors of ", n, " and ", v, " values don't fit together");
+    if (n == 1) n = v;
+    if (i > 0) together = together && s.vectors[i].first == s.vectors[i - 1].first + 1;
+  }
+  p.axis = together ? s.vectors[0].first : 0;
+  size_t next = 0;
+  for (int i = 0; i < s.sub.shape.ndim(); ++i) {
+    if (next < s.vectors.size() && s.vectors[next].first == i) ++next;
+    else p.shape.push_back(s.sub.shape[i]);
+  }
+  p.shape.insert(p.axis, n);
+  return p;
+}
+
+template <Way kWay, Use kUse>
+void infer_vectors(InferContext& c) {
+  c.require(!c.dtype(0).is_lowbit(), "types below a byte can't be indexed: ", c.dtype(0).str());
+  const Selection s = read_selection(c, Layout(c.shape(0)), kUse == Use::kGet ? 1 : 2, true);
+  const Picked p = picked_shape(c, s, kWay);
+  if (kUse == Use::kGet) {
+    c.set(0, c.dtype(0), p.shape);
+    return;
+  }
+  c.require(c.dtype(1) == c.dtype(0), "the value has type ", c.dtype(1).str(), ", the data ", c.dtype(0).str());
+  c.require(broadcasts_to(c.shape(1), p.shape), "a value of shape ", c.shape(1), " does not fit the selected ", p.shape);
+  c.set(0, c.dtype(0), c.shape(0));
+}
+
+// Where every selected element lies: the sum over its dimensions of a table entry.
+struct Places {
+  Shape shape;
+  int64_t offset = 0;
+  std::vector<std::vector<int64_t>> table;
+  std::vector<bool> batched;  // the table has a row per index of dimension 0
+
+  template <class F>
+  void walk(int64_t begin, int64_t end, F&& fn) const {
+    for (int64_t i = begin; i < end; ++i) {
+      int64_t at = offset, rest = i;
+      const int64_t batch = shape.ndim() > 0 ? i / shape.count(1, shape.ndim()) : 0;
+      for (int d = shape.ndim() - 1; d >= 0; --d) {
+        const int64_t k = rest % shape[d];
+        rest /= shape[d];
+        const size_t dd = static_cast<size_t>(d);
+        at += table[dd][static_cast<size_t>(batched[dd] ? batch * shape[d] + k : k)];
+      }
+      fn(i, at);
+    }
+  }
+};
+
+Places find_places(const KernelArgs& a, const InferContext& c, Way way, Use use) {
+  const Selection s = read_selection(c, Layout(c.shape(0)), use == Use::kGet ? 1 : 2, true);
+  const Picked p = picked_shape(c, s, way);
+  Places r{p.shape, s.offset, std::vector<std::vector<int64_t>>(static_cast<size_t>(p.shape.ndim())),
+           std::vector<bool>(static_cast<size_t>(p.shape.ndim()))};
+  auto fill = [](std::vector<int64_t>& t, int64_t n, int64_t stride) {
+    for (int64_t k = 0; k < n; ++k) t.push_back(k * stride);
+  };
+  auto index = [&](int axis, int input, int64_t k) {
+    const int64_t v = a.in[static_cast<size_t>(input)].data<int32_t>()[k], size = s.sub.shape[axis];
+    if (v < -size || v >= size) throw OpError(cat(name_of(way, use), ": index ", v, " is out of range for axis ", axis, " of ", s.sub.shape));
+    return (v < 0 ? v + size : v) * s.sub.stride[axis];
+  };
+  if (p.shape.count() == 0) return r;
+  if (way == Way::kTogether) {
+    std::vector<int64_t>& base = r.table[static_cast<size_t>(p.axis)];
+    base.assign(static_cast<size_t>(p.shape[p.axis]), 0);
+    for (const auto& [axis, input] : s.vectors) {
+      const bool one = c.shape(input)[0] == 1;
+      for (size_t k = 0; k < base.size(); ++k) base[k] += index(axis, input, one ? 0 : static_cast<int64_t>(k));
+    }
+    size_t next = 0;
+    int d = 0;
+    for (int i = 0; i < s.sub.shape.ndim(); ++i) {
+      if (next < s.vectors.size() && s.vectors[next].first == i) {
+        ++next;
+        continue;
+      }
+      if (d == p.axis) ++d;
+      fill(r.table[static_cast<size_t>(d++)], s.sub.shape[i], s.sub.stride[i]);
+    }
+    return r;
+  }
+  for (const auto& [axis, input] : s.vectors) {
+    std::vector<int64_t>& t = r.table[static_cast<size_t>(axis)];
+    for (int64_t k = 0; k < c.shape(input).count(); ++k) t.push_back(index(axis, input, k));
+    r.batched[static_cast<size_t>(axis)] = way == Way::kBatchedMesh;
+  }
+  for (int i = 0; i < p.shape.ndim(); ++i) {
+    std::vector<int64_t>& t = r.table[static_cast<size_t>(i)];
+    if (t.empty()) fill(t, p.shape[i], s.sub.stride[i]);
+  }
+  return r;
+}
+
+template <Way kWay, Use kUse>
+void vectors_reference(const KernelArgs& a) {
+  const KernelContext k(a, name_of(kWay, kUse));
+  const Places places = find_places(a, k.ctx, kWay, kUse);
+  const int64_t n = places.shape.count();
+  if (kUse == Use::kGet) {
+    dispatch_width(a.in[0].dtype(), [&](auto t) {
+      using T = decltype(t);
+      const T* src = a.in[0].data<T>();
+      T* dst = a.out[0].data<T>();
+      a.exec.parallel_for(n, 4096, [&](int64_t b, int64_t e) { places.walk(b, e, [&](int64_t i, int64_t at) { dst[i] = src[at]; }); });
+    });
+    return;
+  }
+  copy_strided(a.in[0], a.out[0]);
+  const Tensor value = broadcast_value(a.in[1], places.shape).to_contiguous();
+  dispatch_storage(a.in[0].dtype(), [&](auto t) {
+    using T = decltype(t);
+    const T* src = value.data<T>();
+    T* dst = a.out[0].data<T>();
+    places.walk(0, n, [&](int64_t i, int64_t at) {
+      if (kUse == Use::kIncr) dst[at] = static_cast<T>(dst[at] + src[i]);
+      else dst[at] = src[i];
+    });
+  });
+}
+
+// ---- IndexingOneHot
+
+int one_hot_axis(const InferContext& c) {
+  const Shape& data = c.shape(0);
+  const int axis = c.axis(c.param<param::Axis>().axis, data.ndim());
+  Shape index = data;
+  index.erase(axis);
+  if (index.ndim() == 0) index.push_back(1);
+  c.require(c.dtype(1).id == DTypeEnum::Int32, "the index must be Int32, but is ", c.dtype(1).str());
+  c.require(c.shape(1) == index, "the index has shape ", c.shape(1), " instead of ", index);
+  c.require(!c.dtype(0).is_lowbit(), "types below a byte can't be indexed: ", c.dtype(0).str());
+  return axis;
+}
+
+void infer_one_hot(InferContext& c) {
+  Shape s = c.shape(0);
+  s[one_hot_axis(c)] = 1;
+  c.set(0, c.dtype(0), s);
+}
+
+void infer_set_one_hot(InferContext& c) {
+  Shape s = c.shape(0);
+  s[one_hot_axis(c)] = 1;
+  c.require(c.shape(2) == s && c.dtype(2) == c.dtype(0), "the value is ", c.dtype(2).str(), " ", c.shape(2), " instead of ", c.dtype(0).str(), " ", s);
+  c.set(0, c.dtype(0), c.shape(0));
+}
+
+// Calls fn(position in the index, position in the data).
+template <class F>
+void walk_one_hot(const KernelArgs& a, F&& fn) {
+  const Shape& s = a.in[0].shape();
+  const int32_t given = a.param<param::Axis>().axis;
+  const int axis = given < 0 ? given + s.ndim() : given;
+  const int64_t outer = s.count(0, axis), n = s[axis], inner = s.count(axis + 1, s.ndim());
+  const int32_t* index = a.in[1].data<int32_t>();
+  for (int64_t i = 0; i < outer * inner; ++i) {
+    const int64_t v = index[i];
+    if (v < 0 || v >= n) throw OpError(cat("IndexingOneHot: index ", v, " is out of range for axis ", axis, " of ", s));
+    fn(i, (i / inner * n + v) * inner + i % inner);
+  }
+}
+
+void one_hot_reference(const KernelArgs& a) {
+  dispatch_width(a.in[0].dtype(), [&](auto t) {
+    using T = decltype(t);
+    walk_one_hot(a, [&](int64_t i, int64_t at) { a.out[0].data<T>()[i] = a.in[0].data<T>()[at]; });
+  });
+}
+
+void set_one_hot_reference(const KernelArgs& a) {
+  copy_strided(a.in[0], a.out[0]);
+  dispatch_width(a.in[0].dtype(), [&](auto t) {
+    using T = decltype(t);
+    walk_one_hot(a, [&](int64_t i, int64_t at) { a.out[0].data<T>()[at] = a.in[2].data<T>()[i]; });
+  });
+}
+
+// ---- IndexingRemap
+
+void check_map(const InferContext& c, const Shape& data) {
+  const Shape& map = c.shape(1);
+  c.require(c.dtype(1).id == DTypeEnum::Int32, "the map must be Int32, but is ", c.dtype(1).str());
+  c.require(map.ndim() >= 2 && map[map.ndim() - 1] == data.ndim(), "a map of shape ", map, " does not fit data of shape ", data);
+  c.require(c.dtype(0).id == DTypeEnum::Float32 || c.dtype(0).id == DTypeEnum::Int32, "no IndexingRemap for ", c.dtype(0).str());
+}
+
+void infer_remap(InferContext& c) {
+  check_map(c, c.shape(0));
+  Shape s = c.shape(1);
+  s.erase(s.ndim() - 1);
+  c.set(0, c.dtype(0), s);
+}
+
+void infer_remap_backward(InferContext& c) {
+  check_map(c, c.shape(2));
+  Shape s = c.shape(1);
+  s.erase(s.ndim() - 1);
+  c.require(c.shape(0) == s, "the gradient has shape ", c.shape(0), " instead of ", s);
+  c.set(0, c.dtype(0), c.shape(2));
+}
+
+template <bool kBackward>
+void remap_reference(const KernelArgs& a) {
+  const Shape& data = kBackward ? a.out[0].shape() : a.in[0].shape();
+  const Layout layout(data);
+  const int32_t* map = a.in[1].data<int32_t>();
+  const int64_t n = kBackward ? a.in[0].count() : a.out[0].count();
+  if (kBackward) std::memset(a.out[0].data<char>(), 0, a.out[0].bytes());
+  dispatch_storage(a.in[0].dtype(), [&](auto t) {
+    using T = decltype(t);
+    const T* src = a.in[0].data<T>();
+    T* dst = a.out[0].data<T>();
+    for (int64_t i = 0; i < n; ++i) {
+      int64_t at = 0;
+      for (int d = 0; d < data.ndim(); ++d) {
+        const int64_t v = *map++;
+        if (v < 0 || v >= data[d]) throw OpError(cat("IndexingRemap: index ", v, " is out of range for axis ", d, " of ", data));
+        at += v * layout.stride[d];
+      }
+      if (kBackward) dst[at] = static_cast<T>(dst[at] + src[i]);
+      else dst[i] = src[at];
+    }
+  });
+}
+
+template <Way kWay, Use kUse>
+OpDef vectors_op(const char* doc) {
+  const char* name = name_of(kWay, kUse);
+  return {.name = name,
+          .doc = doc,
+          .mge = {name},
+          .params = &param::IndexDescMaskDump::kSchema,
+          .min_inputs = kUse == Use::kGet ? 1 : 2,
+          .max_inputs = -1,
+          .infer = infer_vectors<kWay, kUse>,
+          .kernels = {{.name = "reference", .run = vectors_reference<kWay, kUse>}},
+          .exact = true};
+}
+
+OpDef plain_op(const char* name, const char* doc, const ParamSchema* params, int inputs, void (*infer)(InferContext&), void (*run)(const KernelArgs&)) {
+  return {.name = name,
+          .doc = doc,
+          .mge = {name},
+          .params = params,
+          .min_inputs = inputs,
+          .max_inputs = inputs,
+          .infer = infer,
+          .kernels = {{.name = "reference", .run = run}},
+          .exact = true};
+}
+
+}  // namespace
+}  // namespace megalith
+
+MEGALITH_OPS(indexing_vectors) {
+  r.add(vectors_op<Way::kTogether, Use::kGet>("Elements of input 0 at index vectors that walk together."));
+  r.add(vectors_op<Way::kTogether, Use::kSet>("Input 0 with input 1 written at index vectors that walk together."));
+  r.add(vectors_op<Way::kTogether, Use::kIncr>("Input 0 with input 1 added at index vectors that walk together."));
+  r.add(vectors_op<Way::kMesh, Use::kGet>("Elements of input 0 on the grid of the index vectors."));
+  r.add(vectors_op<Way::kMesh, Use::kSet>("Input 0 with input 1 written on the grid of the index vectors."));
+  r.add(vectors_op<Way::kMesh, Use::kIncr>("Input 0 with input 1 added on the grid of the index vectors."));
+  r.add(vectors_op<Way::kBatchedMesh, Use::kGet>("Elements of input 0 on a grid for every item of the batch."));
+  r.add(vectors_op<Way::kBatchedMesh, Use::kSet>("Input 0 with input 1 written on a grid for every item of the batch."));
+  r.add(vectors_op<Way::kBatchedMesh, Use::kIncr>("Input 0 with input 1 added on a grid for every item of the batch."));
+  r.add(plain_op("IndexingOneHot", "One element along an axis, chosen by an index.", &param::Axis::kSchema, 2, infer_one_hot, one_hot_reference));
+  r.add(plain_op("IndexingSetOneHot", "Input 0 with one element along an axis replaced.", &param::Axis::kSchema, 3, infer_set_one_hot, set_one_hot_reference));
+  r.add(plain_op("IndexingRemap", "Elements of input 0 at the coordinates that input 1 holds.", &param::IndexingRemap::kSchema, 2, infer_remap, remap_reference<false>));
+  r.add(plain_op("IndexingRemapBackward", "The gradient of IndexingRemap's data.", &param::IndexingRemap::kSchema, 3, infer_remap_backward, remap_reference<true>));
+}

@@ -1,0 +1,203 @@
+// Argsort, TopK and CondTake: order and choice by value.
+#include <numeric>
+
+#include "megalith/ops/op_util.h"
+
+namespace megalith {
+namespace {
+
+// By value with NaN last, then by position: a strict order for any data.
+template <class T>
+void sort_row(const T* v, std::vector<int32_t>& order, bool descending) {
+  std::iota(order.begin(), order.end(), 0);
+  std::stable_sort(order.begin(), order.end(), [&](int32_t a, int32_t b) {
+    const T x = v[a], y = v[b];
+    if (!(x == x) || !(y == y)) return (x == x) && !(y == y);
+    return descending ? x > y : x < y;
+  });
+}
+
+void require_number(const InferContext& c, int i) {
+  c.require(c.dtype(i).is_float() || c.dtype(i).is_int() || c.dtype(i).id == DTypeEnum::Bool, "can't compare values of type ", c.dtype(i).str());
+}
+
+void infer_argsort(InferContext& c) {
+  require_number(c, 0);
+  c.require(c.shape(0).ndim() == 2, "the data must have 2 dimensions, but has shape ", c.shape(0));
+  c.require(c.shape(0)[1] <= INT32_MAX, "rows of ", c.shape(0), " are too long");
+  c.set(0, c.dtype(0), c.shape(0));
+  c.set(1, DTypeEnum::Int32, c.shape(0));
+}
+
+void argsort_reference(const KernelArgs& a) {
+  const int64_t m = a.in[0].dim(0), n = a.in[0].dim(1);
+  const bool descending = a.param<param::Argsort>().order == param::ArgsortOrder::DESCENDING;
+  dispatch_storage(a.in[0].dtype(), [&](auto t) {
+    using T = decltype(t);
+    const T* src = a.in[0].data<T>();
+    T* dst = a.out[0].data<T>();
+    int32_t* index = a.out[1].data<int32_t>();
+    a.exec.parallel_for(m, 1, [&](int64_t b, int64_t e) {
+      std::vector<int32_t> order(static_cast<size_t>(n));
+      for (int64_t i = b; i < e; ++i) {
+        sort_row(src + i * n, order, descending);
+        for (int64_t k = 0; k < n; ++k) {
+          index[i * n + k] = order[static_cast<size_t>(k)];
+          dst[i * n + k] = src[i * n + index[i * n + k]];
+        }
+      }
+    });
+  });
+}
+
+void infer_argsort_backward(InferContext& c) {
+  const Shape& d = c.shape(0);
+  const Shape& out = c.shape(c.nin() - 1);
+  c.require(d.ndim() == 2 && c.shape(1) == d && out.ndim() == 2 && out[0] == d[0] && out[1] >= d[1], "shapes ", d, ", ", c.shape(1), " and ", out, " don't fit");
+  c.require(c.dtype(1).id == DTypeEnum::Int32 && !c.dtype(0).is_lowbit(), "the indices must be Int32, but are ", c.dtype(1).str());
+  c.set(0, c.dtype(0), out);
+}
+
+void argsort_backward_reference(const KernelArgs& a) {
+  const int64_t m = a.in[0].dim(0), n = a.in[0].dim(1), width = a.out[0].dim(1);
+  std::memset(a.out[0].data<char>(), 0, a.out[0].bytes());
+  dispatch_width(a.in[0].dtype(), [&](auto t) {
+    using T = decltype(t);
+    for (int64_t i = 0; i < m * n; ++i) {
+      const int64_t k = a.in[1].data<int32_t>()[i];
+      if (k < 0 || k >= width) throw OpError(cat("ArgsortBackward: index ", k, " is out of range for ", a.out[0].shape()));
+      a.out[0].data<T>()[i / n * width + k] = a.in[0].data<T>()[i];
+    }
+  });
+}
+
+int argsort_outputs(const Attrs&, int) { return 2; }
+int topk_outputs(const Attrs& attrs, int) { return attrs.param<param::TopK>().mode == param::TopKMode::KTH_ONLY ? 1 : 2; }
+
+void infer_topk(InferContext& c) {
+  require_number(c, 0);
+  const Shape& s = c.shape(0);
+  c.require(s.ndim() == 2 && s[1] <= INT32_MAX, "the data must have 2 dimensions, but has shape ", s);
+  const std::vector<int64_t> k = c.ints(1, 1);
+  c.require(k.size() == 1 && k[0] != 0, "k must be one number other than 0");
+  // A k beyond the row means the whole row.
+  const int64_t n = std::min(std::abs(k[0]), s[1]);
+  if (c.out.size() == 1) {
+    c.require(n > 0, "rows of ", s, " have no k-th value");
+    c.set(0, c.dtype(0), {s[0]});
+    return;
+  }
+  c.set(0, c.dtype(0), {s[0], n});
+  c.set(1, DTypeEnum::Int32, {s[0], n});
+}
+
+void topk_reference(const KernelArgs& a) {
+  const int64_t m = a.in[0].dim(0), n = a.in[0].dim(1), k = static_cast<int64_t>(a.in[1].item());
+  const int64_t take = std::min(std::abs(k), n);
+  const bool only = a.out.size() == 1;
+  dispatch_storage(a.in[0].dtype(), [&](auto t) {
+    using T = decltype(t);
+    const T* src = a.in[0].data<T>();
+    T* dst = a.out[0].data<T>();
+    a.exec.parallel_for(m, 1, [&](int64_t b, int64_t e) {
+      std::vector<int32_t> order(static_cast<size_t>(n));
+      for (int64_t i = b; i < e; ++i) {
+        sort_row(src + i * n, order, k < 0);
+        if (only) {
+          dst[i] = src[i * n + order[static_cast<size_t>(take - 1)]];
+          continue;
+        }
+        for (int64_t j = 0; j < take; ++j) {
+          a.out[1].data<int32_t>()[i * take + j] = order[static_cast<size_t>(j)];
+          dst[i * take + j] = src[i * n + order[static_cast<size_t>(j)]];
+        }
+      }
+    });
+  });
+}
+
+void infer_cond_take(InferContext& c) {
+  require_number(c, 1);
+  c.require(!c.dtype(0).is_lowbit(), "types below a byte can't be taken: ", c.dtype(0).str());
+  c.require(c.shape(0) == c.shape(1), "data ", c.shape(0), " and mask ", c.shape(1), " differ");
+  c.require(c.shape(0).count() <= INT32_MAX, "data ", c.shape(0), " is too large");
+  c.set(0, c.dtype(0), {c.shape(0).count()});
+  c.set(1, DTypeEnum::Int32, {c.shape(0).count()});
+}
+
+template <class T>
+bool chosen(const param::CondTake& p, T value) {
+  const float v = static_cast<float>(value);
+  const bool equal = std::is_integral_v<T> ? v == p.val : std::fabs(v - p.val) < p.eps;
+  switch (p.mode) {
+    case param::CondTakeMode::EQ: return equal;
+    case param::CondTakeMode::NEQ: return !equal;
+    case param::CondTakeMode::LT: return v < p.val;
+    case param::CondTakeMode::LEQ: return v <= p.val;
+    case param::CondTakeMode::GT: return v > p.val;
+    case param::CondTakeMode::GEQ: return v >= p.val;
+  }
+  throw OpError(cat("CondTake: unknown mode ", static_cast<uint32_t>(p.mode)));
+}
+
+void cond_take_reference(const KernelArgs& a) {
+  std::vector<int32_t> at;
+  dispatch_storage(a.in[1].dtype(), [&](auto t) {
+    using T = decltype(t);
+    const T* mask = a.in[1].data<T>();
+    for (int64_t i = 0; i < a.in[1].count(); ++i) {
+      if (chosen(a.param<param::CondTake>(), mask[i])) at.push_back(static_cast<int32_t>(i));
+    }
+  });
+  const Shape shape{static_cast<int64_t>(at.size())};
+  a.out[0] = Tensor::empty(a.in[0].dtype(), shape);
+  a.out[1] = Tensor::of<int32_t>(DTypeEnum::Int32, shape, at);
+  dispatch_width(a.in[0].dtype(), [&](auto t) {
+    using T = decltype(t);
+    for (size_t i = 0; i < at.size(); ++i) a.out[0].data<T>()[i] = a.in[0].data<T>()[at[i]];
+  });
+}
+
+}  // namespace
+}  // namespace megalith
+
+MEGALITH_OPS(indexing_sort) {
+  r.add({.name = "Argsort",
+         .doc = "The rows of a matrix sorted, and the positions that the values had.",
+         .mge = {"Argsort"},
+         .params = &param::Argsort::kSchema,
+         .outputs = argsort_outputs,
+         .infer = infer_argsort,
+         .kernels = {{.name = "reference", .run = argsort_reference}},
+         .exact = true});
+  r.add({.name = "ArgsortBackward",
+         .doc = "Values put back to the positions that they had before sorting.",
+         .mge = {"ArgsortBackward"},
+         .params = &param::Empty::kSchema,
+         .min_inputs = 2,
+         .max_inputs = 3,
+         .infer = infer_argsort_backward,
+         .kernels = {{.name = "reference", .run = argsort_backward_reference}},
+         .exact = true});
+  r.add({.name = "TopK",
+         .doc = "The k smallest values of every row (the largest for negative k), or the k-th only.",
+         .mge = {"TopK"},
+         .params = &param::TopK::kSchema,
+         .min_inputs = 2,
+         .max_inputs = 2,
+         .outputs = topk_outputs,
+         .infer = infer_topk,
+         .kernels = {{.name = "reference", .run = topk_reference}},
+         .exact = true});
+  r.add({.name = "CondTake",
+         .doc = "The values of input 0 where input 1 satisfies a condition, and their positions.",
+         .mge = {"CondTake"},
+         .params = &param::CondTake::kSchema,
+         .min_inputs = 2,
+         .max_inputs = 2,
+         .outputs = argsort_outputs,
+         .infer = infer_cond_take,
+         .kernels = {{.name = "reference", .run = cond_take_reference}},
+         .dynamic = true,
+         .exact = true});
+}

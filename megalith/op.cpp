@@ -18,11 +18,16 @@ const Tensor& InferContext::value(int i) const {
 
 std::vector<int64_t> InferContext::ints(int i, int64_t limit) const {
   const DType t = dtype(i);
-  require(t.is_int() || t.id == DTypeEnum::Bool, "input ", i, " must hold integers, but is ", t.str());
+  // Traced graphs compute sizes in floating point too; MegEngine truncates them.
+  require(t.is_int() || t.is_float() || t.id == DTypeEnum::Bool, "input ", i, " must hold numbers, but is ", t.str());
   require(shape(i).count() <= limit, "input ", i, " has shape ", shape(i), "; at most ", limit, " values make sense");
   const Tensor& v = value(i);
   std::vector<int64_t> r(static_cast<size_t>(v.count()));
-  for (size_t k = 0; k < r.size(); ++k) r[k] = static_cast<int64_t>(v.item(static_cast<int64_t>(k)));
+  for (size_t k = 0; k < r.size(); ++k) {
+    const double x = v.item(static_cast<int64_t>(k));
+    require(x > -9e15 && x < 9e15, "input ", i, " holds ", x, ", which is no size or index");
+    r[k] = static_cast<int64_t>(x);
+  }
   return r;
 }
 

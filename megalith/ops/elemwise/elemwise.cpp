@@ -33,7 +33,8 @@ void reference(const KernelArgs& a) {
   const Mode m = a.param<param::Elemwise>().mode;
   const DType d = a.in[0].dtype();
   if (m == Mode::RMULH) {
-    const int bits = d.bits();
+    // Unsigned values have one digit more than signed ones of the same width.
+    const int bits = d.bits() + (d.id == DTypeEnum::Uint8 || d.id == DTypeEnum::Uint16 ? 1 : 0);
     elemwise::apply<int64_t>(a.in, a.out[0], a.exec, [bits](int64_t x, int64_t y) { return elemwise::rounding_mulh(x, y, bits); });
   } else if (computes_in_float(d)) {
     elemwise::with_mode<float>(m, [&](auto f) { elemwise::apply<float>(a.in, a.out[0], a.exec, f); });

@@ -33,12 +33,12 @@ bool with_mode(Mode m, Fn&& fn) {
 #define MEGALITH_MODE2(M, e) case Mode::M: fn([](C x, C y) -> C { return static_cast<C>(e); }); return true;
 #define MEGALITH_MODE3(M, e) case Mode::M: fn([](C x, C y, C z) -> C { return static_cast<C>(e); }); return true;
   switch (m) {
-    MEGALITH_MODE1(RELU, x > 0 ? x : C{0})
+    MEGALITH_MODE1(RELU, x <= 0 ? C{0} : x)
     MEGALITH_MODE1(ABS, x > 0 ? x : -x)
     MEGALITH_MODE1(NEGATE, -x)
     MEGALITH_MODE1(SQUARE, x * x)
     MEGALITH_MODE1(SIGN, x > 0 ? 1 : x < 0 ? -1 : 0)
-    MEGALITH_MODE1(RELU6, x > 0 ? (x < 6 ? x : C{6}) : C{0})
+    MEGALITH_MODE1(RELU6, x <= 0 ? C{0} : x <= 6 ? x : C{6})
     MEGALITH_MODE2(ABS_GRAD, x > 0 ? y : -y)
     MEGALITH_MODE2(ADD, x + y)
     MEGALITH_MODE2(SUB, x - y)
@@ -50,9 +50,9 @@ bool with_mode(Mode m, Fn&& fn) {
     MEGALITH_MODE2(LEQ, x <= y)
     MEGALITH_MODE2(EQ, x == y)
     MEGALITH_MODE2(NEQ, x != y)
-    MEGALITH_MODE2(FUSE_ADD_RELU, x + y > 0 ? x + y : C{0})
+    MEGALITH_MODE2(FUSE_ADD_RELU, x + y <= 0 ? C{0} : x + y)
     MEGALITH_MODE2(PRELU, x > 0 ? x : x * y)
-    MEGALITH_MODE2(RELU6_GRAD, x > 0 && x < 6 ? y : C{0})
+    MEGALITH_MODE2(RELU6_GRAD, x <= 0 || x >= 6 ? C{0} : y)
     MEGALITH_MODE3(COND_LEQ_MOV, x <= y ? z : C{0})
     MEGALITH_MODE3(COND_LT_MOV, x < y ? z : C{0})
     MEGALITH_MODE3(FUSE_MUL_ADD3, x * y + z)
@@ -133,8 +133,9 @@ bool with_mode(Mode m, Fn&& fn) {
       MEGALITH_MODE2(TRUE_DIV, y == 0 ? 0 : x / y)
       MEGALITH_MODE2(MOD, y == 0 ? 0 : x - floor_div(x, y) * y)
       MEGALITH_MODE2(POW, int_pow(x, y))
-      MEGALITH_MODE2(SHL, y >= 0 && y < 32 ? static_cast<int64_t>(static_cast<uint64_t>(x) << y) : 0)
-      MEGALITH_MODE2(SHR, x >> (y < 0 ? 0 : y > 63 ? 63 : y))
+      // As x86 shifts 32-bit integers: the distance counts modulo 32.
+      MEGALITH_MODE2(SHL, static_cast<int64_t>(static_cast<uint64_t>(x) << (y & 31)))
+      MEGALITH_MODE2(SHR, x >> (y & 31))
       default: return false;
     }
   }

@@ -153,8 +153,8 @@ void apply(std::span<const Tensor> in, const Tensor& out, Exec& exec, F f) {
   const Rows rows = merge_axes(out.shape(), operands);
   const bool direct = std::is_same_v<C, float> && out.dtype().id == DTypeEnum::Float32;
   for_pieces(rows, exec, [&](const std::vector<int64_t>& at, int64_t n) {
-    C buffers[4][kBlock], result[kBlock];
-    const C* p[4] = {};
+    C buffers[6][kBlock], result[kBlock];
+    const C* p[6] = {};
     for (size_t k = 0; k < in.size(); ++k) {
       if constexpr (std::is_same_v<C, float>) {
         p[k] = load_real(in[k], at[k], rows.step[k], n, buffers[k]);
@@ -170,7 +170,8 @@ void apply(std::span<const Tensor> in, const Tensor& out, Exec& exec, F f) {
       if constexpr (std::is_invocable_v<F, C>) r[i] = f(p[0][i]);
       else if constexpr (std::is_invocable_v<F, C, C>) r[i] = f(p[0][i], p[1][i]);
       else if constexpr (std::is_invocable_v<F, C, C, C>) r[i] = f(p[0][i], p[1][i], p[2][i]);
-      else r[i] = f(p[0][i], p[1][i], p[2][i], p[3][i]);
+      else if constexpr (std::is_invocable_v<F, C, C, C, C>) r[i] = f(p[0][i], p[1][i], p[2][i], p[3][i]);
+      else r[i] = f(p[0][i], p[1][i], p[2][i], p[3][i], p[4][i], p[5][i]);
     }
     if (direct) return;
     if constexpr (std::is_same_v<C, float>) {

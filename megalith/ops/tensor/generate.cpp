@@ -1,0 +1,146 @@
+// Tensors made from a shape or a few numbers, and values filled in or around: Linspace, Eye, Alloc, MaskedFill, Padding.
+#include "megalith/ops/op_util.h"
+
+namespace megalith {
+namespace {
+
+Shape wanted_shape(const InferContext& c, int64_t limit) {
+  const std::vector<int64_t> v = c.ints(0, limit);
+  c.require(!v.empty(), "the shape is empty");
+  int64_t total = 1;
+  for (const int64_t d : v) c.require(d >= 0 && !__builtin_mul_overflow(total, d, &total) && total < int64_t{1} << 40, "dimension ", d, " makes no sense");
+  return Shape(std::span<const int64_t>(v));
+}
+
+void infer_linspace(InferContext& c) {
+  c.require(c.shape(0).count() == 1 && c.shape(1).count() == 1, "start and stop must be single numbers");
+  const std::vector<int64_t> n = c.ints(2, 1);
+  c.require(n.size() == 1 && n[0] > 0 && n[0] < int64_t{1} << 40, "the number of steps makes no sense");
+  const DType t = c.attrs.output_dtype.value_or(DTypeEnum::Float32);
+  c.require(t.is_float() || t.is_int(), "no Linspace of ", t.str());
+  c.set(0, t, {n[0]});
+}
+
+void linspace_reference(const KernelArgs& a) {
+  const double start = a.in[0].item(), stop = a.in[1].item();
+  const int64_t n = a.out[0].count(), parts = a.param<param::Linspace>().endpoint ? n - 1 : n;
+  const double step = parts > 0 ? (stop - start) / static_cast<double>(parts) : 0;
+  dispatch_storage(a.out[0].dtype(), [&](auto t) {
+    using T = decltype(t);
+    for (int64_t i = 0; i < n; ++i) {
+      const double v = start + static_cast<double>(i) * step;
+      if constexpr (std::is_integral_v<T>) a.out[0].data<T>()[i] = static_cast<T>(static_cast<int64_t>(std::clamp(v, -9e15, 9e15)));
+      else a.out[0].data<T>()[i] = static_cast<T>(static_cast<float>(v));
+    }
+  });
+}
+
+void infer_eye(InferContext& c) {
+  Shape s = wanted_shape(c, 2);
+  if (s.ndim() == 1) s.push_back(s[0]);
+  const DType t = c.param<param::Eye>().dtype;
+  c.require(t.is_float() || t.is_int() || t.id == DTypeEnum::Bool, "no Eye of ", t.str());
+  c.set(0, t, s);
+}
+
+void eye_reference(const KernelArgs& a) {
+  std::memset(a.out[0].data<char>(), 0, a.out[0].bytes());
+  const int64_t k = a.param<param::Eye>().k, m = a.out[0].dim(0), n = a.out[0].dim(1);
+  dispatch_storage(a.out[0].dtype(), [&](auto t) {
+    using T = decltype(t);
+    for (int64_t i = std::max<int64_t>(0, -k); i < m && i + k < n; ++i) a.out[0].data<T>()[i * n + i + k] = static_cast<T>(1.0f);
+  });
+}
+
+void infer_alloc(InferContext& c) { c.set(0, c.param<param::TypeCvt>().dtype, wanted_shape(c, kMaxDims)); }
+void alloc_reference(const KernelArgs& a) { std::memset(a.out[0].data<char>(), 0, a.out[0].bytes()); }
+
+void infer_masked_fill(InferContext& c) {
+  const Shape &s = c.shape(0), &m = c.shape(1);
+  bool fits = m.ndim() <= s.ndim();
+  for (int i = 0; fits && i < m.ndim(); ++i) fits = m[i] == s[i];
+  c.require(fits, "mask ", m, " does not fit data ", s);
+  c.require(c.dtype(1).id == DTypeEnum::Bool, "the mask must be Bool, but is ", c.dtype(1).str());
+  c.require(!c.dtype(0).is_lowbit(), "no MaskedFill of ", c.dtype(0).str());
+  c.set(0, c.dtype(0), s);
+}
+
+// A parameter as an element; integers saturate.
+template <class T>
+T element(float v) {
+  if constexpr (!std::is_integral_v<T>) return static_cast<T>(v);
+  else if (!(v == v)) return T{0};
+  else return static_cast<T>(std::clamp<double>(v, std::numeric_limits<T>::min(), std::numeric_limits<T>::max()));
+}
+
+void masked_fill_reference(const KernelArgs& a) {
+  const int64_t n = a.in[1].count(), inner = n > 0 ? a.in[0].count() / n : 0;
+  dispatch_storage(a.in[0].dtype(), [&](auto t) {
+    using T = decltype(t);
+    const T fill = element<T>(a.param<param::Fill>().value);
+    for (int64_t i = 0; i < n * inner; ++i) {
+      a.out[0].data<T>()[i] = a.in[1].data<uint8_t>()[i / inner] ? fill : a.in[0].data<T>()[i];
+    }
+  });
+}
+
+int64_t front(const param::Padding& p, int d) { return (&p.front_offset_dim0)[d]; }
+int64_t back(const param::Padding& p, int d) { return (&p.back_offset_dim0)[d]; }
+
+void infer_padding(InferContext& c) {
+  const param::Padding& p = c.param<param::Padding>();
+  Shape s = c.shape(0);
+  c.require(!c.dtype(0).is_lowbit(), "no Padding of ", c.dtype(0).str());
+  c.require(p.padding_mode <= param::PaddingMode::CONSTANT, "unknown mode ", static_cast<uint32_t>(p.padding_mode));
+  int64_t total = 1;
+  for (int d = 0; d < s.ndim(); ++d) {
+    if (p.padding_mode == param::PaddingMode::REFLECT) c.require(std::max(front(p, d), back(p, d)) < std::max<int64_t>(s[d], 1), "axis ", d, " of ", s, " is too short to reflect");
+    if (p.padding_mode == param::PaddingMode::REPLICATE) c.require(s[d] > 0, "axis ", d, " of ", s, " has nothing to repeat");
+    s[d] += front(p, d) + back(p, d);
+    c.require(!__builtin_mul_overflow(total, s[d], &total) && total < int64_t{1} << 40, "the padded shape ", s, " is too large");
+  }
+  c.set(0, c.dtype(0), s);
+}
+
+// The input element under an output index; -1 in constant padding.
+int64_t padding_source(const param::Padding& p, const Layout& in, const Shape& at) {
+  int64_t from = 0;
+  for (int d = 0; d < at.ndim(); ++d) {
+    const int64_t n = in.shape[d];
+    int64_t i = at[d] - front(p, d);
+    if (i < 0 || i >= n) {
+      if (p.padding_mode == param::PaddingMode::CONSTANT) return -1;
+      if (p.padding_mode == param::PaddingMode::REPLICATE) i = i < 0 ? 0 : n - 1;
+      else i = i < 0 ? -i : 2 * n - 2 - i;
+    }
+    from += i * in.stride[d];
+  }
+  return from;
+}
+
+void padding_reference(const KernelArgs& a) {
+  const param::Padding& p = a.param<param::Padding>();
+  dispatch_storage(a.in[0].dtype(), [&](auto t) {
+    using T = decltype(t);
+    Odometer at(a.out[0].shape(), {});
+    for (int64_t i = 0; i < a.out[0].count(); ++i, at.next()) {
+      const int64_t from = padding_source(p, a.in[0].layout(), at.index());
+      a.out[0].data<T>()[i] = from < 0 ? element<T>(p.padding_val) : a.in[0].data<T>()[from];
+    }
+  });
+}
+
+}  // namespace
+}  // namespace megalith
+
+MEGALITH_OPS(tensor_generate) {
+  auto add = [&](const char* name, const char* doc, const ParamSchema* params, int inputs, void (*infer)(InferContext&), void (*run)(const KernelArgs&)) {
+    r.add({.name = name, .doc = doc, .mge = {name}, .params = params, .min_inputs = inputs, .max_inputs = inputs, .infer = infer, .kernels = {{.name = "reference", .run = run}}, .exact = true});
+  };
+  using namespace megalith::param;
+  add("Linspace", "Evenly spaced numbers from input 0 to input 1.", &Linspace::kSchema, 3, infer_linspace, linspace_reference);
+  add("Eye", "Ones on a diagonal of a matrix of zeros.", &Eye::kSchema, 1, infer_eye, eye_reference);
+  add("Alloc", "A tensor of the shape that the input holds; its values are zero.", &TypeCvt::kSchema, 1, infer_alloc, alloc_reference);
+  add("MaskedFill", "Input 0 with a number written where the mask is set.", &Fill::kSchema, 2, infer_masked_fill, masked_fill_reference);
+  add("Padding", "The input with borders added.", &Padding::kSchema, 1, infer_padding, padding_reference);
+}

@@ -63,15 +63,19 @@ bool Layout::contiguous() const {
 }
 
 size_t tensor_bytes(DType dtype, const Shape& shape) {
-  const int bits = dtype.bits();
+  // Dimensions of 0 count as 1 in the check, so that strides and partial products can't overflow either.
   const int64_t last = shape.ndim() ? shape[shape.ndim() - 1] : 1;
-  int64_t row = 0, total = 0;
-  bool bad = false;
-  for (int64_t d : shape) bad |= d < 0;
-  bad |= __builtin_mul_overflow(last, static_cast<int64_t>(bits), &row) || row > INT64_MAX - 7;
-  if (!bad) bad = __builtin_mul_overflow((row + 7) / 8, shape.ndim() ? shape.count(0, shape.ndim() - 1) : 1, &total);
+  int64_t row = 0, bound = 0;
+  bool bad = __builtin_mul_overflow(std::max<int64_t>(last, 1), int64_t{dtype.bits()}, &row) || row > INT64_MAX - 7;
+  if (!bad) bound = (row + 7) / 8;
+  for (int i = 0; i < shape.ndim(); ++i) {
+    bad = bad || shape[i] < 0;
+    if (!bad && i + 1 < shape.ndim()) bad = __builtin_mul_overflow(bound, std::max<int64_t>(shape[i], 1), &bound);
+  }
+  int64_t elements = 0;  // of types below a byte there are more elements than bytes
+  bad = bad || __builtin_mul_overflow(bound, int64_t{8}, &elements);
   if (bad) throw Error(cat("a tensor of shape ", shape, " and type ", dtype.name(), " is too large"));
-  return static_cast<size_t>(total);
+  return shape.count() == 0 ? 0 : static_cast<size_t>(bound);
 }
 
 std::shared_ptr<Storage> Storage::allocate(size_t bytes) {

@@ -134,7 +134,8 @@ class Writer {
     std::vector<ObjectRef> r;
     for (ValueId v : order_) {
       ObjectRef t = wire::table();
-      t->child(0, wire::text(names_[static_cast<size_t>(v)]));
+      const std::string& name = names_[static_cast<size_t>(v)];
+      t->child(0, wire::text(name.empty() ? cat("var", compact(v)) : name));  // MegEngine needs names, and different ones
       r.push_back(std::move(t));
     }
     return r;
@@ -154,7 +155,7 @@ class Writer {
   std::vector<ObjectRef> aliases() const {
     std::vector<ObjectRef> r;
     for (const GraphOutput& o : g_.outputs) {
-      if (o.name == names_[static_cast<size_t>(o.value)]) continue;
+      if (o.name.empty() || o.name == names_[static_cast<size_t>(o.value)]) continue;
       ObjectRef t = wire::table();
       t->scalar<uint32_t>(0, o.original_id, 0);
       t->child(1, wire::text(o.name));

@@ -32,10 +32,19 @@ FileMap::FileMap(const std::string& path) {
     if (p != MAP_FAILED) {
       bytes_ = {static_cast<const std::byte*>(p), size};
       mapped_ = true;
-    } else {
-      const int error = errno;
-      ::close(fd);
-      throw Error(cat("can't map ", path, ": ", std::strerror(error)));
+    } else {  // some file systems can't be mapped
+      read_.resize(size);
+      for (size_t at = 0; at < size;) {
+        const ssize_t n = ::read(fd, read_.data() + at, size - at);
+        if (n < 0 && errno == EINTR) continue;
+        if (n <= 0) {
+          const int error = errno;
+          ::close(fd);
+          throw Error(cat("can't read ", path, ": ", n < 0 ? std::strerror(error) : "it became shorter"));
+        }
+        at += static_cast<size_t>(n);
+      }
+      bytes_ = read_;
     }
   }
   ::close(fd);

@@ -77,11 +77,28 @@ inline void require_image_dtype(const InferContext& c, int i) {
             "element type ", c.dtype(i).name(), " of input ", i, " is not supported");
 }
 
+// The `n` target sizes in input `at`. MegEngine also takes them as floats, cut to integers.
+inline std::vector<int64_t> target_sizes(const InferContext& c, int at, size_t n) {
+  std::vector<int64_t> size;
+  if (c.dtype(at).is_float()) {
+    const Tensor& t = c.value(at);
+    c.require(t.count() == static_cast<int64_t>(n), "the target shape must have ", n, " elements, got ", t.count());
+    for (size_t i = 0; i < n; ++i) {
+      const double v = t.item(static_cast<int64_t>(i));
+      c.require(v > -2147483648. && v < 2147483648., "target size ", v, " is out of range");
+      size.push_back(static_cast<int64_t>(v));
+    }
+  } else {
+    size = c.ints(at);
+  }
+  c.require(size.size() == n, "the target shape must have ", n, " elements, got ", size.size());
+  for (int64_t v : size) c.require(v > 0 && v < (int64_t{1} << 31), "target size ", v, " is out of range");
+  return size;
+}
+
 // The shape of an image with another height and width, those of input `at`.
 inline Shape infer_sized(const InferContext& c, const Shape& src, const Image& m, int at) {
-  const std::vector<int64_t> size = c.ints(at);
-  c.require(size.size() == 2, "the target shape must have 2 elements, got ", size.size());
-  for (int64_t v : size) c.require(v > 0 && v < (int64_t{1} << 31), "target size ", v, " is out of range");
+  const std::vector<int64_t> size = target_sizes(c, at, 2);
   c.require(m.h > 0 && m.w > 0, "the image is empty: ", src);
   Shape out = src;
   out[m.h_axis] = size[0];

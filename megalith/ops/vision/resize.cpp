@@ -8,16 +8,24 @@ namespace {
 using namespace vision;
 using P = param::Resize;
 
-bool uses_filter(const P& p) { return p.imode == Interp::AREA || p.imode == Interp::LANCZOS4; }
+// MegEngine has the other modes for NCHW, and for interleaved images of 1 or 3 channels; all else it resizes linearly.
+Interp mode_for(const P& p, const Shape& s) {
+  const bool all_modes = p.format == Format::NCHW || (p.format == Format::NHWC && (s[3] == 1 || s[3] == 3));
+  return all_modes ? p.imode : Interp::LINEAR;
+}
+
+bool uses_filter(Interp mode) { return mode == Interp::AREA || mode == Interp::LANCZOS4; }
 
 void check_resize(const InferContext& c, int image) {
   const P& p = c.param<P>();
   c.require(p.imode <= Interp::LANCZOS4, "imode=", static_cast<uint32_t>(p.imode), " is not supported");
   require_image_dtype(c, image);
+  infer_image(c, image, p.format);
   const DTypeEnum id = c.dtype(image).id;
-  c.require(!uses_filter(p) ||
-                (p.format == Format::NHWC && (id == DTypeEnum::Float32 || id == DTypeEnum::Uint8)),
-            "imode AREA and LANCZOS4 need format NHWC and Float32 or Uint8, got ", c.dtype(image).name());
+  const Interp mode = mode_for(p, c.shape(image));
+  c.require(p.format == Format::NHWC || !uses_filter(mode), "imode AREA and LANCZOS4 need format NHWC");
+  c.require(p.format != Format::NHWC || mode == Interp::LINEAR || id == DTypeEnum::Float32 || id == DTypeEnum::Uint8,
+            "format NHWC with imode other than LINEAR needs Float32 or Uint8, got ", c.dtype(image).name());
 }
 
 void infer_resize(InferContext& c) {
@@ -89,12 +97,13 @@ void resize(const KernelArgs& a) {
   const DTypeEnum id = a.in[0].dtype().id;
   const bool interleaved = p.format == Format::NHWC && (in.c == 1 || in.c == 3) &&
                            (id == DTypeEnum::Float32 || id == DTypeEnum::Uint8);
-  const bool opencv = uses_filter(p) || (interleaved && p.imode == Interp::CUBIC);
+  const Interp mode = mode_for(p, a.in[0].shape());
+  const bool opencv = uses_filter(mode) || (interleaved && mode == Interp::CUBIC);
   const bool shrink = in.h >= out.h && in.w >= out.w;
   const auto filter = [&](int64_t from, int64_t to) {
-    if (opencv) return make_filter(p.imode, from, to, shrink);
-    if (interleaved && p.imode == Interp::NEAREST) return nearest_filter_nhwc(from, to);
-    return plain_filter(p.imode, from, to);
+    if (opencv) return make_filter(mode, from, to, shrink);
+    if (interleaved && mode == Interp::NEAREST) return nearest_filter_nhwc(from, to);
+    return plain_filter(mode, from, to);
   };
   const Filter fh = filter(in.h, out.h), fw = filter(in.w, out.w);
   a.exec.parallel_for(out.n * out.c, 1, [&](int64_t begin, int64_t end) {
@@ -113,7 +122,7 @@ void resize(const KernelArgs& a) {
           }
           if constexpr (std::is_same_v<T, uint8_t> || std::is_same_v<T, float>) {
             if (opencv) {
-              o = filtered<T>(th, tw, p.imode, shrink, at);
+              o = filtered<T>(th, tw, mode, shrink, at);
               continue;
             }
           }
@@ -170,9 +179,7 @@ void infer_resize3d(InferContext& c) {
             "only imode LINEAR and format NCDHW are supported");
   c.require(c.dtype(0).is_float(), "the image must have a floating type, got ", c.dtype(0).name());
   c.require(s.ndim() == 5 && s[2] > 0 && s[3] > 0 && s[4] > 0, "the image must have 5 dimensions, none empty, got ", s);
-  const std::vector<int64_t> size = c.ints(1);
-  c.require(size.size() == 3, "the target shape must have 3 elements, got ", size.size());
-  for (int64_t v : size) c.require(v > 0 && v < (int64_t{1} << 31), "target size ", v, " is out of range");
+  const std::vector<int64_t> size = target_sizes(c, 1, 3);
   c.set(0, c.dtype(0), {s[0], s[1], size[0], size[1], size[2]});
 }
 

@@ -18,9 +18,7 @@ void check_rois(const InferContext& c, int src, int rois) {
 // inputs: image, regions, pooled height and width
 void infer_roi_pooling(InferContext& c) {
   check_rois(c, 0, 1);
-  const std::vector<int64_t> size = c.ints(2);
-  c.require(size.size() == 2, "the target shape must have 2 elements, got ", size.size());
-  for (int64_t v : size) c.require(v > 0 && v < (int64_t{1} << 24), "target size ", v, " is out of range");
+  const std::vector<int64_t> size = vision::target_sizes(c, 2, 2);
   const Shape out = {c.shape(1)[0], c.shape(0)[1], size[0], size[1]};
   c.set(0, c.dtype(0), out);
   c.set(1, DTypeEnum::Int32, out);

@@ -77,20 +77,9 @@ inline void require_image_dtype(const InferContext& c, int i) {
             "element type ", c.dtype(i).name(), " of input ", i, " is not supported");
 }
 
-// The `n` target sizes in input `at`. MegEngine also takes them as floats, cut to integers.
+// The `n` target sizes in input `at`.
 inline std::vector<int64_t> target_sizes(const InferContext& c, int at, size_t n) {
-  std::vector<int64_t> size;
-  if (c.dtype(at).is_float()) {
-    const Tensor& t = c.value(at);
-    c.require(t.count() == static_cast<int64_t>(n), "the target shape must have ", n, " elements, got ", t.count());
-    for (size_t i = 0; i < n; ++i) {
-      const double v = t.item(static_cast<int64_t>(i));
-      c.require(v > -2147483648. && v < 2147483648., "target size ", v, " is out of range");
-      size.push_back(static_cast<int64_t>(v));
-    }
-  } else {
-    size = c.ints(at);
-  }
+  const std::vector<int64_t> size = c.ints(at);
   c.require(size.size() == n, "the target shape must have ", n, " elements, got ", size.size());
   for (int64_t v : size) c.require(v > 0 && v < (int64_t{1} << 31), "target size ", v, " is out of range");
   return size;

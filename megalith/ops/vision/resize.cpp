@@ -8,10 +8,11 @@ namespace {
 using namespace vision;
 using P = param::Resize;
 
-// MegEngine has the other modes for NCHW, and for interleaved images of 1 or 3 channels; all else it resizes linearly.
+bool few_channels(const P& p, const Shape& s) { return p.format == Format::NHWC && (s[3] == 1 || s[3] == 3); }
+
+// MegEngine has all modes for NCHW and for interleaved images of 1 or 3 channels, two for the others.
 Interp mode_for(const P& p, const Shape& s) {
-  const bool all_modes = p.format == Format::NCHW || (p.format == Format::NHWC && (s[3] == 1 || s[3] == 3));
-  return all_modes ? p.imode : Interp::LINEAR;
+  return p.format == Format::NCHW || few_channels(p, s) || p.imode == Interp::NEAREST ? p.imode : Interp::LINEAR;
 }
 
 bool uses_filter(Interp mode) { return mode == Interp::AREA || mode == Interp::LANCZOS4; }
@@ -24,8 +25,8 @@ void check_resize(const InferContext& c, int image) {
   const DTypeEnum id = c.dtype(image).id;
   const Interp mode = mode_for(p, c.shape(image));
   c.require(p.format == Format::NHWC || !uses_filter(mode), "imode AREA and LANCZOS4 need format NHWC");
-  c.require(p.format != Format::NHWC || mode == Interp::LINEAR || id == DTypeEnum::Float32 || id == DTypeEnum::Uint8,
-            "format NHWC with imode other than LINEAR needs Float32 or Uint8, got ", c.dtype(image).name());
+  c.require(!few_channels(p, c.shape(image)) || mode == Interp::LINEAR || id == DTypeEnum::Float32 || id == DTypeEnum::Uint8,
+            "format NHWC with 1 or 3 channels and imode other than LINEAR needs Float32 or Uint8, got ", c.dtype(image).name());
 }
 
 void infer_resize(InferContext& c) {

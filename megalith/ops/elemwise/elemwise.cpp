@@ -13,6 +13,7 @@ const char* name_of(Mode m) { return enum_info<Mode>().name_of(static_cast<uint3
 
 void infer(InferContext& c) {
   const Mode m = c.param<param::Elemwise>().mode;
+  c.require(name_of(m) != nullptr, "unknown mode ", static_cast<uint32_t>(m));
   c.require(c.nin() == elemwise::arity(m), name_of(m), " takes ", elemwise::arity(m), " inputs, but has ", c.nin());
   for (int i = 1; i < c.nin(); ++i) {
     c.require(c.dtype(i).id == c.dtype(0).id, "inputs have different types: ", c.dtype(0).str(), " and ", c.dtype(i).str());
@@ -84,6 +85,40 @@ std::vector<Var> grad(const GradContext& c) {
     case Mode::RELU6: return {call(Mode::RELU6_GRAD, {x, d})};
     case Mode::SOFTPLUS: return {call(Mode::SOFTPLUS_GRAD, {x, d})};
     case Mode::FAST_TANH: return {call(Mode::FAST_TANH_GRAD, {x, d})};
+    case Mode::EXPM1: return {mul(d, call(Mode::EXP, {x}))};
+    case Mode::LOG1P: return {call(Mode::TRUE_DIV, {d, call(Mode::ADD, {x, constant(1)})})};
+    case Mode::SINH: return {mul(d, call(Mode::COSH, {x}))};
+    case Mode::COSH: return {mul(d, call(Mode::SINH, {x}))};
+    case Mode::TAN: return {mul(d, call(Mode::ADD, {mul(out, out), constant(1)}))};
+    case Mode::ASINH: return {call(Mode::ASINH_GRAD, {x, d})};
+    case Mode::ACOSH: return {call(Mode::ACOSH_GRAD, {x, d})};
+    case Mode::ATANH: return {call(Mode::ATANH_GRAD, {x, d})};
+    case Mode::LOGSIGMOID: return {mul(d, call(Mode::SIGMOID, {call(Mode::NEGATE, {x})}))};
+    case Mode::ERF: return {mul(mul(d, constant(1.1283791670955126f)), call(Mode::EXP, {call(Mode::NEGATE, {mul(x, x)})}))};
+    case Mode::ERFC: return {mul(mul(d, constant(-1.1283791670955126f)), call(Mode::EXP, {call(Mode::NEGATE, {mul(x, x)})}))};
+    case Mode::FLOOR:
+    case Mode::CEIL:
+    case Mode::ROUND:
+    case Mode::SIGN:
+    case Mode::LT:
+    case Mode::LEQ:
+    case Mode::EQ:
+    case Mode::NEQ:
+    case Mode::FLOOR_DIV: return std::vector<Var>(c.in.size());
+    case Mode::POW: {
+      const Var dx = c.needs[0] ? mul(mul(d, c.in[1]), call(Mode::POW, {x, call(Mode::SUB, {c.in[1], constant(1)})})) : Var();
+      const Var dy = c.needs[1] ? mul(mul(d, out), call(Mode::LOG, {x})) : Var();
+      return binary(dx, dy);
+    }
+    case Mode::SWITCH_GT0: return {Var(), c.needs[1] ? sum_like(call(Mode::SWITCH_GT0, {x, d}), c.in[1]) : Var()};
+    case Mode::COND_LEQ_MOV:
+    case Mode::COND_LT_MOV: return {Var(), Var(), c.needs[2] ? sum_like(call(m, {x, c.in[1], d}), c.in[2]) : Var()};
+    case Mode::FUSE_MUL_ADD3: {
+      std::vector<Var> g = binary(mul(d, c.in[1]), mul(d, x));
+      g.push_back(c.needs[2] ? sum_like(d, c.in[2]) : Var());
+      return g;
+    }
+    case Mode::PRELU: return binary(call(Mode::PRELU_GRAD, {x, d, c.in[1]}), mul(d, call(Mode::MIN, {x, constant(0)})));
     case Mode::ADD: return binary(d, d);
     case Mode::SUB: return binary(d, call(Mode::NEGATE, {d}));
     case Mode::MUL: return binary(mul(d, c.in[1]), mul(d, x));

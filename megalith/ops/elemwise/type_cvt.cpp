@@ -56,8 +56,10 @@ void lowbit(const KernelArgs& a) {
 }
 
 std::vector<Var> grad(const GradContext& c) {
-  // Gradients are Float32, whatever the type of the input.
-  return {emit1("TypeCvt", param::TypeCvt{.dtype = DTypeEnum::Float32}, {c.dout[0]})};
+  // On graphs the type of the input is not known here: gradients are Float32 there.
+  const DType like = c.in[0].is_graph() ? DType(DTypeEnum::Float32) : c.in[0].tensor().dtype();
+  if (!like.is_float()) return {Var()};
+  return {emit1("TypeCvt", param::TypeCvt{.dtype = like}, {c.dout[0]})};
 }
 
 }  // namespace

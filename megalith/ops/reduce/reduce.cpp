@@ -10,10 +10,14 @@ namespace {
 using Mode = param::ReduceMode;
 using Type = param::ReduceDataType;
 
+bool one_element(const Shape& s) {
+  return std::all_of(s.begin(), s.end(), [](int64_t d) { return d == 1; });
+}
+
 // The target at the rank of the input. A target of one element reduces everything.
 Shape padded_target(const Shape& in, const Shape& target) {
   Shape t;
-  if (target.count() == 1) {
+  if (one_element(target)) {
     for (int i = 0; i < in.ndim(); ++i) t.push_back(1);
     return t;
   }
@@ -65,7 +69,7 @@ void infer(InferContext& c) {
     const std::vector<int64_t> dims = c.ints(1, kMaxDims);
     out = Shape(std::span<const int64_t>(dims));
     for (const int64_t d : out) c.require(d >= 0, "target shape ", out, " has a negative dimension");
-    c.require(out.count() == 1 || out.ndim() <= in.ndim(), "target shape ", out, " has more dimensions than the input ", in);
+    c.require(one_element(out) || out.ndim() <= in.ndim(), "target shape ", out, " has more dimensions than the input ", in);
     const Shape t = padded_target(in, out);
     for (int i = 0; i < in.ndim(); ++i) {
       c.require(t[i] == in[i] || t[i] == 1, "can't reduce ", in, " to target shape ", out);

@@ -1,0 +1,138 @@
+// FakeQuant, TQT and LSQ: rounding to a quantized grid that stays in float32, and the gradients that train the grid.
+#include "megalith/ops/op_util.h"
+#include "megalith/var.h"
+
+namespace megalith {
+namespace {
+
+// A parameter broadcast against the data.
+Shape broadcast_strides(const Shape& x, const Shape& s) {
+  Shape out = Layout(x).stride;
+  const Shape st = Layout(s).stride;
+  for (int i = 0; i < x.ndim(); ++i) {
+    const int j = i - (x.ndim() - s.ndim());
+    out[i] = j < 0 || s[j] == 1 ? 0 : st[j];
+  }
+  return out;
+}
+
+// Inputs from `first` on are broadcast to input 0; those before have its shape.
+void check(InferContext& c, int first, int32_t qmin, int32_t qmax) {
+  const Shape& x = c.shape(0);
+  c.require(qmin <= qmax, "qmin is ", qmin, ", qmax ", qmax);
+  for (int i = 0; i < c.nin(); ++i) {
+    const Shape& s = c.shape(i);
+    c.require(c.dtype(i).id == DTypeEnum::Float32, "input ", i, " has type ", c.dtype(i).name());
+    c.require(i >= first || s == x, "input ", i, " has shape ", s, ", expected ", x);
+    c.require(s.ndim() <= x.ndim(), "input ", i, " has shape ", s, " for data ", x);
+    for (int j = 0; j < s.ndim(); ++j)
+      c.require(s[j] == 1 || s[j] == x[j + x.ndim() - s.ndim()], "input ", i, " has shape ", s, " for data ", x);
+  }
+  for (size_t o = 0; o < c.out.size(); ++o) c.set(static_cast<int>(o), c.dtype(0), x);
+}
+
+template <class P, int kFirst>
+void infer_quant(InferContext& c) {
+  check(c, kFirst, c.param<P>().qmin, c.param<P>().qmax);
+}
+
+struct Range {
+  float lo, hi;
+  float clip(float v) const {
+    v = v <= lo ? lo : v;
+    return v >= hi ? hi : v;
+  }
+};
+
+// Calls fn(element, offsets of the parameters' elements).
+template <class P, int kFirst, class F>
+void walk(const KernelArgs& a, F&& fn) {
+  const auto& p = a.param<P>();
+  const Shape& x = a.in[0].shape();
+  std::vector<Shape> strides;
+  for (size_t i = kFirst; i < a.in.size(); ++i) strides.push_back(broadcast_strides(x, a.in[i].shape()));
+  Odometer od(x, strides);
+  const Range range{static_cast<float>(p.qmin), static_cast<float>(p.qmax)};
+  const int64_t n = x.count();
+  for (int64_t i = 0; i < n; ++i, od.next()) fn(i, range, [&](size_t in) { return a.in[in].data<float>()[od.offset(in - kFirst)]; });
+}
+
+void run_fake_quant(const KernelArgs& a) {
+  walk<param::FakeQuant, 1>(a, [&](int64_t i, Range r, auto&& in) {
+    const float scale = in(1), zero = in(2);
+    const float q = r.clip(std::round(a.in[0].data<float>()[i] / scale) + zero);
+    a.out[0].data<float>()[i] = (q - zero) * scale;
+  });
+}
+
+void run_fake_quant_backward(const KernelArgs& a) {
+  walk<param::FakeQuant, 2>(a, [&](int64_t i, Range r, auto&& in) {
+    const float q = std::round(a.in[1].data<float>()[i] / in(2)) + in(3);
+    a.out[0].data<float>()[i] = q >= r.lo && q <= r.hi ? a.in[0].data<float>()[i] : 0.f;
+  });
+}
+
+void run_tqt(const KernelArgs& a) {
+  walk<param::TQT, 1>(a, [&](int64_t i, Range r, auto&& in) {
+    const float t = static_cast<float>(std::pow(2.0, static_cast<double>(in(1))));
+    a.out[0].data<float>()[i] = r.clip(std::round(a.in[0].data<float>()[i] / t)) * t;
+  });
+}
+
+// MegEngine's clip mask asks for both bounds at once and so never holds: every element counts as inside.
+void run_tqt_backward(const KernelArgs& a) {
+  walk<param::TQT, 2>(a, [&](int64_t i, Range r, auto&& in) {
+    const float t = static_cast<float>(std::pow(2.0, static_cast<double>(in(2))));
+    const float diff = a.in[0].data<float>()[i], scaled = a.in[1].data<float>()[i] / t;
+    a.out[0].data<float>()[i] = diff;
+    a.out[1].data<float>()[i] = static_cast<float>(diff * (r.clip(std::round(scaled)) - scaled) * t * std::log(2.0));
+  });
+}
+
+void run_lsq(const KernelArgs& a) {
+  walk<param::LSQ, 1>(a, [&](int64_t i, Range r, auto&& in) {
+    const float scale = in(1), zero = in(2);
+    a.out[0].data<float>()[i] = (std::round(r.clip(a.in[0].data<float>()[i] / scale + zero)) - zero) * scale;
+  });
+}
+
+void run_lsq_backward(const KernelArgs& a) {
+  walk<param::LSQ, 2>(a, [&](int64_t i, Range r, auto&& in) {
+    const float diff = a.in[0].data<float>()[i], x = a.in[1].data<float>()[i] / in(2) + in(3);
+    const bool inside = !(x < r.lo) && !(x > r.hi);
+    const float ds = x < r.lo ? r.lo : x > r.hi ? r.hi : std::round(x) - x;
+    a.out[0].data<float>()[i] = inside ? diff : 0.f;
+    a.out[1].data<float>()[i] = ds * in(4) * diff;
+  });
+}
+
+int outputs_two(const Attrs&, int) { return 2; }
+
+}  // namespace
+}  // namespace megalith
+
+MEGALITH_OPS(quant_fake_quant) {
+  auto add = [&](const char* name, const char* doc, const ParamSchema& schema, int inputs, void (*infer)(InferContext&),
+                 void (*run)(const KernelArgs&), bool two) {
+    r.add({.name = name,
+           .doc = doc,
+           .mge = {name},
+           .params = &schema,
+           .min_inputs = inputs,
+           .max_inputs = inputs,
+           .outputs = two ? outputs_two : nullptr,
+           .infer = infer,
+           .kernels = {{.name = "reference", .run = run}}});
+  };
+  using namespace param;
+  add("FakeQuant", "Rounds to the grid of a scale and a zero point.", FakeQuant::kSchema, 3, infer_quant<FakeQuant, 1>,
+      run_fake_quant, false);
+  add("FakeQuantBackward", "Gradient of FakeQuant: the upstream gradient inside the range.", FakeQuant::kSchema, 4,
+      infer_quant<FakeQuant, 2>, run_fake_quant_backward, false);
+  add("TQT", "Rounds to a grid whose scale is a power of two.", TQT::kSchema, 2, infer_quant<TQT, 1>, run_tqt, false);
+  add("TQTBackward", "Gradients of TQT: of the data, and of the scale per element.", TQT::kSchema, 3, infer_quant<TQT, 2>,
+      run_tqt_backward, true);
+  add("LSQ", "Rounds to a grid with a learned scale.", LSQ::kSchema, 4, infer_quant<LSQ, 1>, run_lsq, false);
+  add("LSQBackward", "Gradients of LSQ: of the data, and of the scale per element.", LSQ::kSchema, 5, infer_quant<LSQ, 2>,
+      run_lsq_backward, true);
+}

@@ -1,0 +1,231 @@
+// RNNCell, LSTMCell, RNN and LSTM. Packed weights hold, per layer and direction: input weights, hidden weights and, with
+// bias, the two biases. The gates of an LSTM stand in the order i, f, g, o.
+#include "megalith/ops/op_util.h"
+
+namespace megalith {
+namespace {
+
+using Nonline = param::RNNNonlineMode;
+
+int outputs_three(const Attrs&, int) { return 3; }
+int outputs_four(const Attrs&, int) { return 4; }
+
+float sigmoid(float x) { return 1.f / (1.f + std::exp(-x)); }
+
+float activate(Nonline mode, float v) {
+  return mode == Nonline::RELU ? std::max(v, 0.f) : mode == Nonline::TANH ? std::tanh(v) : v;
+}
+
+// Weights of one cell; biases may be null.
+struct Cell {
+  const float *w_ih = nullptr, *w_hh = nullptr, *b_ih = nullptr, *b_hh = nullptr;
+  int64_t in = 0, hidden = 0, gates = 1;  // gates: multiples of hidden
+  bool one_b_ih = false, one_b_hh = false;  // a single number for all gates
+};
+
+// out[b][g] = x W_ih^T + h W_hh^T + biases
+void linear(const Cell& c, const float* x, const float* h, float* out, int64_t batch) {
+  const int64_t rows = c.gates * c.hidden;
+  for (int64_t b = 0; b < batch; ++b) {
+    for (int64_t g = 0; g < rows; ++g) {
+      float sx = 0, sh = 0;
+      for (int64_t i = 0; i < c.in; ++i) sx += x[b * c.in + i] * c.w_ih[g * c.in + i];
+      for (int64_t i = 0; i < c.hidden; ++i) sh += h[b * c.hidden + i] * c.w_hh[g * c.hidden + i];
+      float v = sh + sx;
+      if (c.b_ih) v += c.b_ih[c.one_b_ih ? 0 : g];
+      if (c.b_hh) v += c.b_hh[c.one_b_hh ? 0 : g];
+      out[b * rows + g] = v;
+    }
+  }
+}
+
+// From gates[b][4H] and the old c to the new c and h (which may lie over the old ones).
+void lstm_step(const float* gates, const float* c_old, float* h_new, float* c_new, int64_t batch, int64_t H) {
+  for (int64_t b = 0; b < batch; ++b) {
+    const float* g = gates + b * 4 * H;
+    for (int64_t j = 0; j < H; ++j) {
+      const float c = sigmoid(g[H + j]) * c_old[b * H + j] + sigmoid(g[j]) * std::tanh(g[2 * H + j]);
+      c_new[b * H + j] = c;
+      h_new[b * H + j] = sigmoid(g[3 * H + j]) * std::tanh(c);
+    }
+  }
+}
+
+// Inputs: x, W_ih, b_ih, h, W_hh, b_hh (, c).
+void check_cell(InferContext& c, int64_t gates) {
+  for (int i = 0; i < c.nin(); ++i)
+    c.require(c.dtype(i).id == DTypeEnum::Float32, "input ", i, " has type ", c.dtype(i).name());
+  const Shape &x = c.shape(0), &wi = c.shape(1), &h = c.shape(3), &wh = c.shape(4);
+  c.require(x.ndim() == 2 && wi.ndim() == 2 && h.ndim() == 2 && wh.ndim() == 2, "inputs have shapes ", x, wi, h, wh,
+            ", expected 2 dimensions");
+  c.require(h[0] == x[0] && wi[1] == x[1] && wh[1] == h[1] && wi[0] == gates * h[1] && wh[0] == wi[0], "inputs have shapes ", x,
+            wi, h, wh);
+  for (int i : {2, 5})
+    c.require(c.shape(i).count() == wi[0] || c.shape(i).count() == 1, "bias has shape ", c.shape(i), " for ", wi[0], " rows");
+}
+
+Cell cell_of(const KernelArgs& a, int64_t gates) {
+  return {a.in[1].data<float>(), a.in[4].data<float>(), a.in[2].data<float>(), a.in[5].data<float>(), a.in[0].dim(1),
+          a.in[3].dim(1), gates, a.in[2].count() == 1, a.in[5].count() == 1};
+}
+
+void infer_rnn_cell(InferContext& c) {
+  check_cell(c, 1);
+  c.require(static_cast<uint32_t>(c.param<param::RNNCell>().nonlineMode) <= 2, "unknown nonlineMode");
+  c.set(0, c.dtype(0), c.shape(3));
+}
+
+void run_rnn_cell(const KernelArgs& a) {
+  const Nonline mode = a.param<param::RNNCell>().nonlineMode;
+  linear(cell_of(a, 1), a.in[0].data<float>(), a.in[3].data<float>(), a.out[0].data<float>(), a.in[0].dim(0));
+  for (float& v : a.out[0].span<float>()) v = activate(mode, v);
+}
+
+void infer_lstm_cell(InferContext& c) {
+  check_cell(c, 4);
+  c.require(c.shape(6) == c.shape(3), "cell state has shape ", c.shape(6), ", hidden state ", c.shape(3));
+  c.set(0, c.dtype(0), c.shape(3));
+  c.set(1, c.dtype(0), c.shape(3));
+  c.set(2, c.dtype(0), Shape{c.shape(0)[0], c.shape(1)[0]});
+}
+
+// Output 2 holds the gates one after the other: [4][batch][hidden].
+void run_lstm_cell(const KernelArgs& a) {
+  const int64_t batch = a.in[0].dim(0), H = a.in[3].dim(1);
+  std::vector<float> gates(static_cast<size_t>(batch * 4 * H));
+  linear(cell_of(a, 4), a.in[0].data<float>(), a.in[3].data<float>(), gates.data(), batch);
+  lstm_step(gates.data(), a.in[6].data<float>(), a.out[0].data<float>(), a.out[1].data<float>(), batch, H);
+  float* to = a.out[2].data<float>();
+  for (int64_t b = 0; b < batch; ++b)
+    for (int64_t j = 0; j < 4; ++j)
+      for (int64_t i = 0; i < H; ++i) to[(j * batch + b) * H + i] = gates[static_cast<size_t>((b * 4 + j) * H + i)];
+}
+
+struct Dims {
+  int64_t layers, dirs, hidden, seq, batch, input, gates;
+  bool bias;
+  int64_t layer_input(int64_t layer) const { return layer == 0 ? input : dirs * hidden; }
+  int64_t cell_weights(int64_t layer) const {
+    const int64_t rows = gates * hidden;
+    return rows * (layer_input(layer) + hidden) + (bias ? 2 * rows : 0);
+  }
+};
+
+template <class P>
+Dims dims_of(const P& p, const Shape& x) {
+  return {p.num_layers, p.bidirectional ? 2 : 1, p.hidden_size, x[0], x[1], x[2], std::is_same_v<P, param::LSTM> ? 4 : 1, p.bias};
+}
+
+// Inputs: x, h (, c), weights.
+template <class P>
+void infer_recurrent(InferContext& c) {
+  constexpr bool lstm = std::is_same_v<P, param::LSTM>;
+  const auto& p = c.param<P>();
+  for (int i = 0; i < c.nin(); ++i)
+    c.require(c.dtype(i).id == DTypeEnum::Float32, "input ", i, " has type ", c.dtype(i).name());
+  c.require(c.shape(0).ndim() == 3, "input has shape ", c.shape(0), ", expected 3 dimensions");
+  c.require(p.num_layers > 0 && p.num_layers <= 1024 && p.hidden_size > 0 && p.hidden_size <= (1u << 20), "num_layers is ",
+            p.num_layers, ", hidden_size ", p.hidden_size);
+  c.require(c.shape(0)[2] < (int64_t{1} << 31), "input has shape ", c.shape(0));
+  if constexpr (lstm) c.require(p.proj_size == 0, "proj_size is ", p.proj_size, ", expected 0");
+  const Dims d = dims_of(p, c.shape(0));
+  const Shape state{d.layers * d.dirs, d.batch, d.hidden};
+  for (int i = 1; i < c.nin() - 1; ++i)
+    c.require(c.shape(i).count() == state.count(), "state has shape ", c.shape(i), ", expected ", state);
+  int64_t weights = 0;
+  for (int64_t l = 0; l < d.layers; ++l) weights += d.dirs * d.cell_weights(l);
+  c.require(c.shape(c.nin() - 1).count() == weights, "weights have shape ", c.shape(c.nin() - 1), ", expected ", weights, " numbers");
+  c.set(0, c.dtype(0), Shape{d.seq, d.batch, d.dirs * d.hidden});
+  for (int i = 1; i < c.nin() - 1; ++i) c.set(i, c.dtype(0), c.shape(i));
+  c.set(c.nin() - 1, DType(DTypeEnum::Byte),
+        Shape{static_cast<int64_t>(sizeof(float)) * (lstm ? 2 : 1) * d.layers * d.dirs * d.seq * d.batch * d.hidden});
+}
+
+template <class P>
+void run_recurrent(const KernelArgs& a) {
+  constexpr bool lstm = std::is_same_v<P, param::LSTM>;
+  const auto& p = a.param<P>();
+  const Dims d = dims_of(p, a.in[0].shape());
+  const size_t state = static_cast<size_t>(d.batch * d.hidden), rows = static_cast<size_t>(d.gates * d.hidden);
+  const float* w = a.in[a.in.size() - 1].data<float>();
+  std::vector<float> gates(static_cast<size_t>(d.batch) * rows);
+  std::vector<float> in(a.in[0].data<float>(), a.in[0].data<float>() + a.in[0].count());
+  std::vector<float> out(static_cast<size_t>(a.out[0].count()));
+  float* reserve = a.out[a.out.size() - 1].data<float>();
+  for (int64_t layer = 0; layer < d.layers; ++layer) {
+    for (int64_t dir = 0; dir < d.dirs; ++dir) {
+      Cell cell{.in = d.layer_input(layer), .hidden = d.hidden, .gates = d.gates};
+      cell.w_ih = w;
+      cell.w_hh = w + static_cast<int64_t>(rows) * cell.in;
+      if (d.bias) {
+        cell.b_ih = cell.w_hh + static_cast<int64_t>(rows) * d.hidden;
+        cell.b_hh = cell.b_ih + rows;
+      }
+      w += d.cell_weights(layer);
+      const size_t at = static_cast<size_t>(layer * d.dirs + dir) * state;
+      float* h = a.out[1].data<float>() + at;
+      std::copy_n(a.in[1].data<float>() + at, state, h);
+      float* c = nullptr;
+      if constexpr (lstm) {
+        c = a.out[2].data<float>() + at;
+        std::copy_n(a.in[2].data<float>() + at, state, c);
+      }
+      for (int64_t i = 0; i < d.seq; ++i) {
+        const int64_t step = dir == 0 ? i : d.seq - 1 - i;
+        linear(cell, in.data() + step * d.batch * cell.in, h, gates.data(), d.batch);
+        if constexpr (lstm) {
+          lstm_step(gates.data(), c, h, c, d.batch, d.hidden);
+        } else {
+          for (size_t k = 0; k < state; ++k) h[k] = activate(p.nonlineMode, gates[k]);
+        }
+        reserve = std::copy_n(h, state, reserve);
+        if constexpr (lstm) reserve = std::copy_n(c, state, reserve);
+        for (int64_t b = 0; b < d.batch; ++b)
+          std::copy_n(h + b * d.hidden, d.hidden, out.data() + ((step * d.batch + b) * d.dirs + dir) * d.hidden);
+      }
+    }
+    in = out;
+  }
+  std::copy(out.begin(), out.end(), a.out[0].data<float>());
+}
+
+}  // namespace
+}  // namespace megalith
+
+MEGALITH_OPS(rnn_recurrent) {
+  r.add({.name = "RNNCellForward",
+         .doc = "One step of a recurrent cell.",
+         .mge = {"RNNCellForward"},
+         .params = &param::RNNCell::kSchema,
+         .min_inputs = 6,
+         .max_inputs = 6,
+         .infer = infer_rnn_cell,
+         .kernels = {{.name = "reference", .run = run_rnn_cell}}});
+  r.add({.name = "LSTMCellForward",
+         .doc = "One step of an LSTM: new hidden state, new cell state, gates.",
+         .mge = {"LSTMCellForward"},
+         .params = &param::Empty::kSchema,
+         .min_inputs = 7,
+         .max_inputs = 7,
+         .outputs = outputs_three,
+         .infer = infer_lstm_cell,
+         .kernels = {{.name = "reference", .run = run_lstm_cell}}});
+  r.add({.name = "RNNForward",
+         .doc = "Layers of recurrent cells over a sequence: result, last states, reserve.",
+         .mge = {"RNNForward"},
+         .params = &param::RNN::kSchema,
+         .min_inputs = 3,
+         .max_inputs = 3,
+         .outputs = outputs_three,
+         .infer = infer_recurrent<param::RNN>,
+         .kernels = {{.name = "reference", .run = run_recurrent<param::RNN>}}});
+  r.add({.name = "LSTMForward",
+         .doc = "Layers of LSTM cells over a sequence: result, last hidden and cell states, reserve.",
+         .mge = {"LSTMForward"},
+         .params = &param::LSTM::kSchema,
+         .min_inputs = 4,
+         .max_inputs = 4,
+         .outputs = outputs_four,
+         .infer = infer_recurrent<param::LSTM>,
+         .kernels = {{.name = "reference", .run = run_recurrent<param::LSTM>}}});
+}

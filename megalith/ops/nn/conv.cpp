@@ -1,4 +1,4 @@
-// Convolution, ConvBiasForward, and the gradients of Convolution (ConvolutionBackwardData is also deconvolution).
+// Convolution, ConvBiasForward, BatchConvBiasForward, and the gradients of Convolution (ConvolutionBackwardData is also deconvolution).
 #include "megalith/ops/nn/conv_canonical.h"
 #include "megalith/var.h"
 
@@ -42,13 +42,38 @@ Shape output_image(Format f, int64_t n, int64_t c, int64_t h, int64_t w) {
 }
 bool output_nhwc(Format f) { return image_block(f, true) == 0; }
 
+// BatchConvBias has a filter for every image: the batch axis of the filter joins its groups, and all images become one
+// image with the channels of all.
+template <class P>
+constexpr bool kBatchFilter = std::is_same_v<P, param::BatchConvBias>;
+
+// (N, G, ...) as (N * G, ...); filters of other convolutions, and those without groups, stay.
+template <class P>
+Shape join_batch(const P& p, const Shape& f) {
+  if (!kBatchFilter<P> || !is_group(p.sparse)) return f;
+  Shape r = f;
+  r.erase(0);
+  r[0] = f[0] * f[1];
+  return r;
+}
+template <class P>
+bool grouped(const P& p) {
+  return kBatchFilter<P> || is_group(p.sparse);
+}
+
 template <class P>
 void infer_forward(InferContext& c) {
   const P& p = c.param<P>();
   conv::check_window(c, p);
+  if constexpr (kBatchFilter<P>) {
+    c.require(c.shape(0).ndim() >= 4 && c.shape(1).ndim() >= 5 && c.shape(0)[0] == c.shape(1)[0] && c.shape(0)[0] > 0, "the image ", c.shape(0), " and the filter ",
+              c.shape(1), " must have the same batch");
+    if (is_group(p.sparse)) c.require(c.shape(1).ndim() >= 6 && c.shape(1)[1] > 0, "the filter ", c.shape(1), " has no groups");
+  }
   c.require(c.shape(0).ndim() == 4 || c.shape(0).ndim() == 5, "the image has shape ", c.shape(0));
   const Shape x = conv::image_to_canonical(c.shape(0), p.format == Format::NHWC);
-  const Shape f = conv::filter_to_canonical(&c, c.shape(1), p.format, is_group(p.sparse));
+  Shape f = conv::filter_to_canonical(&c, join_batch(p, c.shape(1)), p.format, grouped(p));
+  if (kBatchFilter<P>) f[0] /= x[0];
   c.require(x[1] == f[0] * f[2], "the image ", c.shape(0), " has ", x[1], " channels, the filter ", c.shape(1), " takes ", f[0] * f[2]);
   c.require(c.dtype(0).is_float() == c.dtype(1).is_float() && c.dtype(0).bits() == c.dtype(1).bits(), "image is ", c.dtype(0).str(), ", filter is ", c.dtype(1).str());
   const int64_t oh = window_output(x[2], f[3], p.pad_h, p.stride_h, p.dilate_h), ow = window_output(x[3], f[4], p.pad_w, p.stride_w, p.dilate_w);
@@ -58,12 +83,13 @@ void infer_forward(InferContext& c) {
   c.set(0, output_dtype(c, c.dtype(0), c.dtype(1)), output_image(p.format, x[0], oc, oh, ow));
 }
 
+template <class P>
 void infer_conv_bias(InferContext& c) {
-  infer_forward<param::ConvBias>(c);
+  infer_forward<P>(c);
   if (c.nin() < 3 || c.shape(2).count() == 0) return;
-  const Shape y = conv::image_to_canonical(c.out[0].shape, output_nhwc(c.param<param::ConvBias>().format));
+  const Shape y = conv::image_to_canonical(c.out[0].shape, output_nhwc(c.param<P>().format));
   c.require(c.shape(2).ndim() == 4 || c.shape(2).ndim() == 5, "the bias has shape ", c.shape(2));
-  const Shape b = conv::image_to_canonical(c.shape(2), output_nhwc(c.param<param::ConvBias>().format));
+  const Shape b = conv::image_to_canonical(c.shape(2), output_nhwc(c.param<P>().format));
   for (int i = 0; i < 4; ++i) c.require(b[i] == y[i] || b[i] == 1, "bias ", c.shape(2), " does not fit the output ", c.out[0].shape);
   if (c.nin() > 3 && c.shape(3).count() > 0) c.require(c.shape(3) == c.out[0].shape, "z is ", c.shape(3), ", the output ", c.out[0].shape);
 }
@@ -126,9 +152,10 @@ void run_forward(const KernelArgs& a, param::NonlineMode nonline) {
   const P& p = a.param<P>();
   const Tensor& out = a.out[0];
   if (out.count() == 0) return;
-  const Tensor x = conv::image_to_canonical(lowbit_image(a.in[0]), p.format == Format::NHWC), f = conv::filter_to_canonical(lowbit_image(a.in[1]), p.format, is_group(p.sparse));
+  const Tensor x = conv::image_to_canonical(lowbit_image(a.in[0]), p.format == Format::NHWC), f = conv::filter_to_canonical(lowbit_image(kBatchFilter<P> ? a.in[1].reshaped(join_batch(p, a.in[1].shape())) : a.in[1]), p.format, grouped(p));
   const Shape ys = conv::image_to_canonical(out.shape(), output_nhwc(p.format));
-  const conv::Geometry g = conv::geometry(p, x.shape(), f.shape(), ys);
+  conv::Geometry g = conv::geometry(p, x.shape(), f.shape(), ys);
+  if (kBatchFilter<P>) g.n = 1;
   const bool has_bias = a.in.size() > 2 && a.in[2].count() > 0;
   // MegEngine's CPU kernels leave z out of floating point sums; the recorded results say so.
   const bool has_z = a.in.size() > 3 && a.in[3].count() > 0 && integral(x.dtype());
@@ -156,7 +183,10 @@ void run_forward(const KernelArgs& a, param::NonlineMode nonline) {
 }
 
 void run_convolution(const KernelArgs& a) { run_forward<param::Convolution>(a, param::NonlineMode::IDENTITY); }
-void run_conv_bias(const KernelArgs& a) { run_forward<param::ConvBias>(a, a.param<param::ConvBias>().nonlineMode); }
+template <class P>
+void run_conv_bias(const KernelArgs& a) {
+  run_forward<P>(a, a.param<P>().nonlineMode);
+}
 
 // ---- backward data: (filter, diff[, image for its shape])
 void infer_backward_data(InferContext& c) {
@@ -239,14 +269,16 @@ std::vector<Var> grad_convolution(const GradContext& c) {
   return r;
 }
 
+// Every output of the forward direction takes IC/G x window products.
+template <class P>
+double count_flops(const KernelQuery& q, const Shape& y, const Shape& filter) {
+  const P& p = q.attrs.param<P>();
+  const Shape s = conv::filter_to_canonical(nullptr, join_batch(p, filter), p.format, grouped(p));
+  return 2.0 * static_cast<double>(y.count()) * static_cast<double>(s[2] * s[3] * s[4]);
+}
+template <class P>
 double flops_forward(const KernelQuery& q) {
-  const Shape& f = q.in[1].shape;
-  int64_t biggest = 1;
-  for (int64_t d : f) biggest *= d;
-  const bool group = q.attrs.params.schema() == &param::Convolution::kSchema ? is_group(q.attrs.param<param::Convolution>().sparse) : is_group(q.attrs.param<param::ConvBias>().sparse);
-  const Format format = q.attrs.params.schema() == &param::Convolution::kSchema ? q.attrs.param<param::Convolution>().format : q.attrs.param<param::ConvBias>().format;
-  const Shape s = conv::filter_to_canonical(nullptr, f, format, group);
-  return 2.0 * static_cast<double>(q.out[0].shape.count()) * static_cast<double>(s[2] * s[3] * s[4]);
+  return count_flops<P>(q, q.out[0].shape, q.in[1].shape);
 }
 
 }  // namespace
@@ -255,11 +287,16 @@ double flops_forward(const KernelQuery& q) {
 MEGALITH_OPS(nn_conv) {
   const auto reference = [](void (*run)(const KernelArgs&)) { return std::vector<Kernel>{{.name = "reference", .run = run}}; };
   r.add({.name = "Convolution", .doc = "2-d convolution.", .mge = {"ConvolutionV2", 2}, .params = &param::Convolution::kSchema, .policy = true,
-         .min_inputs = 2, .max_inputs = 2, .infer = infer_forward<param::Convolution>, .kernels = reference(run_convolution), .grad = grad_convolution, .flops = flops_forward});
+         .min_inputs = 2, .max_inputs = 2, .infer = infer_forward<param::Convolution>, .kernels = reference(run_convolution), .grad = grad_convolution, .flops = flops_forward<param::Convolution>});
   r.add({.name = "ConvBiasForward", .doc = "nonlinearity(convolution + bias + z).", .mge = {"ConvBiasForwardV4", 2}, .params = &param::ConvBias::kSchema, .policy = true,
-         .min_inputs = 2, .max_inputs = 4, .infer = infer_conv_bias, .kernels = reference(run_conv_bias), .flops = flops_forward});
+         .min_inputs = 2, .max_inputs = 4, .infer = infer_conv_bias<param::ConvBias>, .kernels = reference(run_conv_bias<param::ConvBias>), .flops = flops_forward<param::ConvBias>});
+  r.add({.name = "BatchConvBiasForward", .doc = "ConvBiasForward with a filter for every image.", .mge = {"BatchConvBiasForwardV1", 2}, .params = &param::BatchConvBias::kSchema,
+         .policy = true, .min_inputs = 2, .max_inputs = 4, .infer = infer_conv_bias<param::BatchConvBias>, .kernels = reference(run_conv_bias<param::BatchConvBias>),
+         .flops = flops_forward<param::BatchConvBias>});
   r.add({.name = "ConvolutionBackwardData", .doc = "The gradient of Convolution for its image; also deconvolution.", .mge = {"ConvolutionBackwardDataV2", 2},
-         .params = &param::Convolution::kSchema, .policy = true, .min_inputs = 2, .max_inputs = 3, .infer = infer_backward_data, .kernels = reference(run_backward_data)});
+         .params = &param::Convolution::kSchema, .policy = true, .min_inputs = 2, .max_inputs = 3, .infer = infer_backward_data, .kernels = reference(run_backward_data),
+         .flops = [](const KernelQuery& q) { return count_flops<param::Convolution>(q, q.in[1].shape, q.in[0].shape); }});
   r.add({.name = "ConvolutionBackwardFilter", .doc = "The gradient of Convolution for its filter.", .mge = {"ConvolutionBackwardFilterV2", 2},
-         .params = &param::Convolution::kSchema, .policy = true, .min_inputs = 3, .max_inputs = 3, .infer = infer_backward_filter, .kernels = reference(run_backward_filter)});
+         .params = &param::Convolution::kSchema, .policy = true, .min_inputs = 3, .max_inputs = 3, .infer = infer_backward_filter, .kernels = reference(run_backward_filter),
+         .flops = [](const KernelQuery& q) { return count_flops<param::Convolution>(q, q.in[1].shape, q.in[2].shape); }});
 }

@@ -19,6 +19,8 @@ const char* name_of(Way w, Use u) {
 // The shape of what the vectors select, and for IndexingMultiAxisVec the axis of it that they make.
 struct Picked {
   Shape shape;
+  Shape flat;  // the same with the vectors' dimensions as one
+  Shape vector;  // the vectors' common shape
   int axis = 0;
 };
 
@@ -26,7 +28,7 @@ Picked picked_shape(const InferContext& c, const Selection& s, Way way) {
   Picked p;
   for (const auto& [axis, input] : s.vectors) {
     c.require(c.dtype(input).id == DTypeEnum::Int32, "index input ", input, " must be Int32, but is ", c.dtype(input).str());
-    c.require(c.shape(input).ndim() == (way == Way::kBatchedMesh ? 2 : 1), "index input ", input, " has shape ", c.shape(input));
+    c.require(way == Way::kTogether || c.shape(input).ndim() == (way == Way::kBatchedMesh ? 2 : 1), "index input ", input, " has shape ", c.shape(input));
   }
   if (way != Way::kTogether) {
     p.shape = s.sub.shape;
@@ -37,24 +39,32 @@ Picked picked_shape(const InferContext& c, const Selection& s, Way way) {
       }
       p.shape[axis] = v[v.ndim() - 1];
     }
+    p.flat = p.shape;
     return p;
   }
   c.require(!s.vectors.empty(), "no axis is indexed by a vector");
-  int64_t n = 1;
   bool together = true;
   for (size_t i = 0; i < s.vectors.size(); ++i) {
-    const int64_t v = c.shape(s.vectors[i].second)[0];
-    c.require(v == n || v == 1 || n == 1, "index vectors of ", n, " and ", v, " values don't fit together");
-    if (n == 1) n = v;
+    const Shape& v = c.shape(s.vectors[i].second);
+    while (p.vector.ndim() < v.ndim()) p.vector.insert(0, 1);
+    for (int k = 1; k <= v.ndim(); ++k) {
+      int64_t& d = p.vector[p.vector.ndim() - k];
+      const int64_t n = v[v.ndim() - k];
+      c.require(d == n || d == 1 || n == 1, "index vectors of shapes ", p.vector, " and ", v, " don't fit together");
+      if (d == 1) d = n;
+    }
     if (i > 0) together = together && s.vectors[i].first == s.vectors[i - 1].first + 1;
   }
   p.axis = together ? s.vectors[0].first : 0;
   size_t next = 0;
   for (int i = 0; i < s.sub.shape.ndim(); ++i) {
     if (next < s.vectors.size() && s.vectors[next].first == i) ++next;
-    else p.shape.push_back(s.sub.shape[i]);
+    else p.flat.push_back(s.sub.shape[i]);
   }
-  p.shape.insert(p.axis, n);
+  c.require(p.flat.ndim() + p.vector.ndim() <= kMaxDims, "more than ", kMaxDims, " dimensions");
+  p.shape = p.flat;
+  for (int k = p.vector.ndim(); k-- > 0;) p.shape.insert(p.axis, p.vector[k]);
+  p.flat.insert(p.axis, p.vector.count());
   return p;
 }
 
@@ -75,6 +85,7 @@ void infer_vectors(InferContext& c) {
 // Where every selected element lies: the sum over its dimensions of a table entry.
 struct Places {
   Shape shape;
+  Shape value_shape;  // as many elements
   int64_t offset = 0;
   std::vector<std::vector<int64_t>> table;
   std::vector<bool> batched;  // the table has a row per index of dimension 0
@@ -97,14 +108,16 @@ struct Places {
 
 Places find_places(const KernelArgs& a, const InferContext& c, Way way, Use use) {
   const Selection s = read_selection(c, Layout(c.shape(0)), use == Use::kGet ? 1 : 2, true);
-  const Picked p = picked_shape(c, s, way);
-  Places r{p.shape, s.offset, std::vector<std::vector<int64_t>>(static_cast<size_t>(p.shape.ndim())),
+  Picked p = picked_shape(c, s, way);
+  const Shape full = p.shape;
+  p.shape = p.flat;
+  Places r{p.shape, full, s.offset, std::vector<std::vector<int64_t>>(static_cast<size_t>(p.shape.ndim())),
            std::vector<bool>(static_cast<size_t>(p.shape.ndim()))};
   auto fill = [](std::vector<int64_t>& t, int64_t n, int64_t stride) {
     for (int64_t k = 0; k < n; ++k) t.push_back(k * stride);
   };
-  auto index = [&](int axis, int input, int64_t k) {
-    const int64_t v = a.in[static_cast<size_t>(input)].data<int32_t>()[k], size = s.sub.shape[axis];
+  auto index = [&](int axis, const Tensor& from, int64_t k) {
+    const int64_t v = from.data<int32_t>()[k], size = s.sub.shape[axis];
     if (v < -size || v >= size) throw OpError(cat(name_of(way, use), ": index ", v, " is out of range for axis ", axis, " of ", s.sub.shape));
     return (v < 0 ? v + size : v) * s.sub.stride[axis];
   };
@@ -113,8 +126,8 @@ Places find_places(const KernelArgs& a, const InferContext& c, Way way, Use use)
     std::vector<int64_t>& base = r.table[static_cast<size_t>(p.axis)];
     base.assign(static_cast<size_t>(p.shape[p.axis]), 0);
     for (const auto& [axis, input] : s.vectors) {
-      const bool one = c.shape(input)[0] == 1;
-      for (size_t k = 0; k < base.size(); ++k) base[k] += index(axis, input, one ? 0 : static_cast<int64_t>(k));
+      const Tensor from = broadcast_value(a.in[static_cast<size_t>(input)], p.vector).to_contiguous();
+      for (size_t k = 0; k < base.size(); ++k) base[k] += index(axis, from, static_cast<int64_t>(k));
     }
     size_t next = 0;
     int d = 0;
@@ -130,7 +143,7 @@ Places find_places(const KernelArgs& a, const InferContext& c, Way way, Use use)
   }
   for (const auto& [axis, input] : s.vectors) {
     std::vector<int64_t>& t = r.table[static_cast<size_t>(axis)];
-    for (int64_t k = 0; k < c.shape(input).count(); ++k) t.push_back(index(axis, input, k));
+    for (int64_t k = 0; k < c.shape(input).count(); ++k) t.push_back(index(axis, a.in[static_cast<size_t>(input)], k));
     r.batched[static_cast<size_t>(axis)] = way == Way::kBatchedMesh;
   }
   for (int i = 0; i < p.shape.ndim(); ++i) {
@@ -155,7 +168,7 @@ void vectors_reference(const KernelArgs& a) {
     return;
   }
   copy_strided(a.in[0], a.out[0]);
-  const Tensor value = broadcast_value(a.in[1], places.shape).to_contiguous();
+  const Tensor value = broadcast_value(a.in[1], places.value_shape).to_contiguous();
   dispatch_storage(a.in[0].dtype(), [&](auto t) {
     using T = decltype(t);
     const T* src = value.data<T>();

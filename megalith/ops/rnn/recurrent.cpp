@@ -189,6 +189,128 @@ void run_recurrent(const KernelArgs& a) {
   std::copy(out.begin(), out.end(), a.out[0].data<float>());
 }
 
+// Inputs: x, y, h (, c), dy, dh (, dc), weights, reserve. Outputs: dx, dh (, dc), dweights.
+template <class P>
+void infer_backward(InferContext& c) {
+  constexpr int s = std::is_same_v<P, param::LSTM> ? 2 : 1;
+  const Dims d = c.shape(0).ndim() == 3 ? dims_of(c.param<P>(), c.shape(0)) : Dims{};
+  for (int i = 0; i < c.nin() - 1; ++i)
+    c.require(c.dtype(i).id == DTypeEnum::Float32, "input ", i, " has type ", c.dtype(i).name());
+  c.require(d.layers > 0 && d.layers <= 1024 && d.hidden > 0 && d.hidden <= (1 << 20) && d.input < (int64_t{1} << 31),
+            "input has shape ", c.shape(0), ", hidden_size ", d.hidden, ", num_layers ", d.layers);
+  const int64_t state = d.layers * d.dirs * d.batch * d.hidden;
+  for (int i = 0; i < s; ++i)
+    c.require(c.shape(2 + i).count() == state && c.shape(3 + s + i).count() == state, "states have wrong shapes");
+  c.require(c.shape(2 + s).count() == d.seq * d.batch * d.dirs * d.hidden, "gradient has shape ", c.shape(2 + s));
+  int64_t weights = 0;
+  for (int64_t l = 0; l < d.layers; ++l) weights += d.dirs * d.cell_weights(l);
+  c.require(c.shape(3 + 2 * s).count() == weights, "weights have shape ", c.shape(3 + 2 * s), ", expected ", weights, " numbers");
+  c.set(0, c.dtype(0), c.shape(0));
+  for (int i = 0; i < s; ++i) c.set(1 + i, c.dtype(0), c.shape(2 + i));
+  c.set(1 + s, c.dtype(0), c.shape(3 + 2 * s));
+}
+
+// Runs every layer forward again, keeping states and gates, then walks back through layers and steps.
+template <class P>
+void run_backward(const KernelArgs& a) {
+  constexpr bool lstm = std::is_same_v<P, param::LSTM>;
+  constexpr size_t s = lstm ? 2 : 1;
+  const auto& p = a.param<P>();
+  const Dims d = dims_of(p, a.in[0].shape());
+  const int64_t B = d.batch, H = d.hidden, R = d.gates * H, S = B * H;
+  using Buffer = std::vector<float>;
+  const auto buffer = [](int64_t n) { return Buffer(static_cast<size_t>(n)); };
+  const float* weights = a.in[3 + 2 * s].data<float>();
+  float* dweights = a.out[1 + s].data<float>();
+  std::fill_n(dweights, a.out[1 + s].count(), 0.f);
+  std::vector<Buffer> inputs{Buffer(a.in[0].data<float>(), a.in[0].data<float>() + a.in[0].count())};
+  std::vector<Buffer> hs, cs, gs;
+  std::vector<Cell> cells;
+  std::vector<int64_t> starts;
+  int64_t start = 0;
+  for (int64_t layer = 0; layer < d.layers; ++layer) {
+    Buffer out = buffer(d.seq * B * d.dirs * H);
+    for (int64_t dir = 0; dir < d.dirs; ++dir) {
+      Cell cell{.in = d.layer_input(layer), .hidden = H, .gates = d.gates};
+      cell.w_ih = weights + start;
+      cell.w_hh = cell.w_ih + R * cell.in;
+      if (d.bias) cell.b_ih = cell.w_hh + R * H, cell.b_hh = cell.b_ih + R;
+      starts.push_back(start);
+      start += d.cell_weights(layer);
+      const int64_t at = (layer * d.dirs + dir) * S;
+      Buffer h = buffer((d.seq + 1) * S), c = buffer((d.seq + 1) * S), g = buffer(d.seq * B * R);
+      std::copy_n(a.in[2].data<float>() + at, S, h.data());
+      if (lstm) std::copy_n(a.in[3].data<float>() + at, S, c.data());
+      for (int64_t i = 0; i < d.seq; ++i) {
+        const int64_t step = dir == 0 ? i : d.seq - 1 - i;
+        float *gi = g.data() + i * B * R, *hn = h.data() + (i + 1) * S;
+        linear(cell, inputs.back().data() + step * B * cell.in, h.data() + i * S, gi, B);
+        if (lstm) lstm_step(gi, c.data() + i * S, hn, c.data() + (i + 1) * S, B, H);
+        else if constexpr (!lstm) for (int64_t k = 0; k < S; ++k) hn[k] = activate(p.nonlineMode, gi[k]);
+        for (int64_t b = 0; b < B; ++b) std::copy_n(hn + b * H, H, out.data() + ((step * B + b) * d.dirs + dir) * H);
+      }
+      cells.push_back(cell), hs.push_back(h), cs.push_back(c), gs.push_back(g);
+    }
+    inputs.push_back(out);
+  }
+  Buffer dy(a.in[2 + s].data<float>(), a.in[2 + s].data<float>() + a.in[2 + s].count());
+  for (int64_t layer = d.layers - 1; layer >= 0; --layer) {
+    const Buffer& in = inputs[static_cast<size_t>(layer)];
+    Buffer dx = buffer(static_cast<int64_t>(in.size()));
+    for (int64_t dir = 0; dir < d.dirs; ++dir) {
+      const size_t k = static_cast<size_t>(layer * d.dirs + dir);
+      const Cell& cell = cells[k];
+      const int64_t at = static_cast<int64_t>(k) * S;
+      float *dwi = dweights + starts[k], *dwh = dwi + R * cell.in, *db = dwh + R * H;
+      Buffer dh(a.in[3 + s].data<float>() + at, a.in[3 + s].data<float>() + at + S), dc = buffer(S);
+      if (lstm) std::copy_n(a.in[4 + s].data<float>() + at, S, dc.data());
+      for (int64_t i = d.seq - 1; i >= 0; --i) {
+        const int64_t step = dir == 0 ? i : d.seq - 1 - i;
+        Buffer dg = buffer(B * R), dprev = buffer(S);
+        for (int64_t b = 0; b < B; ++b)
+          for (int64_t j = 0; j < H; ++j) {
+            const size_t q = static_cast<size_t>(b * H + j);
+            const float g = dh[q] + dy[static_cast<size_t>(((step * B + b) * d.dirs + dir) * H + j)];
+            const float* z = gs[k].data() + (i * B + b) * R + j;
+            float* to = dg.data() + b * R + j;
+            if constexpr (lstm) {
+              const float vi = sigmoid(z[0]), vf = sigmoid(z[H]), vg = std::tanh(z[2 * H]), vo = sigmoid(z[3 * H]);
+              const float t = std::tanh(cs[k][static_cast<size_t>((i + 1) * S) + q]);
+              const float e = dc[q] + g * vo * (1.f - t * t);
+              to[0] = e * vg * vi * (1.f - vi);
+              to[H] = e * cs[k][static_cast<size_t>(i * S) + q] * vf * (1.f - vf);
+              to[2 * H] = e * vi * (1.f - vg * vg);
+              to[3 * H] = g * t * vo * (1.f - vo);
+              dc[q] = e * vf;
+            } else {
+              const float y = hs[k][static_cast<size_t>((i + 1) * S) + q];
+              to[0] = p.nonlineMode == Nonline::TANH ? g * (1.f - y * y) : p.nonlineMode == Nonline::RELU && y <= 0 ? 0.f : g;
+            }
+          }
+        for (int64_t b = 0; b < B; ++b)
+          for (int64_t r = 0; r < R; ++r) {
+            const float v = dg[static_cast<size_t>(b * R + r)];
+            const int64_t x = (step * B + b) * cell.in;
+            for (int64_t n = 0; n < cell.in; ++n) {
+              dwi[r * cell.in + n] += v * in[static_cast<size_t>(x + n)];
+              dx[static_cast<size_t>(x + n)] += v * cell.w_ih[r * cell.in + n];
+            }
+            for (int64_t n = 0; n < H; ++n) {
+              dwh[r * H + n] += v * hs[k][static_cast<size_t>(i * S + b * H + n)];
+              dprev[static_cast<size_t>(b * H + n)] += v * cell.w_hh[r * H + n];
+            }
+            if (d.bias) db[r] += v, db[R + r] += v;
+          }
+        dh = dprev;
+      }
+      std::copy_n(dh.data(), S, a.out[1].data<float>() + at);
+      if (lstm) std::copy_n(dc.data(), S, a.out[2].data<float>() + at);
+    }
+    dy = dx;
+  }
+  std::copy(dy.begin(), dy.end(), a.out[0].data<float>());
+}
+
 }  // namespace
 }  // namespace megalith
 
@@ -228,4 +350,22 @@ MEGALITH_OPS(rnn_recurrent) {
          .outputs = outputs_four,
          .infer = infer_recurrent<param::LSTM>,
          .kernels = {{.name = "reference", .run = run_recurrent<param::LSTM>}}});
+  r.add({.name = "RNNBackward",
+         .doc = "Gradients of RNNForward: of the input, of the first states, of the weights.",
+         .mge = {"RNNBackward"},
+         .params = &param::RNN::kSchema,
+         .min_inputs = 7,
+         .max_inputs = 7,
+         .outputs = outputs_three,
+         .infer = infer_backward<param::RNN>,
+         .kernels = {{.name = "reference", .run = run_backward<param::RNN>}}});
+  r.add({.name = "LSTMBackward",
+         .doc = "Gradients of LSTMForward: of the input, of the first hidden and cell states, of the weights.",
+         .mge = {"LSTMBackward"},
+         .params = &param::LSTM::kSchema,
+         .min_inputs = 9,
+         .max_inputs = 9,
+         .outputs = outputs_four,
+         .infer = infer_backward<param::LSTM>,
+         .kernels = {{.name = "reference", .run = run_backward<param::LSTM>}}});
 }

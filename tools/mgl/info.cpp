@@ -1,4 +1,4 @@
-// mgl info and mgl inspect: what is in a model, and which ops there are.
+// mgl info and mgl inspect: what is in a model, and what the registry knows.
 #include <cstdio>
 #include <map>
 #include <nlohmann/json.hpp>
@@ -6,20 +6,24 @@
 #include "megalith/io/mge/reader.h"
 #include "megalith/model.h"
 #include "tools/mgl/commands.h"
+#include "tools/mgl/inputs.h"
 
 namespace mgl {
 namespace {
 
 using nlohmann::json;
 
-std::vector<int64_t> dims(const megalith::Shape& s) { return {s.begin(), s.end()}; }
+json dims(const megalith::Shape& s) { return std::vector<int64_t>(s.begin(), s.end()); }
 void print(const json& j) { std::printf("%s\n", j.dump(1, ' ', false, json::error_handler_t::replace).c_str()); }
 
 json structure(const megalith::Graph& g) {
   json nodes = json::array();
   for (const megalith::Node& n : g.nodes) {
-    nodes.push_back({{"op", n.op->name}, {"name", n.name}, {"params", n.attrs.params.schema() ? n.attrs.params.str() : ""},
-                     {"inputs", n.inputs}, {"outputs", n.outputs}});
+    json params = json::object();
+    if (n.attrs.params.schema()) {
+      for (const megalith::Field& f : n.attrs.params.schema()->fields) params[f.name] = field_str(n.attrs.params, f);
+    }
+    nodes.push_back({{"op", n.op->name}, {"name", n.name}, {"inputs", n.inputs}, {"outputs", n.outputs}, {"params", params}});
   }
   return nodes;
 }
@@ -32,55 +36,99 @@ int info(const Args& args) {
   const Args rest = o.rest();
   if (rest.size() != 1) throw UsageError{"info needs one model file"};
   const megalith::MgeFile file = megalith::read_mge(rest[0]);
-  json inputs = json::array(), outputs = json::array();
-  std::map<std::string, int> histogram;
-  int64_t parameters = 0;
-  for (const megalith::Node& n : file.graph.nodes) {
-    ++histogram[n.op->name];
+  const megalith::Graph& g = file.graph;
+  std::map<std::string, int> kinds;
+  size_t parameters = 0, bytes = 0;
+  for (const megalith::Node& n : g.nodes) {
+    ++kinds[n.op->name];
     for (const megalith::NamedTensor& t : n.attrs.tensors) {
-      if (n.op->kind == megalith::OpKind::kInput) inputs.push_back({{"name", t.name}, {"dtype", t.dtype.str()}, {"shape", dims(t.shape)}});
-      if (n.op->kind == megalith::OpKind::kParameter) parameters += t.shape.count();
+      if (!t.value.defined() || n.op->kind == megalith::OpKind::kInput) continue;
+      parameters += static_cast<size_t>(t.shape.count());
+      bytes += t.value.bytes();
     }
   }
-  for (const auto& out : file.graph.outputs) outputs.push_back({{"name", out.name}});
-  json r{{"format", file.format}, {"bytes", file.bytes}, {"inputs", inputs}, {"outputs", outputs},
-         {"operators", histogram}, {"parameters", parameters}, {"test_cases", file.test_cases}};
-  if (graph) r["graph"] = structure(file.graph);
-  if (as_json) return print(r), kOk;
-  std::printf("format %s, %zu bytes, %lld parameter values\n", file.format.c_str(), file.bytes, static_cast<long long>(parameters));
-  for (const json& i : inputs) {
-    std::printf("input  %s %s %s\n", i["name"].get<std::string>().c_str(), i["dtype"].get<std::string>().c_str(), i["shape"].dump().c_str());
+  // FLOPs and memory come from a run with generated inputs; a model that can't run here still has the rest.
+  double flops = 0;
+  megalith::MemoryStats memory;
+  std::string cannot;
+  try {
+    megalith::Model model = megalith::Model::from_graph(g);
+    megalith::Profile profile;
+    model.run(make_feeds(model, "", {}), &profile);
+    for (const megalith::NodeProfile& n : profile.nodes()) flops += std::max(n.flops, 0.0);
+    memory = model.memory();
+  } catch (const megalith::Error& e) {
+    cannot = e.what();
   }
-  for (const json& i : outputs) std::printf("output %s\n", i["name"].get<std::string>().c_str());
-  for (const auto& [name, count] : histogram) std::printf("%6d %s\n", count, name.c_str());
-  if (graph) print(r["graph"]);
+  json inputs = json::array(), outputs = json::array();
+  for (megalith::NodeId n : g.inputs()) {
+    const megalith::NamedTensor& t = g.node(n).attrs.tensors[0];
+    inputs.push_back({{"name", t.name}, {"dtype", t.dtype.str()}, {"shape", dims(t.shape)}});
+  }
+  for (const megalith::GraphOutput& out : g.outputs) outputs.push_back(out.name);
+  if (as_json) {
+    json j{{"file", rest[0]}, {"format", file.format}, {"mge_version", g.mge_version}, {"test_cases", file.test_cases}, {"inputs", inputs}, {"outputs", outputs}, {"operators", kinds},
+           {"parameters", parameters}, {"parameter_bytes", bytes}, {"flops", flops}, {"arena_bytes", memory.arena}, {"peak_live_bytes", memory.peak_live}};
+    if (!cannot.empty()) j["cannot_run"] = cannot;
+    if (graph) j["graph"] = structure(g);
+    print(j);
+    return kOk;
+  }
+  std::printf("%s: %s, MegEngine %u.%u.%u, %zu operators\n", rest[0].c_str(), file.format.c_str(), g.mge_version / 100000, g.mge_version / 100 % 1000, g.mge_version % 100, g.nodes.size());
+  for (megalith::NodeId n : g.inputs()) {
+    const megalith::NamedTensor& t = g.node(n).attrs.tensors[0];
+    std::printf("  input   %s %s%s\n", t.name.c_str(), t.dtype.str().c_str(), t.shape.str().c_str());
+  }
+  for (const megalith::GraphOutput& out : g.outputs) std::printf("  output  %s\n", out.name.c_str());
+  std::printf("  parameters  %zu (%.2f MB)\n", parameters, static_cast<double>(bytes) / 1e6);
+  if (cannot.empty()) {
+    std::printf("  FLOPs       %.4g\n  arena       %.2f MB (alive at once: %.2f MB)\n", flops, static_cast<double>(memory.arena) / 1e6, static_cast<double>(memory.peak_live) / 1e6);
+  } else {
+    std::printf("  does not run with generated inputs: %s\n", cannot.c_str());
+  }
+  for (const auto& [kind, n] : kinds) std::printf("  %5d  %s\n", n, kind.c_str());
+  if (graph) {
+    for (size_t i = 0; i < g.nodes.size(); ++i) {
+      const megalith::Node& n = g.nodes[i];
+      std::string in, out;
+      for (auto v : n.inputs) in += " %" + std::to_string(v);
+      for (auto v : n.outputs) out += " %" + std::to_string(v);
+      std::printf("%s = %s(%s ) {%s} %s\n", out.c_str(), n.op->name, in.c_str(), n.attrs.params.str().c_str(), n.name.c_str());
+    }
+  }
   return kOk;
 }
 
 int inspect(const Args& args) {
   Options o(args);
-  if (!o.flag("ops") || !o.rest().empty()) throw UsageError{"inspect takes --ops"};
+  if (!o.flag("ops")) throw UsageError{"inspect takes --ops"};
+  o.rest();
   json ops = json::array();
-  for (const megalith::OpDef* d : megalith::Registry::get().ops()) {
-    json kernels = json::array(), fields = json::array();
-    for (const megalith::Kernel& k : d->kernels) kernels.push_back(k.name);
-    if (d->params) {
-      const megalith::Params defaults(*d->params);
-      for (const megalith::Field& f : d->params->fields) {
-        json j{{"name", f.name}, {"doc", f.doc ? f.doc : ""}, {"default", megalith::field_str(defaults, f)}};
+  for (const megalith::OpDef* op : megalith::Registry::get().ops()) {
+    json j{{"name", op->name}, {"doc", op->doc}, {"min_inputs", op->min_inputs}, {"max_inputs", op->max_inputs}, {"has_gradient", op->grad != nullptr}, {"exact", op->exact},
+           {"dynamic", op->dynamic}, {"random", op->random}};
+    if (op->refuses) j["refuses"] = op->refuses;
+    if (op->mge.v1_name) j["mge"] = {{"v1_name", op->mge.v1_name}, {"max_opr_version", op->mge.max_version}};
+    json kernels = json::array();
+    for (const megalith::Kernel& k : op->kernels) kernels.push_back(k.name);
+    j["kernels"] = kernels;
+    if (op->params) {
+      const megalith::Params defaults(*op->params);
+      json fields = json::array();
+      for (const megalith::Field& f : op->params->fields) {
+        static const char* const kTypes[] = {"bool", "int32", "uint32", "uint64", "float32", "float64", "enum", "dtype", "DType", "scalar", "int32[]", "axis_desc[]", "index_item[]"};
+        json e{{"name", f.name}, {"type", kTypes[static_cast<size_t>(f.type)]}, {"default", field_str(defaults, f)}, {"doc", f.doc}};
         if (f.enums) {
-          for (const megalith::EnumValue& e : f.enums().values) j["values"][e.name] = e.value;
+          for (const megalith::EnumValue& v : f.enums().values) e["values"].push_back(v.name);
         }
-        fields.push_back(j);
+        fields.push_back(e);
       }
+      j["params"] = {{"table", op->params->name}, {"fields", fields}};
     }
-    json j{{"name", d->name}, {"doc", d->doc ? d->doc : ""}, {"kernels", kernels}, {"params", fields}, {"min_inputs", d->min_inputs},
-           {"max_inputs", d->max_inputs}, {"gradient", d->grad != nullptr}};
-    if (d->mge.v1_name) j["mge"] = {{"v1_name", d->mge.v1_name}, {"max_version", d->mge.max_version}};
-    if (d->refuses) j["refuses"] = d->refuses;
     ops.push_back(j);
   }
-  return print(ops), kOk;
+  print({{"ops", ops}});
+  return kOk;
 }
 
 }  // namespace mgl

@@ -1,17 +1,22 @@
-// mgl run: run a model with load_and_run's flags, time it, and write its outputs.
+// mgl run: load, feed, time, profile.
 #include <algorithm>
 #include <chrono>
 #include <cmath>
+#include <cstdarg>
 #include <cstdio>
-#include <cstdlib>
-#include <filesystem>
-#include <map>
+#include <fstream>
 #include <nlohmann/json.hpp>
+#include <numeric>
 
 #include "megalith/io/npy.h"
 #include "megalith/model.h"
-#include "tools/mgl/commands.h"
+#include "tools/mgl/flags.h"
+#include "tools/mgl/inputs.h"
 #include "tools/mgl/profile_json.h"
+
+#if defined(__unix__) || defined(__APPLE__)
+#include <sys/resource.h>
+#endif
 
 namespace mgl {
 namespace {
@@ -19,219 +24,216 @@ namespace {
 using megalith::cat;
 using megalith::Tensor;
 using nlohmann::json;
+using Clock = std::chrono::steady_clock;
 
-enum class Kind : uint8_t { kBool, kInt, kText };
-struct Flag {
-  const char* name;
-  Kind kind;
-  bool used;  // false: accepted for the sake of existing scripts, with a warning
-};
-constexpr Flag kFlags[] = {
-    {"lite", Kind::kBool, false}, {"mdl", Kind::kBool, false}, {"cpu", Kind::kBool, true}, {"cuda", Kind::kBool, false},
-    {"cpu_default", Kind::kBool, true}, {"multithread", Kind::kInt, true}, {"multithread_default", Kind::kInt, true},
-    {"multi_thread_core_ids", Kind::kText, false}, {"iter", Kind::kInt, true}, {"warmup_iter", Kind::kInt, true},
-    {"thread", Kind::kInt, false}, {"share_param_mem", Kind::kBool, false}, {"input", Kind::kText, true},
-    {"batch_size", Kind::kInt, false}, {"io_dump", Kind::kText, false}, {"io_dump_stdout", Kind::kBool, false},
-    {"io_dump_stderr", Kind::kBool, false}, {"bin_io_dump", Kind::kText, false}, {"bin_out_dump", Kind::kText, true},
-    {"copy_to_host", Kind::kBool, true}, {"profile", Kind::kText, true}, {"profile_host", Kind::kText, false},
-    {"range", Kind::kText, false}, {"check_dispatch", Kind::kBool, false}, {"check_var_value", Kind::kText, false},
-    {"model_info", Kind::kBool, true}, {"verbose", Kind::kBool, false}, {"disable_assert_throw", Kind::kBool, false},
-    {"wait_gdb", Kind::kBool, false}, {"get_static_mem_info", Kind::kText, false}, {"fast_run", Kind::kBool, false},
-    {"full_run", Kind::kBool, false}, {"fast_run_algo_policy", Kind::kText, false},
-    {"fast_run_shared_batch_size", Kind::kInt, false}, {"binary_equal_between_batch", Kind::kBool, false},
-    {"reproducible", Kind::kBool, true}, {"enable_nchw4", Kind::kBool, false}, {"enable_chwn4", Kind::kBool, false},
-    {"enable_nchw44", Kind::kBool, false}, {"enable_nchw88", Kind::kBool, false}, {"enable_nchw32", Kind::kBool, false},
-    {"enable_nchw64", Kind::kBool, false}, {"enable_nhwcd4", Kind::kBool, false}, {"enable_nchw44_dot", Kind::kBool, false},
-    {"layout_transform", Kind::kText, false}, {"layout_transform_dump", Kind::kText, false},
-    {"enable_ioc16", Kind::kBool, false}, {"enable_fuse_preprocess", Kind::kBool, false}, {"fuse_grain", Kind::kBool, false},
-    {"weight_preprocess", Kind::kBool, false}, {"enable_fuse_conv_bias_nonlinearity", Kind::kBool, false},
-    {"enable_fuse_conv_bias_with_z", Kind::kBool, false}, {"optimize_for_inference", Kind::kBool, false},
-    {"const_shape", Kind::kBool, false}, {"fake_first", Kind::kBool, false}, {"no_sanity_check", Kind::kBool, false},
-    {"record_comp_seq", Kind::kBool, false}, {"record_comp_seq2", Kind::kBool, false},
-    {"disable_mem_opt", Kind::kBool, false}, {"workspace_limit", Kind::kInt, false}, {"enable_jit", Kind::kBool, false},
-    {"tensorrt", Kind::kBool, false}, {"tensorrt_cache", Kind::kText, false}, {"model_dump", Kind::kText, false},
-    {"packed_model_dump", Kind::kText, false}, {"pack_info_json", Kind::kText, false}, {"pack_cache", Kind::kText, false},
-    {"pack_info_cryption", Kind::kText, false}, {"pack_model_cryption", Kind::kText, false},
-    {"c_opr_lib", Kind::kText, false}, {"c_opr_lib_with_param", Kind::kBool, false},
-    {"c_opr_init_interface", Kind::kText, false}, {"fitting", Kind::kBool, false}, {"dump_fitting_model", Kind::kText, false},
-    // Ours.
-    {"json", Kind::kBool, true}, {"strict", Kind::kBool, true}, {"threads", Kind::kInt, true},
-    {"optimize", Kind::kBool, true}, {"reference", Kind::kBool, true}, {"seed", Kind::kInt, true},
+double ms_since(Clock::time_point t) { return std::chrono::duration<double, std::milli>(Clock::now() - t).count(); }
+
+struct Summary {
+  double mean = 0, deviation = 0, min = 0, max = 0, median = 0, p90 = 0, p99 = 0, total = 0;
 };
 
-using Values = std::map<std::string, std::string>;
+Summary summarize(std::vector<double> v) {
+  Summary s;
+  if (v.empty()) return s;
+  std::sort(v.begin(), v.end());
+  const auto n = static_cast<double>(v.size());
+  const auto at = [&](double q) { return v[static_cast<size_t>(std::min(std::ceil(q * n), n) - 1)]; };
+  s.total = std::accumulate(v.begin(), v.end(), 0.0);
+  s.mean = s.total / n;
+  for (double x : v) s.deviation += (x - s.mean) * (x - s.mean);
+  s.deviation = v.size() > 1 ? std::sqrt(s.deviation / (n - 1)) : NAN;  // load_and_run divides by n-1
+  s.min = v.front();
+  s.max = v.back();
+  s.median = at(0.5);
+  s.p90 = at(0.9);
+  s.p99 = at(0.99);
+  return s;
+}
 
-// gflags spellings: one or two dashes, '-' or '_' inside, "=v" or the next argument, "no" before a switch.
-Values parse(const Args& args, std::string& path) {
-  Values v;
-  const auto find = [](const std::string& n) {
-    return std::find_if(std::begin(kFlags), std::end(kFlags), [&](const Flag& f) { return n == f.name; });
-  };
-  for (size_t i = 0; i < args.size(); ++i) {
-    const std::string& a = args[i];
-    if (a.size() < 2 || a[0] != '-') {
-      if (!path.empty()) throw UsageError{"more than one model: '" + path + "' and '" + a + "'"};
-      path = a;
-      continue;
-    }
-    std::string name = a.substr(a[1] == '-' ? 2 : 1), val;
-    const size_t eq = name.find('=');
-    if (eq != std::string::npos) val = name.substr(eq + 1), name.resize(eq);
-    std::replace(name.begin(), name.end(), '-', '_');
-    auto f = find(name);
-    if (f == std::end(kFlags) && name.rfind("no", 0) == 0) {
-      f = find(name.substr(name[2] == '_' ? 3 : 2));
-      if (f != std::end(kFlags) && f->kind == Kind::kBool && eq == std::string::npos) {
-        v[f->name] = "false";
-        continue;
-      }
-      f = std::end(kFlags);
-    }
-    if (f == std::end(kFlags)) throw UsageError{"unknown option " + a};
-    if (f->kind == Kind::kBool && eq == std::string::npos) val = "true";
-    if (f->kind != Kind::kBool && eq == std::string::npos) {
-      if (++i == args.size()) throw UsageError{"--" + name + " needs a value"};
-      val = args[i];
-    }
-    if (f->kind == Kind::kInt) {
-      char* end = nullptr;
-      std::strtoll(val.c_str(), &end, 10);
-      if (val.empty() || *end) throw UsageError{"--" + name + " needs a number, not '" + val + "'"};
-    }
-    v[name] = val;
+size_t peak_memory() {
+#if defined(__unix__) || defined(__APPLE__)
+  rusage u{};
+  getrusage(RUSAGE_SELF, &u);
+  return static_cast<size_t>(u.ru_maxrss) * 1024;
+#else
+  return 0;
+#endif
+}
+
+// load_and_run's log lines: scripts parse them. They go to stderr under --json.
+struct Log {
+  std::FILE* to;
+  void line(const char* format, ...) const __attribute__((format(printf, 2, 3))) {
+    va_list args;
+    va_start(args, format);
+    std::vfprintf(to, format, args);
+    va_end(args);
+    std::fputc('\n', to);
   }
-  if (path.empty()) throw UsageError{"run needs a model file"};
-  return v;
-}
+};
 
-bool on(const Values& v, const char* n, bool def = false) {
-  const auto i = v.find(n);
-  return i == v.end() ? def : i->second == "true" || i->second == "1" || i->second == "yes";
-}
-int number(const Values& v, const char* n, int def) {
-  const auto i = v.find(n);
-  return i == v.end() ? def : static_cast<int>(std::clamp(std::atoll(i->second.c_str()), -1ll, 1ll << 30));
-}
-
-double now_ms() {
-  return std::chrono::duration<double, std::milli>(std::chrono::steady_clock::now().time_since_epoch()).count();
-}
-
-// "name:x.npy;name2:y.npy"; without a name the input is "data".
-std::map<std::string, Tensor> read_feeds(const std::string& text) {
-  std::map<std::string, Tensor> feeds;
-  for (size_t at = 0; at < text.size();) {
-    const size_t end = std::min(text.find(';', at), text.size());
-    const std::string part = text.substr(at, end - at);
-    at = end + 1;
-    if (part.empty()) continue;
-    const size_t colon = part.find(':');
-    const std::string name = colon == std::string::npos ? "data" : part.substr(0, colon);
-    const std::string value = colon == std::string::npos ? part : part.substr(colon + 1);
-    if (value.size() < 4 || value.substr(value.size() - 4) != ".npy") {
-      throw UsageError{"--input takes .npy files, not '" + value + "'"};
-    }
-    feeds[name] = megalith::read_npy(value);
+void dump_text(std::FILE* to, const megalith::Graph& g, const megalith::Step& step) {
+  for (size_t i = 0; i < step.out.size(); ++i) {
+    const Tensor& t = step.out[i];
+    if (!t.defined() || t.dtype().is_lowbit()) continue;
+    std::fprintf(to, "%s out%zu %s%s:", g.label(step.node).c_str(), i, t.dtype().str().c_str(), t.shape().str().c_str());
+    double sum = 0;
+    for (int64_t k = 0; k < t.count(); ++k) sum += t.item(k);
+    for (int64_t k = 0; k < std::min<int64_t>(t.count(), 8); ++k) std::fprintf(to, " %g", t.item(k));
+    std::fprintf(to, "%s mean %g\n", t.count() > 8 ? " ..." : "", t.count() ? sum / static_cast<double>(t.count()) : 0.0);
   }
-  return feeds;
 }
 
-// A seeded, uniform fill, so that inputs that were not given are no denormals.
-Tensor fill(const megalith::InputInfo& in) {
-  Tensor t = Tensor::zeros(in.dtype, in.shape);
-  uint32_t s = 12345;
-  if (in.dtype.id == megalith::DTypeEnum::Float32) {
-    for (float& x : t.span<float>()) s = s * 1664525u + 1013904223u, x = static_cast<float>(s >> 8) / 16777216.0f;
+void write_text(const std::string& path, const std::string& text) {
+  std::ofstream f(path, std::ios::binary);
+  f << text;
+  if (!f.flush()) throw megalith::Error(cat("can't write ", path));
+}
+
+std::string check_output(const Tensor& got, const Flags& flags) {
+  const Tensor want = megalith::read_npy(flags.text("check_output"));
+  if (!(got.shape() == want.shape())) return cat("shape ", got.shape(), ", expected ", want.shape());
+  const double rtol = std::atof(flags.text("rtol").c_str()), atol = std::atof(flags.text("atol").c_str());
+  for (int64_t i = 0; i < want.count(); ++i) {
+    if (!(std::abs(got.item(i) - want.item(i)) <= atol + rtol * std::abs(want.item(i)))) return cat("element ", i, ": got ", got.item(i), ", expected ", want.item(i));
   }
-  return t;
+  return "";
+}
+
+json to_json(const Summary& s) {
+  return {{"median_ms", s.median}, {"p90_ms", s.p90}, {"p99_ms", s.p99}, {"min_ms", s.min}, {"max_ms", s.max}, {"mean_ms", s.mean},
+          {"standard_deviation_ms", std::isnan(s.deviation) ? json(nullptr) : json(s.deviation)}};
+}
+
+int help() {
+  std::printf("usage: mgl run MODEL [flags]\n\n");
+  for (const FlagSpec& f : run_flags()) {
+    if (f.used) std::printf("  --%-24s %s\n", f.name, f.help);
+  }
+  std::printf("\nThe other flags of load_and_run are accepted and have no meaning here.\n");
+  return kOk;
 }
 
 }  // namespace
 
 int run(const Args& args) {
-  std::string path;
-  const Values v = parse(args, path);
-  for (const Flag& f : kFlags) {
-    if (f.used || !v.count(f.name)) continue;
-    if (on(v, "strict")) throw UsageError{cat("--", f.name, " has no meaning here")};
-    std::fprintf(stderr, "mgl: warning: --%s is not supported and was ignored\n", f.name);
+  if (std::find(args.begin(), args.end(), "--help") != args.end()) return help();
+  const Flags flags = parse_flags(args);
+  if (flags.rest.size() != 1) throw UsageError{"run needs one model file (mgl run --help)"};
+  if (!flags.unused.empty()) {
+    std::string names;
+    for (const std::string& n : flags.unused) names += (names.empty() ? "--" : ", --") + n;
+    if (flags.on("strict")) throw UsageError{names + " has no meaning here"};
+    std::fprintf(stderr, "mgl: warning: %s: no meaning here, ignored\n", names.c_str());
   }
+  const bool as_json = flags.on("json");
+  const Log log{as_json ? stderr : stdout};
   megalith::ModelOptions options;
-  options.threads = number(v, "threads", std::max(0, std::max(number(v, "multithread", 0), number(v, "multithread_default", 0))));
-  if (on(v, "cpu_default")) options.threads = 1;
-  options.optimize = on(v, "optimize", true);
-  options.reference = on(v, "reference");
-  options.seed = static_cast<uint64_t>(std::max(0, number(v, "seed", 0)));
-  const int iter = number(v, "iter", 10), warmup = number(v, "warmup_iter", 1);
-  if (iter < 1 || warmup < 0) throw UsageError{"--iter must be at least 1 and --warmup-iter at least 0"};
-  std::FILE* log = on(v, "json") ? stderr : stdout;
-  double t = now_ms();
-  megalith::Model model = megalith::Model::load(path, options);
-  const double load = now_ms() - t;
-  std::fprintf(log, "load model: %.3fms\n", load);
-  std::map<std::string, Tensor> feeds = read_feeds(v.count("input") ? v.at("input") : "");
-  const auto inputs = model.inputs();
-  // A bare value names the input "data"; with one input it can only mean that one.
-  if (feeds.size() == 1 && feeds.count("data") && inputs.size() == 1 && inputs[0].name != "data") {
-    feeds = {{inputs[0].name, feeds["data"]}};
+  options.threads = flags.number("threads");
+  for (const char* name : {"multithread", "multithread_default"}) {
+    if (flags.number(name) > 0) options.threads = flags.number(name);
   }
-  for (const auto& i : inputs) {
-    if (on(v, "model_info")) std::fprintf(log, "input %s %s %s\n", i.name.c_str(), i.dtype.str().c_str(), i.shape.str().c_str());
-    if (feeds.count(i.name) || i.has_default) continue;
-    std::fprintf(stderr, "mgl: warning: input '%s' was not given, uniform values are used\n", i.name.c_str());
-    feeds[i.name] = fill(i);
+  if (flags.on("cpu_default")) options.threads = 1;
+  options.optimize = flags.on("optimize");
+  options.reference = flags.text("kernel") == "reference";
+  options.seed = static_cast<uint64_t>(flags.number("seed"));
+  options.memory_limit = static_cast<size_t>(flags.number("memory_limit")) << 20;
+  for (std::string rest = flags.text("disable_pass"); !rest.empty();) {
+    const size_t comma = rest.find(',');
+    options.disabled_passes.push_back(rest.substr(0, comma));
+    rest = comma == std::string::npos ? "" : rest.substr(comma + 1);
   }
-  std::fprintf(log, "=== prepare: %.3fms; going to warmup\n", now_ms() - t);
-  std::vector<Tensor> out;
-  for (int i = 0; i < warmup; ++i) {
-    const double s = now_ms();
-    out = model.run(feeds);
-    std::fprintf(log, "warm up %lu  %.3fms\n", static_cast<unsigned long>(i), now_ms() - s);
+  const auto load_start = Clock::now();
+  megalith::Model model = megalith::Model::load(flags.rest[0], options);
+  const double load_ms = ms_since(load_start);
+  log.line("load model: %.3fms", load_ms);
+  if (flags.on("model_info") || flags.on("verbose")) {
+    for (const auto& i : model.inputs()) log.line("input %s %s%s", i.name.c_str(), i.dtype.str().c_str(), i.shape.str().c_str());
+    for (const auto& o : model.outputs()) log.line("output %s", o.name.c_str());
   }
-  std::vector<double> ms;
-  for (int i = 0; i < iter; ++i) {
-    const double s = now_ms();
-    out = model.run(feeds);
-    ms.push_back(now_ms() - s);
-    std::fprintf(log, "iter %lu/%lu: e2e=%.3f ms (host=%.3f ms)\n", static_cast<unsigned long>(i), static_cast<unsigned long>(iter), ms.back(), ms.back());
+  const auto prepare_start = Clock::now();
+  const auto feeds = make_feeds(model, flags.text("input"),
+                                {.seed = options.seed, .ones_bytes = flags.text("input_fill") == "ones-bytes", .batch = flags.number("batch_size")});
+  log.line("=== prepare: %.3fms; going to warmup", ms_since(prepare_start));
+  std::vector<Tensor> outputs;
+  double first_ms = 0;
+  const int warmups = std::max(flags.number("warmup_iter"), 0), iterations = std::max(flags.number("iter"), 0);
+  for (int i = 0; i < warmups; ++i) {
+    const auto start = Clock::now();
+    outputs = model.run(feeds);
+    if (i == 0) first_ms = ms_since(start);
+    log.line("warm up %d  %.3fms", i, ms_since(start));
   }
-  double sum = 0, sq = 0;
-  for (double x : ms) sum += x;
-  const double avg = sum / iter;
-  for (double x : ms) sq += (x - avg) * (x - avg);
-  std::sort(ms.begin(), ms.end());
-  const auto at = [&](double q) { return ms[static_cast<size_t>(q * (iter - 1) + 0.5)]; };
-  std::fprintf(log, "=== finished test #0: time=%.3f ms avg_time=%.3f ms standard_deviation=%.3f ms min=%.3f ms max=%.3f ms\n", sum, avg,
-               std::sqrt(sq / (iter - 1)), ms.front(), ms.back());
-  std::fprintf(log, "=== total time: %.3fms\n", sum);
-  // Profiled runs stand apart, so that they don't disturb the latency above.
-  if (v.count("profile")) {
+  std::vector<double> times;
+  for (int i = 0; i < iterations; ++i) {
+    const auto start = Clock::now();
+    outputs = model.run(feeds);
+    times.push_back(ms_since(start));
+    if (!as_json && (iterations <= 20 || flags.on("verbose"))) log.line("iter %d/%d: e2e=%.3f ms (host=%.3f ms)", i, iterations, times.back(), times.back());
+  }
+  const Summary s = summarize(times);
+  log.line("=== finished test #%u: time=%.3f ms avg_time=%.3f ms standard_deviation=%.3f ms min=%.3f ms max=%.3f ms", 0u, s.total, s.mean, s.deviation, s.min, s.max);
+  log.line("=== total time: %.3fms", s.total);
+  log.line("latency: median %.3f ms, p90 %.3f ms, p99 %.3f ms, min %.3f ms, max %.3f ms (%d threads)", s.median, s.p90, s.p99, s.min, s.max, model.threads());
+  const megalith::MemoryStats m = model.memory();
+  log.line("memory: arena %zu bytes, values alive at once %zu bytes, constants %zu bytes, process peak %.1f MiB", m.arena, m.peak_live, m.constants,
+           static_cast<double>(peak_memory()) / 1048576);
+
+  // The profiled pass comes apart from the timed one.
+  Summary profiled;
+  const std::string mge_profile = flags.text("profile").empty() ? flags.text("profile_host") : flags.text("profile");
+  if (!mge_profile.empty() || !flags.text("profile_v2").empty()) {
     megalith::Profile profile;
-    out = model.run(feeds, &profile);
-    write_megengine_profile(v.at("profile"), model.graph(), profile);
+    std::vector<double> profiled_times;
+    for (int i = 0; i < std::max(iterations, 1); ++i) {
+      const auto start = Clock::now();
+      model.run(feeds, &profile);
+      profiled_times.push_back(ms_since(start));
+    }
+    profiled = summarize(profiled_times);
+    if (!mge_profile.empty()) write_text(mge_profile, megengine_profile(model, profile));
+    if (!flags.text("profile_v2").empty()) write_text(flags.text("profile_v2"), profile_v2(model, profile, times));
+    log.line("profiled pass: median %.3f ms", profiled.median);
+  }
+  if (!flags.text("io_dump").empty() || flags.on("io_dump_stdout") || flags.on("io_dump_stderr") || !flags.text("bin_io_dump").empty()) {
+    std::FILE* to = !flags.text("io_dump").empty() ? std::fopen(flags.text("io_dump").c_str(), "w") : flags.on("io_dump_stderr") ? stderr : stdout;
+    if (!to) throw megalith::Error(cat("can't write ", flags.text("io_dump")));
+    const bool text = !flags.text("io_dump").empty() || flags.on("io_dump_stdout") || flags.on("io_dump_stderr");
+    model.set_observer([&](const megalith::Step& step) {
+      if (text) dump_text(to, model.graph(), step);
+      if (flags.text("bin_io_dump").empty()) return;
+      for (size_t i = 0; i < step.out.size(); ++i) {
+        if (!step.out[i].defined()) continue;
+        const int value = model.graph().node(step.node).outputs[i];
+        char name[32];
+        std::snprintf(name, sizeof name, "/%06d.npy", value);
+        megalith::write_npy(flags.text("bin_io_dump") + name, step.out[i]);
+      }
+    });
+    outputs = model.run(feeds);
+    model.set_observer(nullptr);
+    if (to != stdout && to != stderr) std::fclose(to);
   }
   const auto names = model.outputs();
-  if (v.count("bin_out_dump")) {
-    std::filesystem::create_directories(v.at("bin_out_dump"));
-    for (size_t i = 0; i < out.size(); ++i) megalith::write_npy(cat(v.at("bin_out_dump"), "/out_", i, ".npy"), out[i]);
+  if (!flags.text("bin_out_dump").empty()) {
+    for (size_t i = 0; i < outputs.size(); ++i) megalith::write_npy(cat(flags.text("bin_out_dump"), "/out_", i, ".npy"), outputs[i]);
   }
-  json outs = json::array();
-  for (size_t i = 0; i < out.size(); ++i) {
-    outs.push_back({{"name", names[i].name}, {"dtype", out[i].dtype().str()}, {"shape", std::vector<int64_t>(out[i].shape().begin(), out[i].shape().end())}});
+  if (as_json) {
+    json out{{"model", flags.rest[0]}, {"threads", model.threads()}, {"load_ms", load_ms}, {"first_run_ms", first_ms}, {"iterations", iterations}, {"latency", to_json(s)},
+             {"memory", {{"arena_bytes", m.arena}, {"peak_live_bytes", m.peak_live}, {"constant_bytes", m.constants}, {"process_peak_bytes", peak_memory()}}}};
+    if (profiled.median > 0) out["profiled_latency"] = to_json(profiled);
+    for (size_t i = 0; i < outputs.size(); ++i) {
+      out["outputs"].push_back({{"name", names[i].name}, {"shape", std::vector<int64_t>(outputs[i].shape().begin(), outputs[i].shape().end())}, {"dtype", outputs[i].dtype().str()}});
+    }
+    std::printf("%s\n", out.dump(1, ' ', false, json::error_handler_t::replace).c_str());
   }
-  const auto mem = model.memory();
-  if (on(v, "json")) {
-    const json r{{"model", path}, {"threads", model.threads()}, {"load_ms", load}, {"iterations", iter},
-                 {"latency_ms", {{"median", at(0.5)}, {"p90", at(0.9)}, {"p99", at(0.99)}, {"min", ms.front()}, {"max", ms.back()}}},
-                 {"memory", {{"arena", mem.arena}, {"peak_live", mem.peak_live}, {"constants", mem.constants}}}, {"outputs", outs}};
-    std::printf("%s\n", r.dump(1, ' ', false, json::error_handler_t::replace).c_str());
-  } else {
-    std::printf("median=%.3fms p90=%.3fms p99=%.3fms min=%.3fms max=%.3fms arena=%zu peak_live=%zu\n", at(0.5), at(0.9), at(0.99),
-                ms.front(), ms.back(), mem.arena, mem.peak_live);
+  if (!flags.text("check_output").empty()) {
+    if (outputs.empty()) outputs = model.run(feeds);
+    const std::string wrong = check_output(outputs.at(0), flags);
+    if (!wrong.empty()) throw megalith::Error("output 0 differs: " + wrong);
+    log.line("output 0 equals %s", flags.text("check_output").c_str());
   }
   return kOk;
 }
-
-int bench_device(const Args&) { throw megalith::UnsupportedError("bench-device is not available in this build"); }
 
 }  // namespace mgl

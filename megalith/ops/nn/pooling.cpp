@@ -155,13 +155,15 @@ void backward(const KernelArgs& a, const Tensor& src, const Tensor& diff, const 
               const int64_t at = in.base(image) + i;
               const float d = dy[out.base(image) + oh * out.h_stride + ow * out.w_stride + i];
               if (win.mode == Mode::MAX) {
-                int64_t best = at + hb * in.h_stride + wb * in.w_stride;
+                // every element that equals the maximum takes the whole gradient, as in MegEngine
+                float top = static_cast<float>(x[at + hb * in.h_stride + wb * in.w_stride]);
+                for (int64_t h = hb; h < he; ++h)
+                  for (int64_t w = wb; w < we; ++w) top = std::max(top, static_cast<float>(x[at + h * in.h_stride + w * in.w_stride]));
                 for (int64_t h = hb; h < he; ++h)
                   for (int64_t w = wb; w < we; ++w) {
                     const int64_t k = at + h * in.h_stride + w * in.w_stride;
-                    if (static_cast<float>(x[k]) > static_cast<float>(x[best])) best = k;
+                    if (static_cast<float>(x[k]) == top) dx[k] = T(static_cast<float>(dx[k]) + d);
                   }
-                dx[best] = T(static_cast<float>(dx[best]) + d);
               } else {
                 for (int64_t h = hb; h < he; ++h)
                   for (int64_t w = wb; w < we; ++w) {

@@ -130,6 +130,36 @@ void padding_reference(const KernelArgs& a) {
   });
 }
 
+// Inputs: the gradient of the padded tensor, and the tensor that was padded.
+void infer_padding_backward(InferContext& c) {
+  const param::Padding& p = c.param<param::Padding>();
+  const Shape &dy = c.shape(0), &x = c.shape(1);
+  c.require(c.dtype(0).is_float() && c.dtype(0) == c.dtype(1), "no gradient of ", c.dtype(0).str(), " for ", c.dtype(1).str());
+  c.require(p.padding_mode <= param::PaddingMode::CONSTANT, "unknown mode ", static_cast<uint32_t>(p.padding_mode));
+  c.require(dy.ndim() == x.ndim(), "gradient ", dy, " does not fit data ", x);
+  for (int d = 0; d < x.ndim(); ++d) {
+    c.require(dy[d] == x[d] + front(p, d) + back(p, d), "gradient ", dy, " does not fit data ", x, " on axis ", d);
+    if (p.padding_mode == param::PaddingMode::REFLECT) c.require(std::max(front(p, d), back(p, d)) < std::max<int64_t>(x[d], 1), "axis ", d, " of ", x, " is too short to reflect");
+    if (p.padding_mode == param::PaddingMode::REPLICATE) c.require(x[d] > 0, "axis ", d, " of ", x, " has nothing to repeat");
+  }
+  c.set(0, c.dtype(0), x);
+}
+
+void padding_backward_reference(const KernelArgs& a) {
+  const param::Padding& p = a.param<param::Padding>();
+  std::vector<double> sum(static_cast<size_t>(a.out[0].count()));
+  dispatch_float(a.in[0].dtype(), [&](auto t) {
+    using T = decltype(t);
+    const Layout to(a.out[0].layout());
+    Odometer at(a.in[0].shape(), {});
+    for (int64_t i = 0; i < a.in[0].count(); ++i, at.next()) {
+      const int64_t k = padding_source(p, to, at.index());
+      if (k >= 0) sum[static_cast<size_t>(k)] += static_cast<double>(static_cast<float>(a.in[0].data<T>()[i]));
+    }
+    for (size_t i = 0; i < sum.size(); ++i) a.out[0].data<T>()[i] = static_cast<T>(static_cast<float>(sum[i]));
+  });
+}
+
 }  // namespace
 }  // namespace megalith
 
@@ -143,4 +173,5 @@ MEGALITH_OPS(tensor_generate) {
   add("Alloc", "A tensor of the shape that the input holds; its values are zero.", &TypeCvt::kSchema, 1, infer_alloc, alloc_reference);
   add("MaskedFill", "Input 0 with a number written where the mask is set.", &Fill::kSchema, 2, infer_masked_fill, masked_fill_reference);
   add("Padding", "The input with borders added.", &Padding::kSchema, 1, infer_padding, padding_reference);
+  add("PaddingBackward", "The gradient of Padding: input 0 summed over the elements that repeat one of input 1.", &Padding::kSchema, 2, infer_padding_backward, padding_backward_reference);
 }

@@ -121,6 +121,46 @@ void permutation_reference(const KernelArgs& a) {
   });
 }
 
+// Outputs: the data with the entries of axis 0 in random order, and where each came from.
+void infer_shuffle(InferContext& c) {
+  const Shape& s = c.shape(0);
+  c.require(s.ndim() >= 1 && s[0] <= INT32_MAX, "can't shuffle shape ", s);
+  c.require(!c.dtype(0).is_lowbit(), "no shuffling of ", c.dtype(0).str());
+  c.set(0, c.dtype(0), s);
+  c.set(1, DTypeEnum::Int32, {s[0]});
+}
+
+void shuffle_reference(const KernelArgs& a) {
+  const std::vector<int32_t> v = permutation(a.exec.random_key(), a.out[1].count());
+  std::copy(v.begin(), v.end(), a.out[1].data<int32_t>());
+  const size_t row = v.empty() ? 0 : a.out[0].bytes() / v.size();
+  if (row == 0) return;
+  for (size_t i = 0; i < v.size(); ++i) std::memcpy(a.out[0].data<char>() + i * row, a.in[0].data<char>() + static_cast<size_t>(v[i]) * row, row);
+}
+
+// Inputs: the gradient of the shuffled data, the indices, the data.
+void infer_shuffle_backward(InferContext& c) {
+  const Shape &dy = c.shape(0), &index = c.shape(1), &x = c.shape(2);
+  c.require(x.ndim() >= 1 && dy == x && index == Shape{x[0]}, "gradient ", dy, " and indices ", index, " do not fit data ", x);
+  c.require(c.dtype(1).id == DTypeEnum::Int32, "the indices must be Int32, but are ", c.dtype(1).str());
+  c.require(!c.dtype(0).is_lowbit(), "no shuffling of ", c.dtype(0).str());
+  c.set(0, c.dtype(0), x);
+}
+
+void shuffle_backward_reference(const KernelArgs& a) {
+  const int64_t n = a.in[1].count();
+  std::memset(a.out[0].data<char>(), 0, a.out[0].bytes());
+  const size_t row = n == 0 ? 0 : a.out[0].bytes() / static_cast<size_t>(n);
+  if (row == 0) return;
+  for (int64_t i = 0; i < n; ++i) {
+    const int32_t to = a.in[1].data<int32_t>()[i];
+    if (to < 0 || to >= n) throw OpError(cat("ShuffleRNGBackward: index ", to, " lies outside ", n, " entries"));
+    std::memcpy(a.out[0].data<char>() + static_cast<size_t>(to) * row, a.in[0].data<char>() + static_cast<size_t>(i) * row, row);
+  }
+}
+
+int two(const Attrs&, int) { return 2; }
+
 }  // namespace
 }  // namespace megalith
 
@@ -135,4 +175,21 @@ MEGALITH_OPS(random_random) {
   add("BetaRNG", "BetaRNG", "Beta random numbers with the parameters of the inputs.", &BetaRNG::kSchema, 2, infer_like, beta_reference);
   add("PoissonRNG", "PoissonRNG", "Poisson random numbers with the means of the input.", &PoissonRNG::kSchema, 1, infer_like, poisson_reference);
   add("PermutationRNG", "PermutationRNG", "The numbers below the input's value in random order.", &PermutationRNG::kSchema, 1, infer_permutation, permutation_reference);
+  r.add({.name = "ShuffleRNG",
+         .doc = "The entries of axis 0 in random order, and their old indices.",
+         .mge = {"ShuffleRNG"},
+         .params = &ShuffleRNG::kSchema,
+         .outputs = two,
+         .infer = infer_shuffle,
+         .kernels = {{.name = "reference", .run = shuffle_reference}},
+         .random = true});
+  r.add({.name = "ShuffleRNGBackward",
+         .doc = "The gradient of ShuffleRNG.",
+         .mge = {"ShuffleRNGBackward"},
+         .params = &ShuffleRNG::kSchema,
+         .min_inputs = 3,
+         .max_inputs = 3,
+         .infer = infer_shuffle_backward,
+         .kernels = {{.name = "reference", .run = shuffle_backward_reference}},
+         .exact = true});
 }

@@ -1,4 +1,7 @@
 // Ops that hand on their input: they differ only in what the graph optimizer of MegEngine may do around them.
+#include <chrono>
+#include <thread>
+
 #include "megalith/ops/op_util.h"
 #include "megalith/var.h"
 
@@ -15,6 +18,18 @@ void copy_reference(const KernelArgs& a) { copy_strided(a.in[0], a.out[0]); }
 std::vector<Var> grad_identity(const GradContext& c) { return {c.dout[0]}; }
 
 void infer_virtual_dep(InferContext& c) { c.set(0, c.dtype(0), c.shape(0)); }
+
+void infer_sleep(InferContext& c) {
+  const double s = c.param<param::MGBSleep>().seconds;
+  c.require(s >= 0 && s < 1e6, "can't sleep for ", s, " seconds");
+  infer_same_as_input(c);
+}
+
+void sleep_reference(const KernelArgs& a) {
+  const param::MGBSleep& p = a.param<param::MGBSleep>();
+  if (p.host || p.device) std::this_thread::sleep_for(std::chrono::duration<double>(p.seconds));
+  copy_strided(a.in[0], a.out[0]);
+}
 
 }  // namespace
 }  // namespace megalith
@@ -50,5 +65,23 @@ MEGALITH_OPS(tensor_identity) {
          .infer = infer_virtual_dep,
          .view = view_same,
          .kernels = {copy},
+         .exact = true});
+  r.add({.name = "PersistentOutputStorage",
+         .doc = "The input; MegEngine keeps its memory between runs.",
+         .mge = {"PersistentOutputStorage"},
+         .params = &param::PersistentOutputStorage::kSchema,
+         .infer = infer_same_as_input,
+         .view = view_same,
+         .kernels = {copy},
+         .grad = grad_identity,
+         .exact = true});
+  r.add({.name = "Sleep",
+         .doc = "The input, after a pause.",
+         .mge = {"Sleep"},
+         .params = &param::MGBSleep::kSchema,
+         .infer = infer_sleep,
+         .kernels = {{.name = "reference", .run = sleep_reference, .strided = true}},
+         .grad = grad_identity,
+         .effect = true,
          .exact = true});
 }

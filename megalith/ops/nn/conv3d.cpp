@@ -71,6 +71,8 @@ void check(const InferContext& c, int image, int filter) {
   for (uint32_t v : {p.stride_d, p.stride_h, p.stride_w, p.dilate_d, p.dilate_h, p.dilate_w})
     c.require(v > 0 && v < 65536, "strides and dilations must be positive and below 65536, got ", v);
   for (uint32_t v : {p.pad_d, p.pad_h, p.pad_w}) c.require(v < 65536, "padding ", v, " is too large");
+  c.require(p.format <= param::Convolution3DFormat::NDHWC && p.sparse <= param::ConvolutionSparse::GROUP && p.mode <= param::ConvolutionMode::CONVOLUTION,
+            "unknown format, sparse or mode (format=", static_cast<uint32_t>(p.format), ", sparse=", static_cast<uint32_t>(p.sparse), ", mode=", static_cast<uint32_t>(p.mode), ")");
   const int rank = is_group(p) ? 6 : 5;
   c.require(c.shape(image).ndim() == 5, "the image must have 5 dimensions, got ", c.shape(image));
   c.require(c.shape(filter).ndim() == rank, "the filter must have ", rank, " dimensions, got ", c.shape(filter));

@@ -23,7 +23,6 @@ check: build
 
 test: build
 	@ctest --preset release
-	@$(MAKE) --no-print-directory test-asan test-tsan test-aarch64
 
 # The quick set under AddressSanitizer and UBSan, and under ThreadSanitizer.
 test-asan test-tsan: test-%: deps

@@ -18,6 +18,7 @@ struct UsageError {
 int check(const Args& args);
 int run(const Args& args);
 int info(const Args& args);
+int rewrite(const Args& args);
 int inspect(const Args& args);
 int bench_device(const Args& args);
 

@@ -77,6 +77,7 @@ constexpr Command kCommands[] = {
     {"run", run, "run MODEL [load_and_run flags]   run a model, time it, profile it"},
     {"check", check, "check DIR...                     run recorded cases and compare"},
     {"info", info, "info MODEL                       inputs, outputs, operators, parameters"},
+    {"rewrite", rewrite, "rewrite IN OUT [--format F]      write a model again, as FBS or FBS_V2"},
     {"inspect", inspect, "inspect --ops                    the op registry as JSON"},
     {"bench-device", bench_device, "bench-device                     measured FMA peak and memory bandwidth"},
 };

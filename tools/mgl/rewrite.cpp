@@ -1,0 +1,23 @@
+// mgl rewrite: reads a model and writes it again, in its own format or the other one.
+#include <cstdio>
+
+#include "megalith/io/mge/reader.h"
+#include "megalith/io/mge/writer.h"
+#include "tools/mgl/commands.h"
+
+namespace mgl {
+
+int rewrite(const Args& args) {
+  Options o(args);
+  std::string format = o.value("format", "");
+  const Args rest = o.rest();
+  if (rest.size() != 2) throw UsageError{"rewrite needs a model file and the file to write"};
+  if (!format.empty() && format != "FBS" && format != "FBS_V2") throw UsageError{"--format is FBS or FBS_V2, not '" + format + "'"};
+  const megalith::MgeFile file = megalith::read_mge(rest[0]);
+  if (file.test_cases > 0) std::fprintf(stderr, "mgl: warning: the %d test cases of %s are left out\n", file.test_cases, rest[0].c_str());
+  if (format.empty()) format = file.format;  // FBS_V0 is only read; it becomes FBS
+  megalith::write_mge(rest[1], file.graph, format == "FBS_V2" ? megalith::MgeFormat::kFbsV2 : megalith::MgeFormat::kFbs);
+  return kOk;
+}
+
+}  // namespace mgl

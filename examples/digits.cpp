@@ -46,12 +46,15 @@ int run(const char* model_path, const char* images_path, const char* labels_path
     best_ms = std::min(best_ms, took.count());
     const float* z = logits.data<float>();
     const auto digit = static_cast<int>(std::max_element(z, z + 10) - z);
-    double sum = 0;
-    for (int k = 0; k < 10; ++k) sum += std::exp(double{z[k]} - z[digit]);
+    // The model ends in a softmax, or it gives logits.
+    double total = 0, sum = 0;
+    for (int k = 0; k < 10; ++k) total += z[k], sum += std::exp(double{z[k]} - z[digit]);
+    const bool probabilities = std::abs(total - 1) < 1e-3 && *std::min_element(z, z + 10) >= 0;
+    const double confidence = probabilities ? 100 * double{z[digit]} : 100 / sum;
     const int label = static_cast<int>(labels.item(i));
     right += digit == label;
     draw(image.data<uint8_t>());
-    std::printf("    prediction %d, confidence %.1f %%, label %d%s\n\n", digit, 100 / sum, label, digit == label ? "" : "  WRONG");
+    std::printf("    prediction %d, confidence %.1f %%, label %d%s\n\n", digit, confidence, label, digit == label ? "" : "  WRONG");
     model.run({{input, image}}, &profile);
   }
   std::map<std::string, double> by_op;

@@ -63,3 +63,11 @@ TEST_CASE("gradient_of_matrix_multiplication") {
     return sum(emit1("Elemwise", param::Elemwise{.mode = param::ElemwiseMode::TANH}, {y}), {});
   });
 }
+
+TEST_CASE("gradient_of_a_slice_is_zero_outside_of_it") {
+  const Tensor begin = Tensor::of<int32_t>(DTypeEnum::Int32, {1}, std::vector<int32_t>{1});
+  check_grad(ramp({4, 3}, -1, 0.2f), [&](const Var& x) {
+    const Var part = emit1("Subtensor", Params(param::IndexDescMaskDump{}, {0, 1, 0, 0, 0}), {x, begin});
+    return sum(emit1("Elemwise", param::Elemwise{.mode = param::ElemwiseMode::TANH}, {part}), {});
+  });
+}

@@ -54,7 +54,8 @@ int run(const char* model_path, const char* images_path, const char* labels_path
     const int label = static_cast<int>(labels.item(i));
     right += digit == label;
     draw(image.data<uint8_t>());
-    std::printf("    prediction %d, confidence %.1f %%, label %d%s\n\n", digit, confidence, label, digit == label ? "" : "  WRONG");
+    std::printf("    prediction %d, confidence %.1f %%, label %d%s\n\n", digit, confidence, label,
+                digit == label ? "" : "  WRONG");
     model.run({{input, image}}, &profile);
   }
   std::map<std::string, double> by_op;
@@ -63,10 +64,12 @@ int run(const char* model_path, const char* images_path, const char* labels_path
     by_op[profile.node(s.node).op] += s.end - s.start;
     total += s.end - s.start;
   }
-  std::printf("%d of %d right, %.3f ms per digit (fastest run, %d threads)\nwhere the time went:\n", right, static_cast<int>(n), best_ms,
-              model.threads());
+  std::printf("%d of %d right, %.3f ms per digit (fastest run, %d threads)\nwhere the time went:\n", right,
+              static_cast<int>(n), best_ms, model.threads());
   for (const auto& [op, t] : by_op) {
-    if (t > 0.005 * total) std::printf("  %-20s %5.1f %%  %s\n", op.c_str(), 100 * t / total, std::string(static_cast<size_t>(40 * t / total), '#').c_str());
+    if (t > 0.005 * total)
+      std::printf("  %-20s %5.1f %%  %s\n", op.c_str(), 100 * t / total,
+                  std::string(static_cast<size_t>(40 * t / total), '#').c_str());
   }
   return right == n ? 0 : 1;
 }

@@ -41,7 +41,8 @@ size_t place_blocks(std::vector<ArenaBlock>& blocks) {
   const auto area = [&](size_t i) {
     return static_cast<double>(blocks[i].bytes) * (blocks[i].last - blocks[i].first + 1);
   };
-  std::stable_sort(by_size.begin(), by_size.end(), [&](size_t a, size_t b) { return blocks[a].bytes > blocks[b].bytes; });
+  std::stable_sort(by_size.begin(), by_size.end(),
+                   [&](size_t a, size_t b) { return blocks[a].bytes > blocks[b].bytes; });
   std::stable_sort(by_area.begin(), by_area.end(), [&](size_t a, size_t b) { return area(a) > area(b); });
   // Which order packs best depends on the graph; the lower bound says when to stop looking.
   const size_t bound = peak_live(blocks);

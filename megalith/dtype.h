@@ -50,9 +50,7 @@ struct DType {
   bool is_lowbit() const { return bits() < 8; }
   bool is_quantized() const;   // has a scale
   bool is_asymmetric() const;  // has a zero point
-  bool is_float() const {
-    return id == DTypeEnum::Float32 || id == DTypeEnum::Float16 || id == DTypeEnum::BFloat16;
-  }
+  bool is_float() const { return id == DTypeEnum::Float32 || id == DTypeEnum::Float16 || id == DTypeEnum::BFloat16; }
   bool is_int() const;  // plain integers of 8 bits and more, not Bool
   std::string_view name() const;
   std::string str() const;  // "QuantizedS8(scale=0.05)"
@@ -82,9 +80,17 @@ struct bfloat16 {
 };
 
 // The bits of quantized values, so that overloads and templates can tell them from plain integers.
-struct qint8 { int8_t v; };
-struct quint8 { uint8_t v; };
-struct qint16 { int16_t v; };
-struct qint32 { int32_t v; };
+struct qint8 {
+  int8_t v;
+};
+struct quint8 {
+  uint8_t v;
+};
+struct qint16 {
+  int16_t v;
+};
+struct qint32 {
+  int32_t v;
+};
 
 }  // namespace megalith

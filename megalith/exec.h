@@ -18,8 +18,9 @@ class FunctionRef<R(A...)> {
  public:
   template <class F, class = std::enable_if_t<!std::is_same_v<std::decay_t<F>, FunctionRef>>>
   FunctionRef(F&& f)  // NOLINT
-      : object_(const_cast<void*>(static_cast<const void*>(&f))),
-        call_([](void* o, A... a) -> R { return (*static_cast<std::remove_reference_t<F>*>(o))(std::forward<A>(a)...); }) {}
+      : object_(const_cast<void*>(static_cast<const void*>(&f))), call_([](void* o, A... a) -> R {
+          return (*static_cast<std::remove_reference_t<F>*>(o))(std::forward<A>(a)...);
+        }) {}
   R operator()(A... a) const { return call_(object_, std::forward<A>(a)...); }
 
  private:
@@ -31,8 +32,8 @@ class Exec {
  public:
   explicit Exec(ThreadPool* pool = nullptr) : pool_(pool) {}
 
-  // Calls fn(begin, end) for pieces of [0, n) of at least `grain` elements, on several threads. Split by output, never by
-  // reduction: results must not depend on the number of pieces.
+  // Calls fn(begin, end) for pieces of [0, n) of at least `grain` elements, on several threads. Split by output, never
+  // by reduction: results must not depend on the number of pieces.
   void parallel_for(int64_t n, int64_t grain, FunctionRef<void(int64_t, int64_t)> fn);
   int threads() const;
 

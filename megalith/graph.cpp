@@ -6,7 +6,9 @@ NodeId Graph::add(const OpDef& op, Attrs attrs, std::vector<ValueId> inputs, std
   const int n = static_cast<int>(inputs.size());
   if (n < op.min_inputs || (op.max_inputs >= 0 && n > op.max_inputs)) {
     throw ModelError(cat(op.name, name.empty() ? "" : " '" + name + "'", ": takes ", op.min_inputs,
-                         op.max_inputs == op.min_inputs ? "" : op.max_inputs < 0 ? " or more" : cat(" to ", op.max_inputs),
+                         op.max_inputs == op.min_inputs ? ""
+                         : op.max_inputs < 0            ? " or more"
+                                                        : cat(" to ", op.max_inputs),
                          " inputs, but has ", n));
   }
   for (ValueId v : inputs) {
@@ -30,7 +32,8 @@ NodeId Graph::add(const OpDef& op, Attrs attrs, std::vector<ValueId> inputs, std
 }
 
 namespace {
-ValueId add_holder(Graph& g, const char* op, const std::string& name, DType dtype, const Shape& shape, const Tensor& value) {
+ValueId add_holder(Graph& g, const char* op, const std::string& name, DType dtype, const Shape& shape,
+                   const Tensor& value) {
   const OpDef& def = Registry::get().at(op);
   Attrs a;
   if (def.params) a.params = Params(*def.params);

@@ -65,7 +65,7 @@ class Graph {
   Node& node(NodeId n) { return nodes[static_cast<size_t>(n)]; }
   const Node& node(NodeId n) const { return nodes[static_cast<size_t>(n)]; }
   const Value& value(ValueId v) const { return values[static_cast<size_t>(v)]; }
-  std::string label(NodeId n) const;   // "Convolution 'conv1'" for messages
+  std::string label(NodeId n) const;  // "Convolution 'conv1'" for messages
 
   // Throws ModelError unless ids are in range, the order is topological and every value has one producer.
   void check() const;

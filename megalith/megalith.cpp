@@ -54,7 +54,8 @@ int mgl_load(const char* path, int threads, mgl_model** out) {
   return guarded([&] { *out = wrap(Model::load(path, {.threads = threads})); });
 }
 int mgl_load_bytes(const void* bytes, size_t size, int threads, mgl_model** out) {
-  return guarded([&] { *out = wrap(Model::load(std::span(static_cast<const std::byte*>(bytes), size), {.threads = threads})); });
+  return guarded(
+      [&] { *out = wrap(Model::load(std::span(static_cast<const std::byte*>(bytes), size), {.threads = threads})); });
 }
 void mgl_free(mgl_model* m) { delete m; }
 
@@ -76,8 +77,10 @@ int mgl_input_info(const mgl_model* m, int i, mgl_tensor* out) {
 int mgl_set_input(mgl_model* m, const char* name, const mgl_tensor* t) {
   return guarded([&] {
     if (!valid_dtype(t->dtype)) throw InputError(cat("input '", name, "': ", t->dtype, " is no element type"));
-    if (t->ndim < 0 || t->ndim > kMaxDims) throw InputError(cat("input '", name, "': ", t->ndim, " dimensions; at most ", kMaxDims));
-    const Tensor copy = Tensor::empty(static_cast<DTypeEnum>(t->dtype), Shape(std::span(t->shape, static_cast<size_t>(t->ndim))));
+    if (t->ndim < 0 || t->ndim > kMaxDims)
+      throw InputError(cat("input '", name, "': ", t->ndim, " dimensions; at most ", kMaxDims));
+    const Tensor copy =
+        Tensor::empty(static_cast<DTypeEnum>(t->dtype), Shape(std::span(t->shape, static_cast<size_t>(t->ndim))));
     std::memcpy(copy.data(), t->data, copy.bytes());
     m->feeds[name] = copy;
   });

@@ -34,7 +34,7 @@ void mgl_free(mgl_model* model);
 
 int mgl_num_inputs(const mgl_model* model);
 int mgl_num_outputs(const mgl_model* model);
-const char* mgl_input_name(const mgl_model* model, int i);  /* NULL when i is out of range */
+const char* mgl_input_name(const mgl_model* model, int i); /* NULL when i is out of range */
 const char* mgl_output_name(const mgl_model* model, int i);
 /* The declared shape and type of input i; data is NULL. */
 int mgl_input_info(const mgl_model* model, int i, mgl_tensor* out);

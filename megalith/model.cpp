@@ -39,7 +39,8 @@ struct Model::Impl {
   }
 
   void make_executor(size_t feed_bytes) {
-    const size_t want = options.memory_limit ? options.memory_limit : (size_t{512} << 20) + 256 * (file_bytes + feed_bytes);
+    const size_t want =
+        options.memory_limit ? options.memory_limit : (size_t{512} << 20) + 256 * (file_bytes + feed_bytes);
     if (executor && want <= limit) return;
     limit = want;
     executor = std::make_unique<Executor>(graph, PlanOptions{.reference = options.reference, .memory_limit = limit});
@@ -92,13 +93,16 @@ std::vector<Tensor> Model::run(const std::map<std::string, Tensor>& feeds, Profi
   size_t bytes = 0;
   for (const auto& [name, t] : feeds) {
     const auto it = m.input_index.find(name);
-    if (it == m.input_index.end()) throw InputError(cat("the model has no input '", name, "'; its inputs are ", m.input_names()));
+    if (it == m.input_index.end())
+      throw InputError(cat("the model has no input '", name, "'; its inputs are ", m.input_names()));
     const DType want = m.declared(it->second).dtype;
     Tensor feed = t;
     if (!(t.dtype() == want)) {
       // A quantized input takes the plain integers of its width.
-      const bool same_bits = want.is_quantized() && !t.dtype().is_quantized() && t.dtype().bits() == want.bits() && t.dtype().is_int();
-      if (!same_bits) throw InputError(cat("input '", name, "' is ", want.str(), ", but ", t.dtype().str(), " was fed"));
+      const bool same_bits =
+          want.is_quantized() && !t.dtype().is_quantized() && t.dtype().bits() == want.bits() && t.dtype().is_int();
+      if (!same_bits)
+        throw InputError(cat("input '", name, "' is ", want.str(), ", but ", t.dtype().str(), " was fed"));
       feed = t.with_dtype(want);
     }
     if (feed.ndim() == 0) feed = feed.reshaped({1});
@@ -108,7 +112,8 @@ std::vector<Tensor> Model::run(const std::map<std::string, Tensor>& feeds, Profi
   for (size_t i = 0; i < tensors.size(); ++i) {
     if (tensors[i].defined()) continue;
     if (!m.declared(i).value.defined()) {
-      throw InputError(cat("input '", m.declared(i).name, "' ", m.declared(i).dtype.str(), m.declared(i).shape, " was not fed"));
+      throw InputError(
+          cat("input '", m.declared(i).name, "' ", m.declared(i).dtype.str(), m.declared(i).shape, " was not fed"));
     }
     tensors[i] = m.declared(i).value;
   }

@@ -11,19 +11,19 @@
 namespace megalith {
 
 struct ModelOptions {
-  int threads = 0;           // 0: MEGALITH_NUM_THREADS, else what affinity and quota allow
-  bool optimize = true;      // graph passes
+  int threads = 0;       // 0: MEGALITH_NUM_THREADS, else what affinity and quota allow
+  bool optimize = true;  // graph passes
   std::vector<std::string> disabled_passes;
-  bool reference = false;    // reference kernels only
-  size_t memory_limit = 0;   // bytes; 0: 512 MiB + 256 times the bytes of the file and the feeds
-  uint64_t seed = 0;         // of random ops
+  bool reference = false;   // reference kernels only
+  size_t memory_limit = 0;  // bytes; 0: 512 MiB + 256 times the bytes of the file and the feeds
+  uint64_t seed = 0;        // of random ops
 };
 
 struct InputInfo {
   std::string name;
   DType dtype;
-  Shape shape;        // as stored; a hint: other shapes may be fed
-  bool has_default;   // may be left out
+  Shape shape;       // as stored; a hint: other shapes may be fed
+  bool has_default;  // may be left out
 };
 struct OutputInfo {
   std::string name;
@@ -45,8 +45,8 @@ class Model {
   void set_observer(Executor::Observer fn);
   MemoryStats memory() const;
   int threads() const;
-  const Graph& graph() const;    // after the passes
-  const Graph& original() const; // as loaded
+  const Graph& graph() const;     // after the passes
+  const Graph& original() const;  // as loaded
 
  private:
   struct Impl;

@@ -30,11 +30,11 @@ struct NamedTensor {
 
 // What makes one use of an op different from another, inputs apart.
 struct Attrs {
-  Params params;                        // of OpDef::params; no schema when the op stores none
-  std::optional<Params> policy;         // ExecutionPolicy, where the op stores one; kept for writing
-  std::optional<DType> output_dtype;    // the configured output type (ConvBias, quantized elementwise, ...)
-  std::vector<NamedTensor> tensors;     // constants, parameters and inputs only
-  std::vector<std::string> blobs;       // raw bytes of ops with a private format; kept for writing
+  Params params;                      // of OpDef::params; no schema when the op stores none
+  std::optional<Params> policy;       // ExecutionPolicy, where the op stores one; kept for writing
+  std::optional<DType> output_dtype;  // the configured output type (ConvBias, quantized elementwise, ...)
+  std::vector<NamedTensor> tensors;   // constants, parameters and inputs only
+  std::vector<std::string> blobs;     // raw bytes of ops with a private format; kept for writing
 
   template <class P>
   const P& param() const {
@@ -90,7 +90,7 @@ struct InferContext {
 
 // An output that is an input seen differently: no kernel runs.
 struct View {
-  int input = -1;      // -1: this output is no view
+  int input = -1;  // -1: this output is no view
   Layout layout;
   int64_t offset = 0;  // elements
 };
@@ -120,7 +120,7 @@ struct Kernel {
   void (*run)(const KernelArgs&);
   bool (*accepts)(const KernelQuery&) = nullptr;      // null: everything
   size_t (*workspace)(const KernelQuery&) = nullptr;  // bytes
-  bool strided = false;  // takes inputs with any strides; otherwise they arrive row-major
+  bool strided = false;                               // takes inputs with any strides; otherwise they arrive row-major
   bool inplace = false;  // output 0 may be written over an input of the same shape and width while it is read
 };
 
@@ -131,8 +131,8 @@ enum class OpKind : uint8_t {
   kParameter,  // a value that outlives runs and that updates may write (SharedDeviceTensor)
 };
 
-// The name under which MegEngine stores an op. "ConvolutionV2" with max_version 2 has the ids of FBS ("ConvolutionV2\0"),
-// of FBS v0 and opr_version 1 ("Convolution"), and of opr_version 2 ("Convolution\0").
+// The name under which MegEngine stores an op. "ConvolutionV2" with max_version 2 has the ids of FBS
+// ("ConvolutionV2\0"), of FBS v0 and opr_version 1 ("Convolution"), and of opr_version 2 ("Convolution\0").
 struct MgeName {
   const char* v1_name = nullptr;
   int max_version = 1;
@@ -141,14 +141,14 @@ struct MgeName {
 struct GradContext;
 
 struct OpDef {
-  const char* name;                     // MegEngine's, without version suffix
-  const char* doc;                      // one line: what it computes
-  MgeName mge;                          // v1_name null: not stored in `.mge` files
+  const char* name;  // MegEngine's, without version suffix
+  const char* doc;   // one line: what it computes
+  MgeName mge;       // v1_name null: not stored in `.mge` files
   OpKind kind = OpKind::kCompute;
   const ParamSchema* params = nullptr;  // null: the op stores no parameter table
   bool policy = false;                  // stores an ExecutionPolicy behind its parameters
   int min_inputs = 1;
-  int max_inputs = 1;                   // -1: any number
+  int max_inputs = 1;                                    // -1: any number
   int (*outputs)(const Attrs&, int n_inputs) = nullptr;  // number of outputs; null: 1
   void (*infer)(InferContext&) = nullptr;
   // Fills one View per output when the outputs can share the inputs' memory for these layouts; false: run a kernel.
@@ -156,12 +156,12 @@ struct OpDef {
   std::vector<Kernel> kernels;
   std::vector<Var> (*grad)(const GradContext&) = nullptr;  // one Var per input, undefined where there is no gradient
   double (*flops)(const KernelQuery&) = nullptr;  // multiplications and additions count one each; null: no formula
-  std::vector<std::pair<int, int>> updates;  // (output, input): the output is written over that input's storage
-  bool dynamic = false;                 // the output's shape depends on data: `infer` sets the dtype and a bound
-  bool random = false;                  // not folded, not shared; draws from Exec::random_key
-  bool effect = false;                  // runs even when nobody reads its outputs (assertions, updates)
-  bool exact = false;                   // every kernel gives the reference's bits
-  const char* refuses = nullptr;        // why this build can't run it: "needs TensorRT"
+  std::vector<std::pair<int, int>> updates;       // (output, input): the output is written over that input's storage
+  bool dynamic = false;           // the output's shape depends on data: `infer` sets the dtype and a bound
+  bool random = false;            // not folded, not shared; draws from Exec::random_key
+  bool effect = false;            // runs even when nobody reads its outputs (assertions, updates)
+  bool exact = false;             // every kernel gives the reference's bits
+  const char* refuses = nullptr;  // why this build can't run it: "needs TensorRT"
 };
 
 int num_outputs(const OpDef& op, const Attrs& attrs, int n_inputs);
@@ -170,8 +170,8 @@ int num_outputs(const OpDef& op, const Attrs& attrs, int n_inputs);
 class Registry {
  public:
   static const Registry& get();
-  const OpDef* find(std::string_view name) const;         // null when unknown
-  const OpDef& at(std::string_view name) const;           // throws UnsupportedError
+  const OpDef* find(std::string_view name) const;                   // null when unknown
+  const OpDef& at(std::string_view name) const;                     // throws UnsupportedError
   const std::vector<const OpDef*>& ops() const { return sorted_; }  // by name
 
   void add(OpDef def);  // while the table is being built
@@ -184,10 +184,10 @@ class Registry {
 
 // Opens the function that adds a file's ops: `MEGALITH_OPS(nn_pooling) { r.add({.name = "Pooling", ...}); }` in
 // megalith/ops/nn/pooling.cpp. CMake makes the table of these functions from the file names.
-#define MEGALITH_OPS(family_file)                             \
-  namespace megalith::ops {                                   \
-  void register_##family_file(Registry& r);                   \
-  }                                                           \
+#define MEGALITH_OPS(family_file)           \
+  namespace megalith::ops {                 \
+  void register_##family_file(Registry& r); \
+  }                                         \
   void megalith::ops::register_##family_file(Registry& r)
 
 }  // namespace megalith

@@ -41,7 +41,7 @@ struct EnumValue {
 struct EnumInfo {
   const char* name;
   std::span<const EnumValue> values;
-  bool flags = false;  // values are bits that can be combined
+  bool flags = false;                     // values are bits that can be combined
   const char* name_of(uint32_t v) const;  // null when v has no name
 };
 template <class E>
@@ -75,14 +75,22 @@ struct ParamSchema {
 namespace detail {
 template <class M>
 constexpr FieldType field_type() {
-  if constexpr (std::is_same_v<M, bool>) return FieldType::kBool;
-  else if constexpr (std::is_same_v<M, int32_t>) return FieldType::kInt32;
-  else if constexpr (std::is_same_v<M, uint32_t>) return FieldType::kUint32;
-  else if constexpr (std::is_same_v<M, uint64_t>) return FieldType::kUint64;
-  else if constexpr (std::is_same_v<M, float>) return FieldType::kFloat32;
-  else if constexpr (std::is_same_v<M, double>) return FieldType::kFloat64;
-  else if constexpr (std::is_same_v<M, DTypeEnum>) return FieldType::kDTypeEnum;
-  else if constexpr (std::is_same_v<M, Scalar>) return FieldType::kScalar;
+  if constexpr (std::is_same_v<M, bool>)
+    return FieldType::kBool;
+  else if constexpr (std::is_same_v<M, int32_t>)
+    return FieldType::kInt32;
+  else if constexpr (std::is_same_v<M, uint32_t>)
+    return FieldType::kUint32;
+  else if constexpr (std::is_same_v<M, uint64_t>)
+    return FieldType::kUint64;
+  else if constexpr (std::is_same_v<M, float>)
+    return FieldType::kFloat32;
+  else if constexpr (std::is_same_v<M, double>)
+    return FieldType::kFloat64;
+  else if constexpr (std::is_same_v<M, DTypeEnum>)
+    return FieldType::kDTypeEnum;
+  else if constexpr (std::is_same_v<M, Scalar>)
+    return FieldType::kScalar;
   else {
     static_assert(std::is_enum_v<M>, "no field type for this member");
     return FieldType::kEnum;
@@ -90,15 +98,17 @@ constexpr FieldType field_type() {
 }
 template <class M>
 constexpr auto field_enums() -> const EnumInfo& (*)() {
-  if constexpr (std::is_enum_v<M> && !std::is_same_v<M, DTypeEnum>) return &enum_info<M>;
-  else return nullptr;
+  if constexpr (std::is_enum_v<M> && !std::is_same_v<M, DTypeEnum>)
+    return &enum_info<M>;
+  else
+    return nullptr;
 }
 }  // namespace detail
 
-#define MEGALITH_FIELD(P, member, doc)                                                          \
-  ::megalith::Field {                                                                           \
-    #member, ::megalith::detail::field_type<decltype(P::member)>(), offsetof(P, member),        \
-        ::megalith::detail::field_enums<decltype(P::member)>(), doc                             \
+#define MEGALITH_FIELD(P, member, doc)                                                   \
+  ::megalith::Field {                                                                    \
+    #member, ::megalith::detail::field_type<decltype(P::member)>(), offsetof(P, member), \
+        ::megalith::detail::field_enums<decltype(P::member)>(), doc                      \
   }
 constexpr Field list_field(const char* name, FieldType type, const char* doc) { return {name, type, 0, nullptr, doc}; }
 

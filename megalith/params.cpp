@@ -75,7 +75,8 @@ static constexpr Field kSlidingWindowTransposeFields[] = {
     MEGALITH_FIELD(SlidingWindowTranspose, window_h, "window height"),
     MEGALITH_FIELD(SlidingWindowTranspose, window_w, "window width"),
 };
-const ParamSchema SlidingWindowTranspose::kSchema = make_schema<SlidingWindowTranspose>("SlidingWindowTranspose", 81, kSlidingWindowTransposeFields);
+const ParamSchema SlidingWindowTranspose::kSchema =
+    make_schema<SlidingWindowTranspose>("SlidingWindowTranspose", 81, kSlidingWindowTransposeFields);
 
 static constexpr Field kPoolingFields[] = {
     MEGALITH_FIELD(Pooling, mode, "what is computed"),
@@ -98,7 +99,8 @@ static constexpr Field kAdaptivePoolingFields[] = {
     MEGALITH_FIELD(AdaptivePooling, mode, "what is computed"),
     MEGALITH_FIELD(AdaptivePooling, format, "memory layout of the image tensors"),
 };
-const ParamSchema AdaptivePooling::kSchema = make_schema<AdaptivePooling>("AdaptivePooling", 70, kAdaptivePoolingFields);
+const ParamSchema AdaptivePooling::kSchema =
+    make_schema<AdaptivePooling>("AdaptivePooling", 70, kAdaptivePoolingFields);
 
 static constexpr Field kLRNFields[] = {
     MEGALITH_FIELD(LRN, n, ""),
@@ -130,7 +132,8 @@ static constexpr Field kWarpPerspectiveFields[] = {
     MEGALITH_FIELD(WarpPerspective, format, "memory layout of the image tensors"),
     MEGALITH_FIELD(WarpPerspective, border_val, "value outside of the image (CONSTANT)"),
 };
-const ParamSchema WarpPerspective::kSchema = make_schema<WarpPerspective>("WarpPerspective", 13, kWarpPerspectiveFields);
+const ParamSchema WarpPerspective::kSchema =
+    make_schema<WarpPerspective>("WarpPerspective", 13, kWarpPerspectiveFields);
 
 static constexpr Field kElemwiseFields[] = {
     MEGALITH_FIELD(Elemwise, mode, "what is computed"),
@@ -140,7 +143,8 @@ const ParamSchema Elemwise::kSchema = make_schema<Elemwise>("Elemwise", 17, kEle
 static constexpr Field kElemwiseMultiTypeFields[] = {
     MEGALITH_FIELD(ElemwiseMultiType, mode, "what is computed"),
 };
-const ParamSchema ElemwiseMultiType::kSchema = make_schema<ElemwiseMultiType>("ElemwiseMultiType", 18, kElemwiseMultiTypeFields);
+const ParamSchema ElemwiseMultiType::kSchema =
+    make_schema<ElemwiseMultiType>("ElemwiseMultiType", 18, kElemwiseMultiTypeFields);
 
 static constexpr Field kPowCFields[] = {
     MEGALITH_FIELD(PowC, exp, "exponent"),
@@ -152,7 +156,8 @@ static constexpr Field kDctChannelSelectFields[] = {
     MEGALITH_FIELD(DctChannelSelect, fastImpl, ""),
     MEGALITH_FIELD(DctChannelSelect, dct_block_size, ""),
 };
-const ParamSchema DctChannelSelect::kSchema = make_schema<DctChannelSelect>("DctChannelSelect", 72, kDctChannelSelectFields);
+const ParamSchema DctChannelSelect::kSchema =
+    make_schema<DctChannelSelect>("DctChannelSelect", 72, kDctChannelSelectFields);
 
 static constexpr Field kMatrixMulFields[] = {
     MEGALITH_FIELD(MatrixMul, transposeA, "use the transpose of A"),
@@ -380,7 +385,8 @@ static constexpr Field kDeformablePSROIPoolingFields[] = {
     MEGALITH_FIELD(DeformablePSROIPooling, part_size, ""),
     MEGALITH_FIELD(DeformablePSROIPooling, sample_per_part, ""),
 };
-const ParamSchema DeformablePSROIPooling::kSchema = make_schema<DeformablePSROIPooling>("DeformablePSROIPooling", 49, kDeformablePSROIPoolingFields);
+const ParamSchema DeformablePSROIPooling::kSchema =
+    make_schema<DeformablePSROIPooling>("DeformablePSROIPooling", 49, kDeformablePSROIPoolingFields);
 
 static constexpr Field kBatchConvBiasFields[] = {
     MEGALITH_FIELD(BatchConvBias, nonlineMode, "activation after the sum"),
@@ -426,22 +432,14 @@ static constexpr Field kCheckNonFiniteFields[] = {
 const ParamSchema CheckNonFinite::kSchema = make_schema<CheckNonFinite>("CheckNonFinite", 84, kCheckNonFiniteFields);
 
 static constexpr Field kPaddingFields[] = {
-    MEGALITH_FIELD(Padding, front_offset_dim0, ""),
-    MEGALITH_FIELD(Padding, front_offset_dim1, ""),
-    MEGALITH_FIELD(Padding, front_offset_dim2, ""),
-    MEGALITH_FIELD(Padding, front_offset_dim3, ""),
-    MEGALITH_FIELD(Padding, front_offset_dim4, ""),
-    MEGALITH_FIELD(Padding, front_offset_dim5, ""),
-    MEGALITH_FIELD(Padding, front_offset_dim6, ""),
-    MEGALITH_FIELD(Padding, back_offset_dim0, ""),
-    MEGALITH_FIELD(Padding, back_offset_dim1, ""),
-    MEGALITH_FIELD(Padding, back_offset_dim2, ""),
-    MEGALITH_FIELD(Padding, back_offset_dim3, ""),
-    MEGALITH_FIELD(Padding, back_offset_dim4, ""),
-    MEGALITH_FIELD(Padding, back_offset_dim5, ""),
-    MEGALITH_FIELD(Padding, back_offset_dim6, ""),
-    MEGALITH_FIELD(Padding, padding_val, ""),
-    MEGALITH_FIELD(Padding, padding_mode, ""),
+    MEGALITH_FIELD(Padding, front_offset_dim0, ""), MEGALITH_FIELD(Padding, front_offset_dim1, ""),
+    MEGALITH_FIELD(Padding, front_offset_dim2, ""), MEGALITH_FIELD(Padding, front_offset_dim3, ""),
+    MEGALITH_FIELD(Padding, front_offset_dim4, ""), MEGALITH_FIELD(Padding, front_offset_dim5, ""),
+    MEGALITH_FIELD(Padding, front_offset_dim6, ""), MEGALITH_FIELD(Padding, back_offset_dim0, ""),
+    MEGALITH_FIELD(Padding, back_offset_dim1, ""),  MEGALITH_FIELD(Padding, back_offset_dim2, ""),
+    MEGALITH_FIELD(Padding, back_offset_dim3, ""),  MEGALITH_FIELD(Padding, back_offset_dim4, ""),
+    MEGALITH_FIELD(Padding, back_offset_dim5, ""),  MEGALITH_FIELD(Padding, back_offset_dim6, ""),
+    MEGALITH_FIELD(Padding, padding_val, ""),       MEGALITH_FIELD(Padding, padding_mode, ""),
 };
 const ParamSchema Padding::kSchema = make_schema<Padding>("Padding", 82, kPaddingFields);
 
@@ -532,7 +530,8 @@ const ParamSchema MultiHeadAttn::kSchema = make_schema<MultiHeadAttn>("MultiHead
 static constexpr Field kPersistentOutputStorageFields[] = {
     MEGALITH_FIELD(PersistentOutputStorage, share_key, ""),
 };
-const ParamSchema PersistentOutputStorage::kSchema = make_schema<PersistentOutputStorage>("PersistentOutputStorage", 52, kPersistentOutputStorageFields);
+const ParamSchema PersistentOutputStorage::kSchema =
+    make_schema<PersistentOutputStorage>("PersistentOutputStorage", 52, kPersistentOutputStorageFields);
 
 static constexpr Field kOptionalAxisV1Fields[] = {
     MEGALITH_FIELD(OptionalAxisV1, axis, "axis, negative counts from the back"),
@@ -543,7 +542,8 @@ static constexpr Field kExecutionPolicyFields[] = {
     MEGALITH_FIELD(ExecutionPolicy, strategy, ""),
     MEGALITH_FIELD(ExecutionPolicy, workspace_limit, ""),
 };
-const ParamSchema ExecutionPolicy::kSchema = make_schema<ExecutionPolicy>("ExecutionPolicy", 55, kExecutionPolicyFields);
+const ParamSchema ExecutionPolicy::kSchema =
+    make_schema<ExecutionPolicy>("ExecutionPolicy", 55, kExecutionPolicyFields);
 
 static constexpr Field kAssertEqualFields[] = {
     MEGALITH_FIELD(AssertEqual, maxerr, ""),
@@ -560,7 +560,8 @@ const ParamSchema CondExecPred::kSchema = make_schema<CondExecPred>("CondExecPre
 static constexpr Field kCondExecPredLogicalFields[] = {
     MEGALITH_FIELD(CondExecPredLogical, mode, "what is computed"),
 };
-const ParamSchema CondExecPredLogical::kSchema = make_schema<CondExecPredLogical>("CondExecPredLogical", 60, kCondExecPredLogicalFields);
+const ParamSchema CondExecPredLogical::kSchema =
+    make_schema<CondExecPredLogical>("CondExecPredLogical", 60, kCondExecPredLogicalFields);
 
 static constexpr Field kCondExecMarkFields[] = {
     MEGALITH_FIELD(CondExecMark, grad_mode, ""),
@@ -591,7 +592,8 @@ static constexpr Field kHost2DeviceCopyFields[] = {
     MEGALITH_FIELD(Host2DeviceCopy, dump_default_value, ""),
     MEGALITH_FIELD(Host2DeviceCopy, allow_cpu_mem_fwd, ""),
 };
-const ParamSchema Host2DeviceCopy::kSchema = make_schema<Host2DeviceCopy>("Host2DeviceCopy", 63, kHost2DeviceCopyFields);
+const ParamSchema Host2DeviceCopy::kSchema =
+    make_schema<Host2DeviceCopy>("Host2DeviceCopy", 63, kHost2DeviceCopyFields);
 
 static constexpr Field kDimshuffleFields[] = {
     list_field("pattern", FieldType::kInt32List, "output axis i is input axis pattern[i]; -1 is a new axis of size 1"),
@@ -600,7 +602,8 @@ static constexpr Field kDimshuffleFields[] = {
 const ParamSchema Dimshuffle::kSchema = make_schema<Dimshuffle>("Dimshuffle", 64, kDimshuffleFields);
 
 static constexpr Field kAxisAddRemoveFields[] = {
-    list_field("desc", FieldType::kAxisDescList, "(method, axis) pairs, applied in order; method 0 adds an axis of size 1, 1 removes one"),
+    list_field("desc", FieldType::kAxisDescList,
+               "(method, axis) pairs, applied in order; method 0 adds an axis of size 1, 1 removes one"),
 };
 const ParamSchema AxisAddRemove::kSchema = make_schema<AxisAddRemove>("AxisAddRemove", 65, kAxisAddRemoveFields);
 
@@ -612,9 +615,11 @@ static constexpr Field kMGBSleepFields[] = {
 const ParamSchema MGBSleep::kSchema = make_schema<MGBSleep>("MGBSleep", 28, kMGBSleepFields);
 
 static constexpr Field kIndexDescMaskDumpFields[] = {
-    list_field("items", FieldType::kIndexItemList, "(axis, begin, end, step, idx): each true flag takes one more input"),
+    list_field("items", FieldType::kIndexItemList,
+               "(axis, begin, end, step, idx): each true flag takes one more input"),
 };
-const ParamSchema IndexDescMaskDump::kSchema = make_schema<IndexDescMaskDump>("IndexDescMaskDump", 66, kIndexDescMaskDumpFields);
+const ParamSchema IndexDescMaskDump::kSchema =
+    make_schema<IndexDescMaskDump>("IndexDescMaskDump", 66, kIndexDescMaskDumpFields);
 
 static constexpr Field kNMSKeepFields[] = {
     MEGALITH_FIELD(NMSKeep, iou_thresh, ""),
@@ -622,7 +627,8 @@ static constexpr Field kNMSKeepFields[] = {
 };
 const ParamSchema NMSKeep::kSchema = make_schema<NMSKeep>("NMSKeep", 69, kNMSKeepFields);
 
-static constexpr Field kTypeCvtFields[] = {{"dtype", FieldType::kDType, offsetof(TypeCvt, dtype), nullptr, "element type of the result, with scale and zero point"}};
+static constexpr Field kTypeCvtFields[] = {{"dtype", FieldType::kDType, offsetof(TypeCvt, dtype), nullptr,
+                                            "element type of the result, with scale and zero point"}};
 const ParamSchema TypeCvt::kSchema = make_schema<TypeCvt>("DType", 67, kTypeCvtFields);
 
 }  // namespace megalith::param

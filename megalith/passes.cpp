@@ -64,7 +64,8 @@ void fuse_conv_bias(Graph& g) {
     // An activation of a sum that was fused before.
     if (sum.inputs.size() == 1 && (mode == E::RELU || mode == E::SIGMOID || mode == E::H_SWISH)) {
       const Node& inner = g.node(g.value(sum.inputs[0]).node);
-      if (!is(inner, "ConvBiasForward") || reads[static_cast<size_t>(sum.inputs[0])] != 1 || inner.inputs.size() != 3) continue;
+      if (!is(inner, "ConvBiasForward") || reads[static_cast<size_t>(sum.inputs[0])] != 1 || inner.inputs.size() != 3)
+        continue;
       param::ConvBias p = inner.attrs.param<param::ConvBias>();
       const NamedTensor* w = holder(g, inner.inputs[1]);
       if (p.nonlineMode != N::IDENTITY || !w || w->dtype.id != DTypeEnum::Float32) continue;
@@ -76,7 +77,8 @@ void fuse_conv_bias(Graph& g) {
       sum.attrs = std::move(attrs);
       continue;
     }
-    const bool adds = mode == E::ADD || mode == E::FUSE_ADD_RELU || mode == E::FUSE_ADD_SIGMOID || mode == E::FUSE_ADD_H_SWISH;
+    const bool adds =
+        mode == E::ADD || mode == E::FUSE_ADD_RELU || mode == E::FUSE_ADD_SIGMOID || mode == E::FUSE_ADD_H_SWISH;
     if (!adds || sum.inputs.size() != 2) continue;
     for (size_t side = 0; side < 2; ++side) {
       const ValueId y = sum.inputs[side], b = sum.inputs[1 - side];
@@ -84,16 +86,28 @@ void fuse_conv_bias(Graph& g) {
       if (!is(conv, "Convolution") || reads[static_cast<size_t>(y)] != 1) continue;
       const auto& c = conv.attrs.param<param::Convolution>();
       const NamedTensor *w = holder(g, conv.inputs[1]), *bias = holder(g, b);
-      if (!w || !bias || c.format != param::ConvolutionFormat::NCHW || w->dtype.id != DTypeEnum::Float32 || bias->dtype.id != DTypeEnum::Float32) continue;
+      if (!w || !bias || c.format != param::ConvolutionFormat::NCHW || w->dtype.id != DTypeEnum::Float32 ||
+          bias->dtype.id != DTypeEnum::Float32)
+        continue;
       const bool group = c.sparse == param::ConvolutionSparse::GROUP;
       if (w->shape.ndim() != (group ? 5 : 4)) continue;
       const int64_t channels = group ? w->shape[0] * w->shape[1] : w->shape[0];
       if (!(bias->shape == Shape{1, channels, 1, 1})) continue;
       Attrs attrs;
-      attrs.params = Params(param::ConvBias{
-          .nonlineMode = mode == E::ADD ? N::IDENTITY : mode == E::FUSE_ADD_RELU ? N::RELU : mode == E::FUSE_ADD_SIGMOID ? N::SIGMOID : N::H_SWISH,
-          .mode = c.mode, .sparse = c.sparse, .format = c.format, .pad_h = c.pad_h, .pad_w = c.pad_w, .stride_h = c.stride_h, .stride_w = c.stride_w,
-          .dilate_h = c.dilate_h, .dilate_w = c.dilate_w, .compute_mode = c.compute_mode});
+      attrs.params = Params(param::ConvBias{.nonlineMode = mode == E::ADD                ? N::IDENTITY
+                                                           : mode == E::FUSE_ADD_RELU    ? N::RELU
+                                                           : mode == E::FUSE_ADD_SIGMOID ? N::SIGMOID
+                                                                                         : N::H_SWISH,
+                                            .mode = c.mode,
+                                            .sparse = c.sparse,
+                                            .format = c.format,
+                                            .pad_h = c.pad_h,
+                                            .pad_w = c.pad_w,
+                                            .stride_h = c.stride_h,
+                                            .stride_w = c.stride_w,
+                                            .dilate_h = c.dilate_h,
+                                            .dilate_w = c.dilate_w,
+                                            .compute_mode = c.compute_mode});
       attrs.policy = conv.attrs.policy;
       std::vector<ValueId> inputs = {conv.inputs[0], conv.inputs[1], b};
       sum.op = fused;

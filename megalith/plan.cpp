@@ -45,10 +45,10 @@ void append_key(std::string& key, const Tensor& t, bool with_value) {
 struct Place {
   enum Kind { kNone, kKnown, kArena, kExternal } kind = kNone;
   Tensor known;
-  size_t block = 0;     // kArena
-  ValueId root = -1;    // kExternal: the value bound at run time
+  size_t block = 0;   // kArena
+  ValueId root = -1;  // kExternal: the value bound at run time
   Layout layout;
-  int64_t offset = 0;   // elements from the start of the block or root
+  int64_t offset = 0;  // elements from the start of the block or root
 };
 
 // Tensors of a step that have to be looked up at every run.
@@ -68,11 +68,11 @@ struct Segment {
   std::vector<uint64_t> seeds;  // per step, of random ops
   std::vector<Binding> bindings;
   std::shared_ptr<Storage> arena;
-  std::vector<std::pair<ValueId, Tensor>> results;              // values that later segments or the caller read
-  std::vector<std::pair<ValueId, Binding>> external_results;    // the same, as views of values bound at run time
-  std::vector<std::pair<ValueId, size_t>> dynamic_results;      // outputs of the last step
-  std::vector<ValueId> needed;  // whose contents decide how the rest is planned
-  size_t end = 0;               // position in the run order
+  std::vector<std::pair<ValueId, Tensor>> results;            // values that later segments or the caller read
+  std::vector<std::pair<ValueId, Binding>> external_results;  // the same, as views of values bound at run time
+  std::vector<std::pair<ValueId, size_t>> dynamic_results;    // outputs of the last step
+  std::vector<ValueId> needed;                                // whose contents decide how the rest is planned
+  size_t end = 0;                                             // position in the run order
   // Of all values, at the end of this segment.
   std::vector<TensorSpec> specs;
   MemoryStats memory;
@@ -84,11 +84,11 @@ struct Executor::Impl {
   PlanOptions options;
   std::vector<NodeId> inputs;
   std::vector<NodeId> order;
-  std::vector<int> uses;                // reads of every value in the run order; outputs count once more
-  std::vector<Tensor> holders;          // constants and parameters, by value
-  std::vector<bool> updated;            // parameters that some node writes
+  std::vector<int> uses;        // reads of every value in the run order; outputs count once more
+  std::vector<Tensor> holders;  // constants and parameters, by value
+  std::vector<bool> updated;    // parameters that some node writes
   std::unordered_map<std::string, std::unique_ptr<Segment>> roots;
-  std::vector<Tensor> values;           // bound at run time
+  std::vector<Tensor> values;  // bound at run time
   Observer observer;
   uint64_t seed = 0, runs = 0;
   int plan_count = 0;
@@ -104,7 +104,8 @@ struct Executor::Impl {
     for (NodeId n : order) {
       const Node& node = graph.node(n);
       for (const auto& [out, in] : node.op->updates) {
-        if (static_cast<size_t>(in) < node.inputs.size()) updated[static_cast<size_t>(node.inputs[static_cast<size_t>(in)])] = true;
+        if (static_cast<size_t>(in) < node.inputs.size())
+          updated[static_cast<size_t>(node.inputs[static_cast<size_t>(in)])] = true;
       }
     }
     for (size_t n = 0; n < graph.nodes.size(); ++n) {
@@ -140,7 +141,8 @@ struct Executor::Impl {
     uses.assign(graph.values.size(), 0);
     for (bool pass : {false, true}) {
       for (size_t i = 0; i < n; ++i) {
-        if (needed[i] && late[i] == pass && graph.nodes[i].op->kind == OpKind::kCompute) order.push_back(static_cast<NodeId>(i));
+        if (needed[i] && late[i] == pass && graph.nodes[i].op->kind == OpKind::kCompute)
+          order.push_back(static_cast<NodeId>(i));
       }
     }
     for (NodeId i : order) {
@@ -159,10 +161,20 @@ namespace {
 class Planner {
  public:
   Planner(const Graph& g, const PlanOptions& o, const std::vector<NodeId>& order, const std::vector<int>& uses,
-          const std::vector<Tensor>& holders, const std::vector<bool>& updated, std::vector<TensorSpec> specs, Exec& exec)
-      : graph_(g), options_(o), order_(order), uses_left_(uses), holders_(holders), updated_(updated),
-        specs_(std::move(specs)), places_(g.values.size()), exec_(exec), seg_(std::make_unique<Segment>()),
-        bound_(g.values.size(), false), bound_layouts_(g.values.size()) {}
+          const std::vector<Tensor>& holders, const std::vector<bool>& updated, std::vector<TensorSpec> specs,
+          Exec& exec)
+      : graph_(g),
+        options_(o),
+        order_(order),
+        uses_left_(uses),
+        holders_(holders),
+        updated_(updated),
+        specs_(std::move(specs)),
+        places_(g.values.size()),
+        exec_(exec),
+        seg_(std::make_unique<Segment>()),
+        bound_(g.values.size(), false),
+        bound_layouts_(g.values.size()) {}
 
   std::unique_ptr<Segment> run(size_t begin) {
     for (size_t v = 0; v < places_.size(); ++v) {
@@ -231,8 +243,8 @@ class Planner {
     return done;
   }
 
-  bool place_outputs(NodeId id, const Node& node, const OpDef& op, InferContext& ctx, const std::vector<Layout>& layouts,
-                     size_t bytes) {
+  bool place_outputs(NodeId id, const Node& node, const OpDef& op, InferContext& ctx,
+                     const std::vector<Layout>& layouts, size_t bytes) {
     const std::span<TensorSpec> out = ctx.out;
     // The shape rule knew the values.
     if (std::all_of(out.begin(), out.end(), [](const TensorSpec& o) { return o.value.defined(); }) && !out.empty()) {
@@ -259,7 +271,8 @@ class Planner {
     }
     if (op.flops) step.flops = op.flops(query);
     const int index = static_cast<int>(seg_->steps.size());
-    for (size_t i = 0; i < out.size(); ++i) outs.push_back(op.dynamic ? Place{} : output_place(node, op, kernel, out, i, index));
+    for (size_t i = 0; i < out.size(); ++i)
+      outs.push_back(op.dynamic ? Place{} : output_place(node, op, kernel, out, i, index));
     if (kernel.workspace) {
       step.workspace = kernel.workspace(query);
       if (step.workspace) workspaces_.push_back({index, new_block(step.workspace, index, index)});
@@ -300,8 +313,8 @@ class Planner {
 
   Tensor materialize(const Tensor& t, const OpDef& op) const {
     if (!t.contiguous() && options_.memory_limit && t.bytes() > options_.memory_limit) {
-      throw OpError(cat(op.name, ": an input of shape ", t.shape(), " needs ", t.bytes(), " bytes; the memory limit is ",
-                        options_.memory_limit));
+      throw OpError(cat(op.name, ": an input of shape ", t.shape(), " needs ", t.bytes(),
+                        " bytes; the memory limit is ", options_.memory_limit));
     }
     return t.to_contiguous();
   }
@@ -428,7 +441,8 @@ class Planner {
 
   Tensor tensor_of(const Place& p, DType dtype) {
     if (p.kind == Place::kKnown) return p.known;
-    return Tensor::from_storage(seg_->arena, blocks_[p.block].offset, dtype, Layout(p.layout.shape)).view(p.layout, p.offset);
+    return Tensor::from_storage(seg_->arena, blocks_[p.block].offset, dtype, Layout(p.layout.shape))
+        .view(p.layout, p.offset);
   }
 
   void finish() {
@@ -439,8 +453,8 @@ class Planner {
     seg_->memory.arena = place_blocks(blocks_);
     seg_->memory.peak_live = peak_live(blocks_);
     if (options_.memory_limit && seg_->memory.arena > options_.memory_limit) {
-      throw OpError(cat("the model needs ", seg_->memory.arena, " bytes for its values at these shapes; the memory limit is ",
-                        options_.memory_limit));
+      throw OpError(cat("the model needs ", seg_->memory.arena,
+                        " bytes for its values at these shapes; the memory limit is ", options_.memory_limit));
     }
     seg_->arena = Storage::allocate(seg_->memory.arena);
     for (size_t s = 0; s < seg_->steps.size(); ++s) {
@@ -454,7 +468,8 @@ class Planner {
         }
       }
       for (size_t i = 0; i < p.outs.size(); ++i) {
-        if (p.outs[i].kind == Place::kArena || p.outs[i].kind == Place::kKnown) step.out[i] = tensor_of(p.outs[i], p.out_types[i]);
+        if (p.outs[i].kind == Place::kArena || p.outs[i].kind == Place::kKnown)
+          step.out[i] = tensor_of(p.outs[i], p.out_types[i]);
       }
     }
     for (const auto& [index, block] : workspaces_) {

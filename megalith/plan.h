@@ -16,9 +16,9 @@ namespace megalith {
 class ThreadPool;
 
 struct PlanOptions {
-  bool reference = false;  // reference kernels only
-  bool fold = true;        // compute what depends on constants only while planning
-  size_t memory_limit = 0; // bytes for all values together; 0: no limit
+  bool reference = false;   // reference kernels only
+  bool fold = true;         // compute what depends on constants only while planning
+  size_t memory_limit = 0;  // bytes for all values together; 0: no limit
 };
 
 struct MemoryStats {
@@ -35,10 +35,10 @@ struct Step {
   const Kernel* kernel = nullptr;  // null: every output is a view
   NodeId node = -1;
   std::vector<Tensor> in, out;
-  std::vector<View> views;         // when kernel is null
+  std::vector<View> views;  // when kernel is null
   size_t workspace = 0;
   std::byte* workspace_ptr = nullptr;
-  double flops = -1;               // -1: no formula
+  double flops = -1;  // -1: no formula
 };
 void run_step(Step& step, Exec& exec, uint64_t random_key);
 

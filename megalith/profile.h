@@ -13,7 +13,7 @@ namespace megalith {
 struct Span {
   int32_t node;
   int32_t iteration;
-  double start, end;   // seconds since the profile was made
+  double start, end;  // seconds since the profile was made
 };
 
 // What is the same for every execution of a node.

@@ -137,8 +137,9 @@ class Tensor {
 // Copies `src` into `dst` (same shape and element width; any strides).
 void copy_strided(const Tensor& src, const Tensor& dst);
 
-// Values below a byte are stored low nibble (or bit pair, or bit) first; these widen to and narrow from int8/uint8 rows.
-Tensor unpack_lowbit(const Tensor& packed);                      // -> Int8 or Uint8 of the same shape
+// Values below a byte are stored low nibble (or bit pair, or bit) first; these widen to and narrow from int8/uint8
+// rows.
+Tensor unpack_lowbit(const Tensor& packed);  // -> Int8 or Uint8 of the same shape
 Tensor pack_lowbit(const Tensor& values, DType dtype);
 
 }  // namespace megalith

@@ -1,4 +1,5 @@
-// Var: a value in a computation that can be differentiated. Eager Vars hold a tensor; graph Vars name a value of a Graph.
+// Var: a value in a computation that can be differentiated. Eager Vars hold a tensor; graph Vars name a value of a
+// Graph.
 //
 // emit() is the one way to call an op: on tensors it runs now, on graph values it appends to their graph. Gradient
 // functions are written with it once and work in both.
@@ -39,12 +40,13 @@ struct GradContext {
   const Attrs& attrs;
   const std::vector<Var>& in;
   const std::vector<Var>& out;
-  const std::vector<Var>& dout;     // undefined where nothing flows back
-  const std::vector<bool>& needs;   // which inputs want a gradient
+  const std::vector<Var>& dout;    // undefined where nothing flows back
+  const std::vector<bool>& needs;  // which inputs want a gradient
   const Var& like(size_t i) const { return in[i]; }
 };
 
-// Appends to `graph` the gradients of the scalar `loss` with respect to `wrt`; an undefined id (-1) where there is none.
+// Appends to `graph` the gradients of the scalar `loss` with respect to `wrt`; an undefined id (-1) where there is
+// none.
 std::vector<ValueId> grad(Graph& graph, ValueId loss, const std::vector<ValueId>& wrt);
 
 }  // namespace megalith

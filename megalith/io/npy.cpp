@@ -91,11 +91,14 @@ Tensor read_npy(std::span<const std::byte> bytes) {
   Shape shape = parse_shape(header_value(header, "shape", ')'));
   const bool int64 = descr == "<i8";
   const std::optional<DTypeEnum> id = int64 ? DTypeEnum::Int32 : dtype_of(descr);
-  if (!id) throw InputError(cat(".npy element type '", descr.substr(0, 32), "' is not supported (use <f4 <f2 <i4 <i2 <u2 |i1 |u1 |b1 <c8)"));
+  if (!id)
+    throw InputError(cat(".npy element type '", descr.substr(0, 32),
+                         "' is not supported (use <f4 <f2 <i4 <i2 <u2 |i1 |u1 |b1 <c8)"));
   const size_t need = int64 ? tensor_bytes(DTypeEnum::Complex64, shape) : tensor_bytes(*id, shape);
   const std::byte* data = bytes.data() + head + n;
   const size_t have = bytes.size() - head - n;
-  if (have < need) throw InputError(cat("truncated .npy file: shape ", shape, " needs ", need, " bytes, ", have, " are there"));
+  if (have < need)
+    throw InputError(cat("truncated .npy file: shape ", shape, " needs ", need, " bytes, ", have, " are there"));
   Tensor t = Tensor::empty(*id, shape);
   if (int64) {
     for (int64_t i = 0; i < t.count(); ++i) {

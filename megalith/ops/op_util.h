@@ -45,7 +45,8 @@ decltype(auto) dispatch_float(DType dtype, F&& fn) {
   }
 }
 
-// By element size only: for ops that move values without looking at them. fn(T{}) with an unsigned integer of that size.
+// By element size only: for ops that move values without looking at them. fn(T{}) with an unsigned integer of that
+// size.
 template <class F>
 decltype(auto) dispatch_width(DType dtype, F&& fn) {
   switch (dtype.bits()) {
@@ -78,7 +79,7 @@ inline int64_t window_output(int64_t in, int64_t window, int64_t pad, int64_t st
 }
 
 // Shape rules shared by many ops.
-void infer_same_as_input(InferContext& c);   // one output like input 0
+void infer_same_as_input(InferContext& c);      // one output like input 0
 Shape broadcast_shapes(const InferContext& c);  // NumPy broadcasting of all inputs; fails with their shapes
 
 }  // namespace megalith

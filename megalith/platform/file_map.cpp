@@ -21,7 +21,7 @@ namespace megalith {
 FileMap::FileMap(const std::string& path) {
   const int fd = ::open(path.c_str(), O_RDONLY | O_CLOEXEC);
   if (fd < 0) throw Error(cat("can't open ", path, ": ", std::strerror(errno)));
-  struct stat st {};
+  struct stat st{};
   if (::fstat(fd, &st) != 0 || !S_ISREG(st.st_mode)) {
     ::close(fd);
     throw Error(cat("can't read ", path, ": not a regular file"));

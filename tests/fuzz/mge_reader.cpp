@@ -1,5 +1,5 @@
-// Any bytes read as a model file, in every format: an Error or a graph, never anything else. What was read is written in
-// both formats and has to come back as the same number of operators.
+// Any bytes read as a model file, in every format: an Error or a graph, never anything else. What was read is written
+// in both formats and has to come back as the same number of operators.
 #include <cstdint>
 #include <cstdlib>
 

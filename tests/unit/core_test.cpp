@@ -71,7 +71,8 @@ TEST_CASE("arena_blocks_alive_together_do_not_overlap") {
     CHECK(blocks[a].offset + blocks[a].bytes <= total);
     for (size_t b = 0; b < a; ++b) {
       const bool together = blocks[a].first <= blocks[b].last && blocks[b].first <= blocks[a].last;
-      const bool overlap = blocks[a].offset < blocks[b].offset + blocks[b].bytes && blocks[b].offset < blocks[a].offset + blocks[a].bytes;
+      const bool overlap = blocks[a].offset < blocks[b].offset + blocks[b].bytes &&
+                           blocks[b].offset < blocks[a].offset + blocks[a].bytes;
       CHECK_FALSE((together && overlap));
     }
   }

@@ -33,7 +33,8 @@ Graph conv_bias_relu() {
 }
 
 int count(const Graph& g, const char* op) {
-  return static_cast<int>(std::count_if(g.nodes.begin(), g.nodes.end(), [&](const Node& n) { return std::string(n.op->name) == op; }));
+  return static_cast<int>(
+      std::count_if(g.nodes.begin(), g.nodes.end(), [&](const Node& n) { return std::string(n.op->name) == op; }));
 }
 
 }  // namespace

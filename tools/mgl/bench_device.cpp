@@ -20,21 +20,25 @@ struct Vec {
   typedef float Type __attribute__((vector_size(N * 4)));
 };
 
-#define MEGALITH_PEAK_BODY(N)                                                     \
-  typename Vec<N>::Type acc[12], m, a;                                            \
-  for (int i = 0; i < N; ++i) m[i] = 0.999f, a[i] = 0.001f;                       \
-  for (auto& v : acc) v = a;                                                      \
-  for (long i = 0; i < rounds; ++i) {                                             \
-    for (auto& v : acc) v = v * m + a;                                            \
-    asm volatile("" ::: "memory");                                                \
-  }                                                                               \
-  float s = 0;                                                                    \
-  for (auto& v : acc) s += v[0];                                                  \
+#define MEGALITH_PEAK_BODY(N)                               \
+  typename Vec<N>::Type acc[12], m, a;                      \
+  for (int i = 0; i < N; ++i) m[i] = 0.999f, a[i] = 0.001f; \
+  for (auto& v : acc) v = a;                                \
+  for (long i = 0; i < rounds; ++i) {                       \
+    for (auto& v : acc) v = v * m + a;                      \
+    asm volatile("" ::: "memory");                          \
+  }                                                         \
+  float s = 0;                                              \
+  for (auto& v : acc) s += v[0];                            \
   return s;
 
 #if defined(__x86_64__) && defined(__GNUC__) && !defined(__clang__)
-__attribute__((target("avx2,fma"), optimize("O3,fp-contract=fast"))) float peak_avx2(long rounds) { MEGALITH_PEAK_BODY(8) }
-__attribute__((target("avx512f,fma"), optimize("O3,fp-contract=fast"))) float peak_avx512(long rounds) { MEGALITH_PEAK_BODY(16) }
+__attribute__((target("avx2,fma"), optimize("O3,fp-contract=fast"))) float peak_avx2(long rounds) {
+  MEGALITH_PEAK_BODY(8)
+}
+__attribute__((target("avx512f,fma"), optimize("O3,fp-contract=fast"))) float peak_avx512(long rounds) {
+  MEGALITH_PEAK_BODY(16)
+}
 #endif
 float peak_base(long rounds) { MEGALITH_PEAK_BODY(4) }
 
@@ -76,8 +80,11 @@ int bench_device(const Args& args) {
   bool first = true;
   if (as_json) std::printf("[");
   const auto report = [&](const char* what, const char* kind, int threads, double value, const char* unit) {
-    if (as_json) std::printf("%s\n {\"measure\": \"%s\", \"kind\": \"%s\", \"threads\": %d, \"value\": %.2f, \"unit\": \"%s\"}", first ? "" : ",", what, kind, threads, value, unit);
-    else std::printf("%-12s %-10s %3d thread%s  %10.2f %s\n", what, kind, threads, threads > 1 ? "s" : " ", value, unit);
+    if (as_json)
+      std::printf("%s\n {\"measure\": \"%s\", \"kind\": \"%s\", \"threads\": %d, \"value\": %.2f, \"unit\": \"%s\"}",
+                  first ? "" : ",", what, kind, threads, value, unit);
+    else
+      std::printf("%-12s %-10s %3d thread%s  %10.2f %s\n", what, kind, threads, threads > 1 ? "s" : " ", value, unit);
     first = false;
   };
   for (const Isa& isa : instruction_sets()) {

@@ -36,8 +36,10 @@ std::string index_of(const Tensor& t, int64_t i) {
 
 // Empty when equal; otherwise what differs first.
 std::string compare(const Tensor& got, const Tensor& want, const Tolerance& tol) {
-  if (!(got.shape() == want.shape()) && got.count() != want.count()) return cat("shape ", got.shape(), ", expected ", want.shape());
-  if (!(got.shape() == want.shape()) && !(got.ndim() <= 1 && want.ndim() <= 1)) return cat("shape ", got.shape(), ", expected ", want.shape());
+  if (!(got.shape() == want.shape()) && got.count() != want.count())
+    return cat("shape ", got.shape(), ", expected ", want.shape());
+  if (!(got.shape() == want.shape()) && !(got.ndim() <= 1 && want.ndim() <= 1))
+    return cat("shape ", got.shape(), ", expected ", want.shape());
   if (tol.bits) {
     if (got.bytes() != want.bytes()) return cat("type ", got.dtype().str(), ", expected ", want.dtype().str());
     const size_t width = static_cast<size_t>(want.dtype().bits() / 8);
@@ -65,8 +67,8 @@ std::string compare(const Tensor& got, const Tensor& want, const Tolerance& tol)
     ++bad;
   }
   if (first < 0) return "";
-  return cat(bad, " of ", want.count(), " differ (at most ", worst, "), first at ", index_of(want, first), ": got ", got.item(first),
-             ", expected ", want.item(first));
+  return cat(bad, " of ", want.count(), " differ (at most ", worst, "), first at ", index_of(want, first), ": got ",
+             got.item(first), ", expected ", want.item(first));
 }
 
 struct Moments {
@@ -131,10 +133,12 @@ std::string run_file(const std::string& dir, const json& entry, const std::strin
   // A file may list one variable as two outputs; the recording has it once.
   if (got.size() < want.size()) return cat(got.size(), " outputs, expected ", want.size());
   const json& t = entry["tolerance"];
-  Tolerance tol{t.value("rtol", 0.0), t.value("atol", 0.0), t.value("bit_exact", false), t.value("note", "").find("sign") != std::string::npos};
+  Tolerance tol{t.value("rtol", 0.0), t.value("atol", 0.0), t.value("bit_exact", false),
+                t.value("note", "").find("sign") != std::string::npos};
   for (size_t i = 0; i < want.size(); ++i) {
     const Tensor expected = megalith::read_npy(dir + "/" + want[i]["file"].get<std::string>());
-    const std::string diff = entry.value("stochastic", false) ? compare_random(got[i], expected) : compare(got[i], expected, tol);
+    const std::string diff =
+        entry.value("stochastic", false) ? compare_random(got[i], expected) : compare(got[i], expected, tol);
     if (!diff.empty()) return cat("output ", i, ": ", diff);
   }
   return "";
@@ -148,7 +152,8 @@ int check(const Args& args) {
   s.filter = o.value("filter", "");
   const bool as_json = o.flag("json");
   const std::string kernel = o.value("kernel", "fast");
-  if (kernel != "fast" && kernel != "reference") throw UsageError{"--kernel is reference or fast, not '" + kernel + "'"};
+  if (kernel != "fast" && kernel != "reference")
+    throw UsageError{"--kernel is reference or fast, not '" + kernel + "'"};
   s.model.reference = kernel == "reference";
   s.model.threads = o.number("threads", 0);
   s.model.optimize = !o.flag("no-optimize");

@@ -15,7 +15,7 @@ struct FlagSpec {
   const char* name;  // with underscores
   FlagKind kind;
   const char* def;
-  bool used;         // false: parsed, and warned about once when given
+  bool used;  // false: parsed, and warned about once when given
   const char* help;
 };
 

@@ -23,7 +23,8 @@ json structure(const megalith::Graph& g) {
     if (n.attrs.params.schema()) {
       for (const megalith::Field& f : n.attrs.params.schema()->fields) params[f.name] = field_str(n.attrs.params, f);
     }
-    nodes.push_back({{"op", n.op->name}, {"name", n.name}, {"inputs", n.inputs}, {"outputs", n.outputs}, {"params", params}});
+    nodes.push_back(
+        {{"op", n.op->name}, {"name", n.name}, {"inputs", n.inputs}, {"outputs", n.outputs}, {"params", params}});
   }
   return nodes;
 }
@@ -67,14 +68,25 @@ int info(const Args& args) {
   }
   for (const megalith::GraphOutput& out : g.outputs) outputs.push_back(out.name);
   if (as_json) {
-    json j{{"file", rest[0]}, {"format", file.format}, {"mge_version", g.mge_version}, {"test_cases", file.test_cases}, {"inputs", inputs}, {"outputs", outputs}, {"operators", kinds},
-           {"parameters", parameters}, {"parameter_bytes", bytes}, {"flops", flops}, {"arena_bytes", memory.arena}, {"peak_live_bytes", memory.peak_live}};
+    json j{{"file", rest[0]},
+           {"format", file.format},
+           {"mge_version", g.mge_version},
+           {"test_cases", file.test_cases},
+           {"inputs", inputs},
+           {"outputs", outputs},
+           {"operators", kinds},
+           {"parameters", parameters},
+           {"parameter_bytes", bytes},
+           {"flops", flops},
+           {"arena_bytes", memory.arena},
+           {"peak_live_bytes", memory.peak_live}};
     if (!cannot.empty()) j["cannot_run"] = cannot;
     if (graph) j["graph"] = structure(g);
     print(j);
     return kOk;
   }
-  std::printf("%s: %s, MegEngine %u.%u.%u, %zu operators\n", rest[0].c_str(), file.format.c_str(), g.mge_version / 100000, g.mge_version / 100 % 1000, g.mge_version % 100, g.nodes.size());
+  std::printf("%s: %s, MegEngine %u.%u.%u, %zu operators\n", rest[0].c_str(), file.format.c_str(),
+              g.mge_version / 100000, g.mge_version / 100 % 1000, g.mge_version % 100, g.nodes.size());
   for (megalith::NodeId n : g.inputs()) {
     const megalith::NamedTensor& t = g.node(n).attrs.tensors[0];
     std::printf("  input   %s %s%s\n", t.name.c_str(), t.dtype.str().c_str(), t.shape.str().c_str());
@@ -82,7 +94,8 @@ int info(const Args& args) {
   for (const megalith::GraphOutput& out : g.outputs) std::printf("  output  %s\n", out.name.c_str());
   std::printf("  parameters  %zu (%.2f MB)\n", parameters, static_cast<double>(bytes) / 1e6);
   if (cannot.empty()) {
-    std::printf("  FLOPs       %.4g\n  arena       %.2f MB (alive at once: %.2f MB)\n", flops, static_cast<double>(memory.arena) / 1e6, static_cast<double>(memory.peak_live) / 1e6);
+    std::printf("  FLOPs       %.4g\n  arena       %.2f MB (alive at once: %.2f MB)\n", flops,
+                static_cast<double>(memory.arena) / 1e6, static_cast<double>(memory.peak_live) / 1e6);
   } else {
     std::printf("  does not run with generated inputs: %s\n", cannot.c_str());
   }
@@ -93,7 +106,8 @@ int info(const Args& args) {
       std::string in, out;
       for (auto v : n.inputs) in += " %" + std::to_string(v);
       for (auto v : n.outputs) out += " %" + std::to_string(v);
-      std::printf("%s = %s(%s ) {%s} %s\n", out.c_str(), n.op->name, in.c_str(), n.attrs.params.str().c_str(), n.name.c_str());
+      std::printf("%s = %s(%s ) {%s} %s\n", out.c_str(), n.op->name, in.c_str(), n.attrs.params.str().c_str(),
+                  n.name.c_str());
     }
   }
   return kOk;
@@ -105,8 +119,14 @@ int inspect(const Args& args) {
   o.rest();
   json ops = json::array();
   for (const megalith::OpDef* op : megalith::Registry::get().ops()) {
-    json j{{"name", op->name}, {"doc", op->doc}, {"min_inputs", op->min_inputs}, {"max_inputs", op->max_inputs}, {"has_gradient", op->grad != nullptr}, {"exact", op->exact},
-           {"dynamic", op->dynamic}, {"random", op->random}};
+    json j{{"name", op->name},
+           {"doc", op->doc},
+           {"min_inputs", op->min_inputs},
+           {"max_inputs", op->max_inputs},
+           {"has_gradient", op->grad != nullptr},
+           {"exact", op->exact},
+           {"dynamic", op->dynamic},
+           {"random", op->random}};
     if (op->refuses) j["refuses"] = op->refuses;
     if (op->mge.v1_name) j["mge"] = {{"v1_name", op->mge.v1_name}, {"max_opr_version", op->mge.max_version}};
     json kernels = json::array();
@@ -116,8 +136,13 @@ int inspect(const Args& args) {
       const megalith::Params defaults(*op->params);
       json fields = json::array();
       for (const megalith::Field& f : op->params->fields) {
-        static const char* const kTypes[] = {"bool", "int32", "uint32", "uint64", "float32", "float64", "enum", "dtype", "DType", "scalar", "int32[]", "axis_desc[]", "index_item[]"};
-        json e{{"name", f.name}, {"type", kTypes[static_cast<size_t>(f.type)]}, {"default", field_str(defaults, f)}, {"doc", f.doc}};
+        static const char* const kTypes[] = {"bool",    "int32",       "uint32",      "uint64", "float32",
+                                             "float64", "enum",        "dtype",       "DType",  "scalar",
+                                             "int32[]", "axis_desc[]", "index_item[]"};
+        json e{{"name", f.name},
+               {"type", kTypes[static_cast<size_t>(f.type)]},
+               {"default", field_str(defaults, f)},
+               {"doc", f.doc}};
         if (f.enums) {
           for (const megalith::EnumValue& v : f.enums().values) e["values"].push_back(v.name);
         }

@@ -37,7 +37,8 @@ Tensor generated(DType dtype, const Shape& shape, const InputOptions& o) {
   if (dtype.id == DTypeEnum::Float32) {
     for (int64_t i = 0; i < t.count(); ++i) t.data<float>()[i] = static_cast<float>(next() >> 7) * 0x1p-24f;
   } else if (dtype.id == DTypeEnum::Float16) {
-    for (int64_t i = 0; i < t.count(); ++i) t.data<megalith::half>()[i] = megalith::half(static_cast<float>(next() >> 7) * 0x1p-24f);
+    for (int64_t i = 0; i < t.count(); ++i)
+      t.data<megalith::half>()[i] = megalith::half(static_cast<float>(next() >> 7) * 0x1p-24f);
   } else if (dtype.id == DTypeEnum::Int32) {
     for (int64_t i = 0; i < t.count(); ++i) t.data<int32_t>()[i] = static_cast<int32_t>(next() & 1);
   } else if (dtype.id == DTypeEnum::Bool) {
@@ -64,20 +65,26 @@ Tensor read_pnm(const std::string& path) {
     throw InputError(cat(path, ": not a binary PGM or PPM image with 255 levels"));
   }
   Tensor t = Tensor::empty(DTypeEnum::Uint8, {1, v[1], v[0], magic == "P6" ? 3 : 1});
-  if (!f.read(t.data<char>(), static_cast<std::streamsize>(t.bytes()))) throw InputError(cat(path, ": truncated image"));
+  if (!f.read(t.data<char>(), static_cast<std::streamsize>(t.bytes())))
+    throw InputError(cat(path, ": truncated image"));
   return t;
 }
 
 DType dtype_of(const std::string& name) {
-  for (const auto& [n, id] : {std::pair("float32", DTypeEnum::Float32), {"float", DTypeEnum::Float32}, {"int32", DTypeEnum::Int32}, {"int", DTypeEnum::Int32},
-                              {"int8", DTypeEnum::Int8}, {"uint8", DTypeEnum::Uint8}}) {
+  for (const auto& [n, id] : {std::pair("float32", DTypeEnum::Float32),
+                              {"float", DTypeEnum::Float32},
+                              {"int32", DTypeEnum::Int32},
+                              {"int", DTypeEnum::Int32},
+                              {"int8", DTypeEnum::Int8},
+                              {"uint8", DTypeEnum::Uint8}}) {
     if (name == n) return id;
   }
   throw InputError(cat("unknown element type '", name, "' (float32, int32, int8, uint8)"));
 }
 
 Tensor fill(DType dtype, const Shape& shape, const std::vector<double>& values) {
-  if (static_cast<int64_t>(values.size()) != shape.count()) throw InputError(cat("shape ", shape, " needs ", shape.count(), " values, not ", values.size()));
+  if (static_cast<int64_t>(values.size()) != shape.count())
+    throw InputError(cat("shape ", shape, " needs ", shape.count(), " values, not ", values.size()));
   Tensor t = Tensor::empty(dtype, shape);
   for (size_t i = 0; i < values.size(); ++i) {
     switch (dtype.id) {
@@ -97,7 +104,8 @@ void flatten(const json& j, Shape& shape, std::vector<double>& values, int depth
   }
   const auto n = static_cast<int64_t>(j.size());
   if (depth == shape.ndim() && values.empty()) shape.push_back(n);
-  if (depth >= shape.ndim() || shape[depth] != n) throw InputError("a literal input must be a regular array of numbers");
+  if (depth >= shape.ndim() || shape[depth] != n)
+    throw InputError("a literal input must be a regular array of numbers");
   for (const json& e : j) flatten(e, shape, values, depth + 1);
 }
 
@@ -117,7 +125,8 @@ void read_json(const std::string& path, std::map<std::string, Tensor>& feeds) {
   if (!j.is_object()) throw InputError(cat(path, ": not a JSON object of inputs"));
   for (const auto& [name, v] : j.items()) {
     try {
-      feeds[name] = fill(dtype_of(v.at("type")), Shape(v.at("shape").get<std::vector<int64_t>>()), v.at("raw").get<std::vector<double>>());
+      feeds[name] = fill(dtype_of(v.at("type")), Shape(v.at("shape").get<std::vector<int64_t>>()),
+                         v.at("raw").get<std::vector<double>>());
     } catch (const json::exception& e) {
       throw InputError(cat(path, ": input '", name, "' needs shape, type and raw (", e.what(), ")"));
     }
@@ -126,7 +135,8 @@ void read_json(const std::string& path, std::map<std::string, Tensor>& feeds) {
 
 }  // namespace
 
-std::map<std::string, Tensor> make_feeds(const megalith::Model& model, const std::string& text, const InputOptions& options) {
+std::map<std::string, Tensor> make_feeds(const megalith::Model& model, const std::string& text,
+                                         const InputOptions& options) {
   std::map<std::string, Tensor> feeds;
   const auto inputs = model.inputs();
   std::stringstream parts(text);
@@ -158,7 +168,8 @@ std::map<std::string, Tensor> make_feeds(const megalith::Model& model, const std
       }
       feeds[name] = generated(dtype, Shape(dims.get<std::vector<int64_t>>()), options);
     } else {
-      throw InputError(cat("input '", name, "': '", value, "' is no .npy, .ppm, .pgm or .json file, no [literal] and no {shape}"));
+      throw InputError(
+          cat("input '", name, "': '", value, "' is no .npy, .ppm, .pgm or .json file, no [literal] and no {shape}"));
     }
   }
   for (const auto& i : inputs) {

@@ -16,6 +16,7 @@ struct InputOptions {
 
 // `text` is "name:value;name2:value2"; without a name it is `data` (or the only input). Inputs that are not given get
 // generated values of their declared shape.
-std::map<std::string, megalith::Tensor> make_feeds(const megalith::Model& model, const std::string& text, const InputOptions& options);
+std::map<std::string, megalith::Tensor> make_feeds(const megalith::Model& model, const std::string& text,
+                                                   const InputOptions& options);
 
 }  // namespace mgl

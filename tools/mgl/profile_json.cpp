@@ -49,8 +49,10 @@ std::string megengine_profile(const megalith::Model& model, const megalith::Prof
     if (s.iteration != profile.iteration()) continue;
     epoch = std::min(epoch, s.start);
     const auto it = times.find(s.node);
-    if (it == times.end()) times[s.node] = {s.start, s.end};
-    else it->second.second = s.end;
+    if (it == times.end())
+      times[s.node] = {s.start, s.end};
+    else
+      it->second.second = s.end;
   }
   json device = json::object(), host = json::object(), footprint = json::object(), seq = json::array();
   std::map<int32_t, const NodeProfile*> by_node;
@@ -61,8 +63,11 @@ std::string megengine_profile(const megalith::Model& model, const megalith::Prof
     device[op_id(node)] = {{comp_node, span}};
     host[op_id(node)] = {{"@", span}};
     const NodeProfile& n = *by_node[node];
-    json f{{"computation", n.flops < 0 ? json(nullptr) : json(static_cast<int64_t>(n.flops))}, {"memory", n.bytes}, {"in_shapes", shapes(n.in_shapes)},
-           {"out_shapes", shapes(n.out_shapes)}, {"param", params_of(g.node(node))}};
+    json f{{"computation", n.flops < 0 ? json(nullptr) : json(static_cast<int64_t>(n.flops))},
+           {"memory", n.bytes},
+           {"in_shapes", shapes(n.in_shapes)},
+           {"out_shapes", shapes(n.out_shapes)},
+           {"param", params_of(g.node(node))}};
     bool strided = false;
     json layouts = json::array();
     for (const auto& s : n.in_strides) {
@@ -80,7 +85,13 @@ std::string megengine_profile(const megalith::Model& model, const megalith::Prof
     for (auto v : node.inputs) in.push_back(var_id(v));
     for (auto v : node.outputs) out.push_back(var_id(v));
     const auto id = static_cast<int32_t>(i);
-    json o{{"node_type", "operator"}, {"id", op_id(id)}, {"name", node.name}, {"type", node.op->name}, {"input", in}, {"output", out}, {"extra", {{"priority", node.priority}}}};
+    json o{{"node_type", "operator"},
+           {"id", op_id(id)},
+           {"name", node.name},
+           {"type", node.op->name},
+           {"input", in},
+           {"output", out},
+           {"extra", {{"priority", node.priority}}}};
     o["waiting_spec"] = times.count(id) ? json{{comp_node, {{"dev_ready", json::array()}}}} : json(nullptr);
     operators[op_id(id)] = o;
     const auto p = by_node.find(id);
@@ -90,33 +101,70 @@ std::string megengine_profile(const megalith::Model& model, const megalith::Prof
       if (p != by_node.end() && k < p->second->out_shapes.size() && p->second->out_offsets[k] >= 0) {
         const NodeProfile& n = *p->second;
         const megalith::Layout l(n.out_shapes[k]);
-        plan = {{"mem_chunk_id", "chk" + v}, {"offset_byte", 0}, {"layout", {{"shape", dims(l.shape)}, {"stride", dims(l.stride)}, {"dtype", n.out_dtypes[k].str()}}}};
-        chunks["chk" + v] = {{"node_type", "mem_chunk"}, {"id", "chk" + v}, {"size", tensor_bytes(n.out_dtypes[k], n.out_shapes[k])}, {"owner_var", v}, {"dev_ptr", n.out_offsets[k]}};
+        plan = {{"mem_chunk_id", "chk" + v},
+                {"offset_byte", 0},
+                {"layout", {{"shape", dims(l.shape)}, {"stride", dims(l.stride)}, {"dtype", n.out_dtypes[k].str()}}}};
+        chunks["chk" + v] = {{"node_type", "mem_chunk"},
+                             {"id", "chk" + v},
+                             {"size", tensor_bytes(n.out_dtypes[k], n.out_shapes[k])},
+                             {"owner_var", v},
+                             {"dev_ptr", n.out_offsets[k]}};
       }
-      const json tag{{"node_type", "static_infer_tag"}, {"infer_type", "NO_DESC"}, {"inferred_result", nullptr}, {"deps", json::array()}};
-      vars[v] = {{"node_type", "var"}, {"id", v}, {"name", g.value(node.outputs[k]).name}, {"mem_readonly_fwd_src", nullptr}, {"force_update_src", nullptr}, {"mem_plan", plan},
-                 {"comp_node", comp_node}, {"dev_ptr", nullptr}, {"prev_dev_ptr", 0}, {"flag", json::array()}, {"static_infer_tags", {{"SHAPE", tag}, {"VALUE", tag}}}};
+      const json tag{{"node_type", "static_infer_tag"},
+                     {"infer_type", "NO_DESC"},
+                     {"inferred_result", nullptr},
+                     {"deps", json::array()}};
+      vars[v] = {{"node_type", "var"},
+                 {"id", v},
+                 {"name", g.value(node.outputs[k]).name},
+                 {"mem_readonly_fwd_src", nullptr},
+                 {"force_update_src", nullptr},
+                 {"mem_plan", plan},
+                 {"comp_node", comp_node},
+                 {"dev_ptr", nullptr},
+                 {"prev_dev_ptr", 0},
+                 {"flag", json::array()},
+                 {"static_infer_tags", {{"SHAPE", tag}, {"VALUE", tag}}}};
     }
   }
-  return dump({{"profiler", {{"device", device}, {"host", host}, {"opr_footprint", footprint}, {"opr_internal_pf", json::object()}}},
-               {"graph_exec", {{"operator", operators}, {"var", vars}, {"mem_chunk", chunks}, {"comp_seq", seq}}}});
+  return dump(
+      {{"profiler",
+        {{"device", device}, {"host", host}, {"opr_footprint", footprint}, {"opr_internal_pf", json::object()}}},
+       {"graph_exec", {{"operator", operators}, {"var", vars}, {"mem_chunk", chunks}, {"comp_seq", seq}}}});
 }
 
-std::string profile_v2(const megalith::Model& model, const megalith::Profile& profile, const std::vector<double>& plain_ms) {
+std::string profile_v2(const megalith::Model& model, const megalith::Profile& profile,
+                       const std::vector<double>& plain_ms) {
   json nodes = json::array(), spans = json::array();
   for (const NodeProfile& n : profile.nodes()) {
     json in_types = json::array(), out_types = json::array();
     for (const auto& d : n.in_dtypes) in_types.push_back(d.str());
     for (const auto& d : n.out_dtypes) out_types.push_back(d.str());
-    nodes.push_back({{"node", n.node}, {"op", n.op}, {"name", n.name}, {"kernel", n.kernel}, {"params", n.params}, {"in_shapes", shapes(n.in_shapes)}, {"in_dtypes", in_types},
-                     {"out_shapes", shapes(n.out_shapes)}, {"out_dtypes", out_types}, {"bytes", n.bytes}, {"flops", n.flops < 0 ? json(nullptr) : json(n.flops)}});
+    nodes.push_back({{"node", n.node},
+                     {"op", n.op},
+                     {"name", n.name},
+                     {"kernel", n.kernel},
+                     {"params", n.params},
+                     {"in_shapes", shapes(n.in_shapes)},
+                     {"in_dtypes", in_types},
+                     {"out_shapes", shapes(n.out_shapes)},
+                     {"out_dtypes", out_types},
+                     {"bytes", n.bytes},
+                     {"flops", n.flops < 0 ? json(nullptr) : json(n.flops)}});
   }
   for (const megalith::Span& s : profile.spans()) spans.push_back({s.node, s.iteration, s.start, s.end});
   const megalith::MemoryStats m = model.memory();
-  return dump({{"format", "megalith-profile"}, {"version", 2}, {"device", {{"kind", "cpu"}, {"name", cpu_name()}, {"threads", profile.threads}}},
-               {"environment", {{"megalith", "0.1.0"}, {"compiler", __VERSION__}}}, {"iterations", profile.iteration() + 1}, {"plain_ms", plain_ms},
-               {"memory", {{"arena_bytes", m.arena}, {"peak_live_bytes", m.peak_live}, {"constant_bytes", m.constants}}}, {"nodes", nodes},
-               {"span_fields", {"node", "iteration", "start_s", "end_s"}}, {"spans", spans}});
+  return dump(
+      {{"format", "megalith-profile"},
+       {"version", 2},
+       {"device", {{"kind", "cpu"}, {"name", cpu_name()}, {"threads", profile.threads}}},
+       {"environment", {{"megalith", "0.1.0"}, {"compiler", __VERSION__}}},
+       {"iterations", profile.iteration() + 1},
+       {"plain_ms", plain_ms},
+       {"memory", {{"arena_bytes", m.arena}, {"peak_live_bytes", m.peak_live}, {"constant_bytes", m.constants}}},
+       {"nodes", nodes},
+       {"span_fields", {"node", "iteration", "start_s", "end_s"}},
+       {"spans", spans}});
 }
 
 }  // namespace mgl

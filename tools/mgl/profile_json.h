@@ -10,6 +10,7 @@ namespace mgl {
 
 std::string megengine_profile(const megalith::Model& model, const megalith::Profile& profile);
 // `plain_ms`: times of the runs that were not profiled.
-std::string profile_v2(const megalith::Model& model, const megalith::Profile& profile, const std::vector<double>& plain_ms);
+std::string profile_v2(const megalith::Model& model, const megalith::Profile& profile,
+                       const std::vector<double>& plain_ms);
 
 }  // namespace mgl

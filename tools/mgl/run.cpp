@@ -76,11 +76,13 @@ void dump_text(std::FILE* to, const megalith::Graph& g, const megalith::Step& st
   for (size_t i = 0; i < step.out.size(); ++i) {
     const Tensor& t = step.out[i];
     if (!t.defined() || t.dtype().is_lowbit()) continue;
-    std::fprintf(to, "%s out%zu %s%s:", g.label(step.node).c_str(), i, t.dtype().str().c_str(), t.shape().str().c_str());
+    std::fprintf(to, "%s out%zu %s%s:", g.label(step.node).c_str(), i, t.dtype().str().c_str(),
+                 t.shape().str().c_str());
     double sum = 0;
     for (int64_t k = 0; k < t.count(); ++k) sum += t.item(k);
     for (int64_t k = 0; k < std::min<int64_t>(t.count(), 8); ++k) std::fprintf(to, " %g", t.item(k));
-    std::fprintf(to, "%s mean %g\n", t.count() > 8 ? " ..." : "", t.count() ? sum / static_cast<double>(t.count()) : 0.0);
+    std::fprintf(to, "%s mean %g\n", t.count() > 8 ? " ..." : "",
+                 t.count() ? sum / static_cast<double>(t.count()) : 0.0);
   }
 }
 
@@ -95,13 +97,19 @@ std::string check_output(const Tensor& got, const Flags& flags) {
   if (!(got.shape() == want.shape())) return cat("shape ", got.shape(), ", expected ", want.shape());
   const double rtol = std::atof(flags.text("rtol").c_str()), atol = std::atof(flags.text("atol").c_str());
   for (int64_t i = 0; i < want.count(); ++i) {
-    if (!(std::abs(got.item(i) - want.item(i)) <= atol + rtol * std::abs(want.item(i)))) return cat("element ", i, ": got ", got.item(i), ", expected ", want.item(i));
+    if (!(std::abs(got.item(i) - want.item(i)) <= atol + rtol * std::abs(want.item(i))))
+      return cat("element ", i, ": got ", got.item(i), ", expected ", want.item(i));
   }
   return "";
 }
 
 json to_json(const Summary& s) {
-  return {{"median_ms", s.median}, {"p90_ms", s.p90}, {"p99_ms", s.p99}, {"min_ms", s.min}, {"max_ms", s.max}, {"mean_ms", s.mean},
+  return {{"median_ms", s.median},
+          {"p90_ms", s.p90},
+          {"p99_ms", s.p99},
+          {"min_ms", s.min},
+          {"max_ms", s.max},
+          {"mean_ms", s.mean},
           {"standard_deviation_ms", std::isnan(s.deviation) ? json(nullptr) : json(s.deviation)}};
 }
 
@@ -148,12 +156,15 @@ int run(const Args& args) {
   const double load_ms = ms_since(load_start);
   log.line("load model: %.3fms", load_ms);
   if (flags.on("model_info") || flags.on("verbose")) {
-    for (const auto& i : model.inputs()) log.line("input %s %s%s", i.name.c_str(), i.dtype.str().c_str(), i.shape.str().c_str());
+    for (const auto& i : model.inputs())
+      log.line("input %s %s%s", i.name.c_str(), i.dtype.str().c_str(), i.shape.str().c_str());
     for (const auto& o : model.outputs()) log.line("output %s", o.name.c_str());
   }
   const auto prepare_start = Clock::now();
   const auto feeds = make_feeds(model, flags.text("input"),
-                                {.seed = options.seed, .ones_bytes = flags.text("input_fill") == "ones-bytes", .batch = flags.number("batch_size")});
+                                {.seed = options.seed,
+                                 .ones_bytes = flags.text("input_fill") == "ones-bytes",
+                                 .batch = flags.number("batch_size")});
   log.line("=== prepare: %.3fms; going to warmup", ms_since(prepare_start));
   std::vector<Tensor> outputs;
   double first_ms = 0;
@@ -169,15 +180,18 @@ int run(const Args& args) {
     const auto start = Clock::now();
     outputs = model.run(feeds);
     times.push_back(ms_since(start));
-    if (!as_json && (iterations <= 20 || flags.on("verbose"))) log.line("iter %d/%d: e2e=%.3f ms (host=%.3f ms)", i, iterations, times.back(), times.back());
+    if (!as_json && (iterations <= 20 || flags.on("verbose")))
+      log.line("iter %d/%d: e2e=%.3f ms (host=%.3f ms)", i, iterations, times.back(), times.back());
   }
   const Summary s = summarize(times);
-  log.line("=== finished test #%u: time=%.3f ms avg_time=%.3f ms standard_deviation=%.3f ms min=%.3f ms max=%.3f ms", 0u, s.total, s.mean, s.deviation, s.min, s.max);
+  log.line("=== finished test #%u: time=%.3f ms avg_time=%.3f ms standard_deviation=%.3f ms min=%.3f ms max=%.3f ms",
+           0u, s.total, s.mean, s.deviation, s.min, s.max);
   log.line("=== total time: %.3fms", s.total);
-  log.line("latency: median %.3f ms, p90 %.3f ms, p99 %.3f ms, min %.3f ms, max %.3f ms (%d threads)", s.median, s.p90, s.p99, s.min, s.max, model.threads());
+  log.line("latency: median %.3f ms, p90 %.3f ms, p99 %.3f ms, min %.3f ms, max %.3f ms (%d threads)", s.median, s.p90,
+           s.p99, s.min, s.max, model.threads());
   const megalith::MemoryStats m = model.memory();
-  log.line("memory: arena %zu bytes, values alive at once %zu bytes, constants %zu bytes, process peak %.1f MiB", m.arena, m.peak_live, m.constants,
-           static_cast<double>(peak_memory()) / 1048576);
+  log.line("memory: arena %zu bytes, values alive at once %zu bytes, constants %zu bytes, process peak %.1f MiB",
+           m.arena, m.peak_live, m.constants, static_cast<double>(peak_memory()) / 1048576);
 
   // The profiled pass comes apart from the timed one.
   Summary profiled;
@@ -195,8 +209,11 @@ int run(const Args& args) {
     if (!flags.text("profile_v2").empty()) write_text(flags.text("profile_v2"), profile_v2(model, profile, times));
     log.line("profiled pass: median %.3f ms", profiled.median);
   }
-  if (!flags.text("io_dump").empty() || flags.on("io_dump_stdout") || flags.on("io_dump_stderr") || !flags.text("bin_io_dump").empty()) {
-    std::FILE* to = !flags.text("io_dump").empty() ? std::fopen(flags.text("io_dump").c_str(), "w") : flags.on("io_dump_stderr") ? stderr : stdout;
+  if (!flags.text("io_dump").empty() || flags.on("io_dump_stdout") || flags.on("io_dump_stderr") ||
+      !flags.text("bin_io_dump").empty()) {
+    std::FILE* to = !flags.text("io_dump").empty() ? std::fopen(flags.text("io_dump").c_str(), "w")
+                    : flags.on("io_dump_stderr")   ? stderr
+                                                   : stdout;
     if (!to) throw megalith::Error(cat("can't write ", flags.text("io_dump")));
     const bool text = !flags.text("io_dump").empty() || flags.on("io_dump_stdout") || flags.on("io_dump_stderr");
     model.set_observer([&](const megalith::Step& step) {
@@ -216,14 +233,26 @@ int run(const Args& args) {
   }
   const auto names = model.outputs();
   if (!flags.text("bin_out_dump").empty()) {
-    for (size_t i = 0; i < outputs.size(); ++i) megalith::write_npy(cat(flags.text("bin_out_dump"), "/out_", i, ".npy"), outputs[i]);
+    for (size_t i = 0; i < outputs.size(); ++i)
+      megalith::write_npy(cat(flags.text("bin_out_dump"), "/out_", i, ".npy"), outputs[i]);
   }
   if (as_json) {
-    json out{{"model", flags.rest[0]}, {"threads", model.threads()}, {"load_ms", load_ms}, {"first_run_ms", first_ms}, {"iterations", iterations}, {"latency", to_json(s)},
-             {"memory", {{"arena_bytes", m.arena}, {"peak_live_bytes", m.peak_live}, {"constant_bytes", m.constants}, {"process_peak_bytes", peak_memory()}}}};
+    json out{{"model", flags.rest[0]},
+             {"threads", model.threads()},
+             {"load_ms", load_ms},
+             {"first_run_ms", first_ms},
+             {"iterations", iterations},
+             {"latency", to_json(s)},
+             {"memory",
+              {{"arena_bytes", m.arena},
+               {"peak_live_bytes", m.peak_live},
+               {"constant_bytes", m.constants},
+               {"process_peak_bytes", peak_memory()}}}};
     if (profiled.median > 0) out["profiled_latency"] = to_json(profiled);
     for (size_t i = 0; i < outputs.size(); ++i) {
-      out["outputs"].push_back({{"name", names[i].name}, {"shape", std::vector<int64_t>(outputs[i].shape().begin(), outputs[i].shape().end())}, {"dtype", outputs[i].dtype().str()}});
+      out["outputs"].push_back({{"name", names[i].name},
+                                {"shape", std::vector<int64_t>(outputs[i].shape().begin(), outputs[i].shape().end())},
+                                {"dtype", outputs[i].dtype().str()}});
     }
     std::printf("%s\n", out.dump(1, ' ', false, json::error_handler_t::replace).c_str());
   }

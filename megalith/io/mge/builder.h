@@ -25,8 +25,8 @@ struct Object {
     ObjectRef child;
   };
   enum class Kind { kTable, kBytes, kRefs } kind = Kind::kTable;
-  std::vector<Field> fields;    // kTable
-  std::string own;              // kBytes: the bytes, unless `borrowed` names others
+  std::vector<Field> fields;  // kTable
+  std::string own;            // kBytes: the bytes, unless `borrowed` names others
   std::string_view borrowed;
   size_t count = 0, align = 4;  // kBytes
   bool text = false;            // kBytes: ends with a NUL that is not counted
@@ -88,7 +88,8 @@ class Builder {
     out_ += identifier;
     const size_t pos = place(*root);
     put<uint32_t>(4, pos - 4);
-    if (out_.size() > INT32_MAX) throw UnsupportedError(cat("the graph needs ", out_.size(), " bytes; this format ends at 2 GiB"));
+    if (out_.size() > INT32_MAX)
+      throw UnsupportedError(cat("the graph needs ", out_.size(), " bytes; this format ends at 2 GiB"));
     put<uint32_t>(0, out_.size() - 4);
     return std::move(out_);
   }

@@ -8,9 +8,9 @@
 
 namespace megalith::mge {
 
-uint64_t type_id_v1(const OpDef& op);                // FBS: the suffixed name with its NUL
-uint64_t type_id_v0(const OpDef& op);                // FBS v0, and FBS_V2 with opr_version 1: the bare name
-uint64_t type_id_v2(const OpDef& op, int version);   // FBS_V2
+uint64_t type_id_v1(const OpDef& op);               // FBS: the suffixed name with its NUL
+uint64_t type_id_v0(const OpDef& op);               // FBS v0, and FBS_V2 with opr_version 1: the bare name
+uint64_t type_id_v2(const OpDef& op, int version);  // FBS_V2
 std::string type_name_v2(const OpDef& op, int version);
 
 const OpDef* find_v1(uint64_t id);

@@ -81,13 +81,15 @@ Params read_params(const ParamSchema& schema, const Table& t) {
       }
       case FieldType::kDTypeEnum: {
         const int v = t.buf().read<int8_t>(at);
-        if (!valid_dtype(v)) throw ModelError(cat("parameter ", schema.name, ".", f.name, " has the unknown element type ", v));
+        if (!valid_dtype(v))
+          throw ModelError(cat("parameter ", schema.name, ".", f.name, " has the unknown element type ", v));
         copy(1);
         break;
       }
       case FieldType::kScalar: {
         const int v = t.buf().read<int8_t>(at);
-        if (!valid_dtype(v)) throw ModelError(cat("parameter ", schema.name, ".", f.name, " has the unknown element type ", v));
+        if (!valid_dtype(v))
+          throw ModelError(cat("parameter ", schema.name, ".", f.name, " has the unknown element type ", v));
         copy(5);
         break;
       }
@@ -105,7 +107,8 @@ Params read_params(const ParamSchema& schema, const Table& t) {
 class Reader {
  public:
   Reader(std::span<const std::byte> file, std::shared_ptr<void> owner)
-      : file_(file), storage_(Storage::wrap(const_cast<std::byte*>(file.data()), file.size(), std::move(owner), false)) {}
+      : file_(file),
+        storage_(Storage::wrap(const_cast<std::byte*>(file.data()), file.size(), std::move(owner), false)) {}
 
   MgeFile read() {
     MgeFile out;
@@ -124,13 +127,16 @@ class Reader {
       at = read_graph(at, one);
       std::map<std::string, Tensor> feeds;
       if (one.graph.outputs.size() != names.size()) {
-        throw ModelError(cat("test case ", i, " has ", one.graph.outputs.size(), " values for ", names.size(), " inputs"));
+        throw ModelError(
+            cat("test case ", i, " has ", one.graph.outputs.size(), " values for ", names.size(), " inputs"));
       }
       for (size_t k = 0; k < names.size(); ++k) {
         const Value& v = one.graph.value(one.graph.outputs[k].value);
         const Node& node = one.graph.node(v.node);
-        if (static_cast<size_t>(v.index) >= node.attrs.tensors.size()) throw ModelError(cat("test case ", i, ": value ", k, " is no constant"));
-        if (!node.attrs.tensors[static_cast<size_t>(v.index)].value.defined()) throw ModelError(cat("test case ", i, ": value ", k, " is missing"));
+        if (static_cast<size_t>(v.index) >= node.attrs.tensors.size())
+          throw ModelError(cat("test case ", i, ": value ", k, " is no constant"));
+        if (!node.attrs.tensors[static_cast<size_t>(v.index)].value.defined())
+          throw ModelError(cat("test case ", i, ": value ", k, " is missing"));
         feeds[names[k]] = node.attrs.tensors[static_cast<size_t>(v.index)].value;
       }
       out.cases.push_back(std::move(feeds));
@@ -173,7 +179,9 @@ class Reader {
       throw ModelError("not a model file: none of the magic numbers MGBC, MGBS, mgv2, mgbtest0");
     }
     const auto size = value<uint32_t>(begin);
-    if (size > file_.size() - begin - 4) throw ModelError(cat("truncated model file: the graph needs ", size, " bytes, ", file_.size() - begin - 4, " are left"));
+    if (size > file_.size() - begin - 4)
+      throw ModelError(
+          cat("truncated model file: the graph needs ", size, " bytes, ", file_.size() - begin - 4, " are left"));
     buf_ = Buffer(file_.subspan(begin + 4, size), begin + 4);
     if (size < 8 || std::memcmp(buf_.bytes(4, 4).data(), v2_ ? "mgv2" : "mgb1", 4) != 0) {
       throw ModelError(cat("damaged model file: no ", v2_ ? "mgv2" : "mgb1", " identifier at byte ", begin + 8));
@@ -211,7 +219,8 @@ class Reader {
       throw UnsupportedError(cat("unknown operators: ", all));
     }
     if (!v2_ && cursor_ != buf_.where() - 4) {
-      throw ModelError(cat("damaged model file: tensor values end at byte ", cursor_, ", but the graph begins at ", buf_.where() - 4));
+      throw ModelError(cat("damaged model file: tensor values end at byte ", cursor_, ", but the graph begins at ",
+                           buf_.where() - 4));
     }
     read_names(root, g);
     read_outputs(root, g);
@@ -239,7 +248,8 @@ class Reader {
         id = outs.buf->read<uint32_t>(outs.begin + 8 * i);
         original = outs.buf->read<uint32_t>(outs.begin + 8 * i + 4);
       }
-      if (id >= g.values.size()) throw ModelError(cat("output ", i, " names variable ", id, "; there are ", g.values.size()));
+      if (id >= g.values.size())
+        throw ModelError(cat("output ", i, " names variable ", id, "; there are ", g.values.size()));
       g.outputs.push_back({g.values[id].name, static_cast<ValueId>(id), original});
     }
     if (!v2_) return;
@@ -261,7 +271,8 @@ class Reader {
     if (!op) {
       std::string name = v2_ ? o.string(0) : "";
       std::string text = cat(name.empty() ? "operator" : name, v2_ ? cat(" version ", version) : "", " (id ", id, ")");
-      if (std::find(unknown_.begin(), unknown_.end(), text) == unknown_.end() && unknown_.size() < 64) unknown_.push_back(text);
+      if (std::find(unknown_.begin(), unknown_.end(), text) == unknown_.end() && unknown_.size() < 64)
+        unknown_.push_back(text);
       return;
     }
     if (!unknown_.empty()) return;  // variable numbers are no longer certain; only look for more unknown operators
@@ -293,7 +304,8 @@ class Reader {
     const Vector in = o.vector(f.inputs, 4);
     for (size_t i = 0; i < in.count; ++i) {
       const auto v = in.at<uint32_t>(i);
-      if (v >= g.values.size()) throw ModelError(cat(label, ": reads variable ", v, ", but only ", g.values.size(), " were made before it"));
+      if (v >= g.values.size())
+        throw ModelError(cat(label, ": reads variable ", v, ", but only ", g.values.size(), " were made before it"));
       inputs.push_back(static_cast<ValueId>(v));
     }
     const NodeId n = g.add(*op, std::move(attrs), std::move(inputs), std::move(name));
@@ -306,10 +318,12 @@ class Reader {
     }
     if (v2_) {
       const Vector outs = o.vector(8, 4);
-      if (outs.count != node.outputs.size()) throw ModelError(cat(label, ": the file lists ", outs.count, " outputs, but it has ", node.outputs.size()));
+      if (outs.count != node.outputs.size())
+        throw ModelError(cat(label, ": the file lists ", outs.count, " outputs, but it has ", node.outputs.size()));
       for (size_t i = 0; i < outs.count; ++i) {
         if (outs.at<uint32_t>(i) != static_cast<uint32_t>(node.outputs[i])) {
-          throw ModelError(cat(label, ": output ", i, " is variable ", outs.at<uint32_t>(i), " where ", node.outputs[i], " comes next"));
+          throw ModelError(cat(label, ": output ", i, " is variable ", outs.at<uint32_t>(i), " where ", node.outputs[i],
+                               " comes next"));
         }
       }
     } else {
@@ -320,7 +334,8 @@ class Reader {
     }
   }
 
-  void read_all_params(const Table& o, const OperatorFields& f, const OpDef& op, const std::string& label, Attrs& attrs) {
+  void read_all_params(const Table& o, const OperatorFields& f, const OpDef& op, const std::string& label,
+                       Attrs& attrs) {
     if (op.params) attrs.params = Params(*op.params);
     if (op.policy) attrs.policy = Params(param::ExecutionPolicy{});
     const auto first = o.scalar<uint8_t>(f.param - 1, 0);
@@ -333,14 +348,16 @@ class Reader {
         if (!valid_dtype(id)) throw ModelError(cat(label, ": unknown element type ", id));
         attrs.params = Params(param::TypeCvt{DType(static_cast<DTypeEnum>(id))});
       } else {
-        throw ModelError(cat(label, ": its parameter is table ", int{first}, ", but ", op.params->name, " (", int{op.params->union_id}, ") is expected"));
+        throw ModelError(cat(label, ": its parameter is table ", int{first}, ", but ", op.params->name, " (",
+                             int{op.params->union_id}, ") is expected"));
       }
     } else if (op.params && !first && !op.params->fields.empty()) {
       throw ModelError(cat(label, ": has no ", op.params->name, " parameter"));
     }
     const Vector types = o.vector(f.more_params - 1, 1);
     const Vector values = o.vector(f.more_params, 4);
-    if (types.count != values.count) throw ModelError(cat(label, ": ", values.count, " further parameters with ", types.count, " types"));
+    if (types.count != values.count)
+      throw ModelError(cat(label, ": ", values.count, " further parameters with ", types.count, " types"));
     for (size_t i = 0; i < types.count; ++i) {
       const auto t = Table::element(values, i);
       if (op.policy && t && types.at<uint8_t>(i) == param::ExecutionPolicy::kSchema.union_id) {
@@ -353,7 +370,8 @@ class Reader {
     NamedTensor n;
     n.name = t.string(0);
     const Vector dims = t.vector(1, 4);
-    if (dims.count > static_cast<size_t>(kMaxDims)) throw ModelError(cat(label, ": a tensor has ", dims.count, " dimensions; at most ", kMaxDims));
+    if (dims.count > static_cast<size_t>(kMaxDims))
+      throw ModelError(cat(label, ": a tensor has ", dims.count, " dimensions; at most ", kMaxDims));
     for (size_t i = 0; i < dims.count; ++i) n.shape.push_back(dims.at<uint32_t>(i));
     if (const auto d = t.table(3)) n.dtype = read_dtype(*d);
     try {
@@ -369,7 +387,8 @@ class Reader {
     const size_t size = t.scalar<uint32_t>(4, 0), skip = t.scalar<uint32_t>(5, 0);
     if (size == 0) return n;
     if (skip > size || size > file_.size() || cursor_ > file_.size() - size) {
-      throw ModelError(cat(label, ": its value of ", size, " bytes at byte ", cursor_, " lies past the end of the file"));
+      throw ModelError(
+          cat(label, ": its value of ", size, " bytes at byte ", cursor_, " lies past the end of the file"));
     }
     n.value = stored(n, cursor_ + skip, size - skip, label);
     cursor_ += size;
@@ -386,7 +405,9 @@ class Reader {
 
   Tensor stored(const NamedTensor& n, size_t at, size_t size, const std::string& label) {
     const size_t need = tensor_bytes(n.dtype, n.shape);
-    if (size != need) throw ModelError(cat(label, ": a tensor ", n.dtype.str(), n.shape, " needs ", need, " bytes, the file has ", size));
+    if (size != need)
+      throw ModelError(
+          cat(label, ": a tensor ", n.dtype.str(), n.shape, " needs ", need, " bytes, the file has ", size));
     const size_t align = std::max(1, n.dtype.bits() / 8);
     Tensor t = Tensor::from_storage(storage_, at, n.dtype, Layout(n.shape));
     if (reinterpret_cast<uintptr_t>(t.data()) % align == 0) return t;

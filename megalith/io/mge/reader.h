@@ -13,9 +13,9 @@ namespace megalith {
 
 struct MgeFile {
   Graph graph;
-  std::string format;     // "FBS", "FBS_V0" or "FBS_V2"
-  int model_version = 0;  // FBS_V2 only
-  int test_cases = 0;     // of an mgbtest0 header
+  std::string format;                                // "FBS", "FBS_V0" or "FBS_V2"
+  int model_version = 0;                             // FBS_V2 only
+  int test_cases = 0;                                // of an mgbtest0 header
   std::vector<std::map<std::string, Tensor>> cases;  // their inputs, by name
   size_t bytes = 0;
 };

@@ -135,7 +135,8 @@ class Writer {
     for (ValueId v : order_) {
       ObjectRef t = wire::table();
       const std::string& name = names_[static_cast<size_t>(v)];
-      t->child(0, wire::text(name.empty() ? cat("var", compact(v)) : name));  // MegEngine needs names, and different ones
+      t->child(0,
+               wire::text(name.empty() ? cat("var", compact(v)) : name));  // MegEngine needs names, and different ones
       r.push_back(std::move(t));
     }
     return r;
@@ -261,7 +262,8 @@ class Writer {
     if (v2_) {
       t->child(6, wire::borrow(data, 64));
     } else {
-      if (data.size() > UINT32_MAX) throw UnsupportedError(cat("a tensor of ", data.size(), " bytes; the format ends at 4 GiB"));
+      if (data.size() > UINT32_MAX)
+        throw UnsupportedError(cat("a tensor of ", data.size(), " bytes; the format ends at 4 GiB"));
       t->scalar<uint32_t>(4, static_cast<uint32_t>(data.size()), 0);
       blob_ += data;
     }
@@ -274,8 +276,8 @@ class Writer {
   std::vector<std::string> names_;
   std::vector<uint32_t> numbers_;  // of each value, in the file
   std::vector<ValueId> order_;
-  std::vector<Tensor> kept_;       // what the buffer borrows
-  std::string blob_;               // FBS: tensor values
+  std::vector<Tensor> kept_;  // what the buffer borrows
+  std::string blob_;          // FBS: tensor values
   uint32_t shared_ = 0;
   uint64_t identity_ = 0xcbf29ce484222325;
 };

@@ -32,7 +32,8 @@ MEGALITH_OPS(data_data) {
   holder("Host2DeviceCopy", 2, OpKind::kInput, &param::Host2DeviceCopy::kSchema, "A graph input, fed by name.");
   holder("ImmutableTensor", 2, OpKind::kConstant, nullptr, "A constant.");
   holder("SharedDeviceTensor", 1, OpKind::kParameter, nullptr, "A parameter.");
-  holder("VolatileSharedDeviceTensor", 1, OpKind::kParameter, nullptr, "A parameter that may be replaced between runs.");
+  holder("VolatileSharedDeviceTensor", 1, OpKind::kParameter, nullptr,
+         "A parameter that may be replaced between runs.");
   holder("SharedDeviceTensorWithFormat", 2, OpKind::kParameter, nullptr, "A parameter with a memory format.");
   holder("MultipleDeviceTensorHolder", 2, OpKind::kParameter, nullptr, "Several parameters, one output each.");
   holder("MultipleDeviceTensorWithFormatHolder", 2, OpKind::kParameter, nullptr,

@@ -1,4 +1,5 @@
-// Elemwise: one function per element, with NumPy broadcasting. Limited by memory bandwidth except for transcendental modes.
+// Elemwise: one function per element, with NumPy broadcasting. Limited by memory bandwidth except for transcendental
+// modes.
 #include "megalith/ops/elemwise/modes.h"
 #include "megalith/ops/elemwise/rows.h"
 #include "megalith/var.h"
@@ -16,7 +17,8 @@ void infer(InferContext& c) {
   c.require(name_of(m) != nullptr, "unknown mode ", static_cast<uint32_t>(m));
   c.require(c.nin() == elemwise::arity(m), name_of(m), " takes ", elemwise::arity(m), " inputs, but has ", c.nin());
   for (int i = 1; i < c.nin(); ++i) {
-    c.require(c.dtype(i).id == c.dtype(0).id, "inputs have different types: ", c.dtype(0).str(), " and ", c.dtype(i).str());
+    c.require(c.dtype(i).id == c.dtype(0).id, "inputs have different types: ", c.dtype(0).str(), " and ",
+              c.dtype(i).str());
   }
   c.set(0, c.dtype(0), broadcast_shapes(c));
 }
@@ -36,7 +38,8 @@ void reference(const KernelArgs& a) {
   if (m == Mode::RMULH) {
     // Unsigned values have one digit more than signed ones of the same width.
     const int bits = d.bits() + (d.id == DTypeEnum::Uint8 || d.id == DTypeEnum::Uint16 ? 1 : 0);
-    elemwise::apply<int64_t>(a.in, a.out[0], a.exec, [bits](int64_t x, int64_t y) { return elemwise::rounding_mulh(x, y, bits); });
+    elemwise::apply<int64_t>(a.in, a.out[0], a.exec,
+                             [bits](int64_t x, int64_t y) { return elemwise::rounding_mulh(x, y, bits); });
   } else if (computes_in_float(d)) {
     elemwise::with_mode<float>(m, [&](auto f) { elemwise::apply<float>(a.in, a.out[0], a.exec, f); });
   } else {
@@ -94,8 +97,10 @@ std::vector<Var> grad(const GradContext& c) {
     case Mode::ACOSH: return {call(Mode::ACOSH_GRAD, {x, d})};
     case Mode::ATANH: return {call(Mode::ATANH_GRAD, {x, d})};
     case Mode::LOGSIGMOID: return {mul(d, call(Mode::SIGMOID, {call(Mode::NEGATE, {x})}))};
-    case Mode::ERF: return {mul(mul(d, constant(1.1283791670955126f)), call(Mode::EXP, {call(Mode::NEGATE, {mul(x, x)})}))};
-    case Mode::ERFC: return {mul(mul(d, constant(-1.1283791670955126f)), call(Mode::EXP, {call(Mode::NEGATE, {mul(x, x)})}))};
+    case Mode::ERF:
+      return {mul(mul(d, constant(1.1283791670955126f)), call(Mode::EXP, {call(Mode::NEGATE, {mul(x, x)})}))};
+    case Mode::ERFC:
+      return {mul(mul(d, constant(-1.1283791670955126f)), call(Mode::EXP, {call(Mode::NEGATE, {mul(x, x)})}))};
     case Mode::FLOOR:
     case Mode::CEIL:
     case Mode::ROUND:
@@ -106,7 +111,8 @@ std::vector<Var> grad(const GradContext& c) {
     case Mode::NEQ:
     case Mode::FLOOR_DIV: return std::vector<Var>(c.in.size());
     case Mode::POW: {
-      const Var dx = c.needs[0] ? mul(mul(d, c.in[1]), call(Mode::POW, {x, call(Mode::SUB, {c.in[1], constant(1)})})) : Var();
+      const Var dx =
+          c.needs[0] ? mul(mul(d, c.in[1]), call(Mode::POW, {x, call(Mode::SUB, {c.in[1], constant(1)})})) : Var();
       const Var dy = c.needs[1] ? mul(mul(d, out), call(Mode::LOG, {x})) : Var();
       return binary(dx, dy);
     }

@@ -29,9 +29,12 @@ int64_t rounding_mulh(int64_t x, int64_t y, int bits);
 // False when the mode makes no sense for C (float or int64_t).
 template <class C, class Fn>
 bool with_mode(Mode m, Fn&& fn) {
-#define MEGALITH_MODE1(M, e) case Mode::M: fn([](C x) -> C { return static_cast<C>(e); }); return true;
-#define MEGALITH_MODE2(M, e) case Mode::M: fn([](C x, C y) -> C { return static_cast<C>(e); }); return true;
-#define MEGALITH_MODE3(M, e) case Mode::M: fn([](C x, C y, C z) -> C { return static_cast<C>(e); }); return true;
+#define MEGALITH_MODE1(M, e) \
+  case Mode::M: fn([](C x) -> C { return static_cast<C>(e); }); return true;
+#define MEGALITH_MODE2(M, e) \
+  case Mode::M: fn([](C x, C y) -> C { return static_cast<C>(e); }); return true;
+#define MEGALITH_MODE3(M, e) \
+  case Mode::M: fn([](C x, C y, C z) -> C { return static_cast<C>(e); }); return true;
   switch (m) {
     MEGALITH_MODE1(RELU, x <= 0 ? C{0} : x)
     MEGALITH_MODE1(ABS, x > 0 ? x : -x)
@@ -150,9 +153,12 @@ inline int arity(Mode m) {
   int n = 1;
   const auto count = [&](auto f) {
     using F = decltype(f);
-    if constexpr (std::is_invocable_v<F, float, float>) n = 2;
-    else if constexpr (std::is_invocable_v<F, float, float, float>) n = 3;
-    else if constexpr (std::is_invocable_v<F, float, float, float, float>) n = 4;
+    if constexpr (std::is_invocable_v<F, float, float>)
+      n = 2;
+    else if constexpr (std::is_invocable_v<F, float, float, float>)
+      n = 3;
+    else if constexpr (std::is_invocable_v<F, float, float, float, float>)
+      n = 4;
   };
   if (!with_mode<float>(m, count)) with_mode<int64_t>(m, count);
   return n;

@@ -1,4 +1,5 @@
-// ElemwiseMultiType: elementwise ops whose operands have different types: fixed-point, quantized, and comparisons to Bool.
+// ElemwiseMultiType: elementwise ops whose operands have different types: fixed-point, quantized, and comparisons to
+// Bool.
 #include <string_view>
 
 #include "megalith/ops/elemwise/modes.h"
@@ -13,7 +14,8 @@ using D = DTypeEnum;
 
 const char* name_of(Mode m) { return enum_info<Mode>().name_of(static_cast<uint32_t>(m)); }
 
-// The quantized modes and the comparisons are Elemwise modes: "QADD" is ADD on real values, "LT" is LT with a Bool result.
+// The quantized modes and the comparisons are Elemwise modes: "QADD" is ADD on real values, "LT" is LT with a Bool
+// result.
 std::optional<elemwise::Mode> elemwise_mode(Mode m) {
   const char* name = name_of(m);
   if (!name) return std::nullopt;
@@ -101,9 +103,11 @@ int64_t add_rmulh_shift(int64_t x, int64_t y, int64_t factor, int64_t shift, int
 void reference(const KernelArgs& a) {
   const Mode m = a.param<param::ElemwiseMultiType>().mode;
   if (const auto plain = elemwise_mode(m)) {
-    const bool real = std::any_of(a.in.begin(), a.in.end(), [](const Tensor& t) { return t.dtype().is_float() || t.dtype().is_quantized(); });
-    const bool known = real ? elemwise::with_mode<float>(*plain, [&](auto f) { apply<float>(a.in, a.out[0], a.exec, f); })
-                            : elemwise::with_mode<int64_t>(*plain, [&](auto f) { apply<int64_t>(a.in, a.out[0], a.exec, f); });
+    const bool real = std::any_of(a.in.begin(), a.in.end(),
+                                  [](const Tensor& t) { return t.dtype().is_float() || t.dtype().is_quantized(); });
+    const bool known =
+        real ? elemwise::with_mode<float>(*plain, [&](auto f) { apply<float>(a.in, a.out[0], a.exec, f); })
+             : elemwise::with_mode<int64_t>(*plain, [&](auto f) { apply<int64_t>(a.in, a.out[0], a.exec, f); });
     if (!known) throw UnsupportedError(cat("ElemwiseMultiType: no kernel for mode ", name_of(m)));
     return;
   }
@@ -111,7 +115,8 @@ void reference(const KernelArgs& a) {
   const int64_t whole = 0;
   const float real = 0;
   switch (m) {
-    case Mode::FUSE_MUL_ADD3_INT16x32x32x32: return run(whole, [](int64_t x, int64_t y, int64_t z) { return x * y + z; });
+    case Mode::FUSE_MUL_ADD3_INT16x32x32x32:
+      return run(whole, [](int64_t x, int64_t y, int64_t z) { return x * y + z; });
     case Mode::FUSE_MUL_ADD3_IXxF32xF32xI8:
       return run(real, [](float x, float k, float b) {
         const float v = std::nearbyint(k * x + b);

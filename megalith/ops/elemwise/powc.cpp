@@ -25,7 +25,9 @@ void reference(const KernelArgs& a) {
 
 std::vector<Var> grad(const GradContext& c) {
   const float e = c.attrs.param<param::PowC>().exp;
-  const auto mul = [](const Var& x, const Var& y) { return emit1("Elemwise", param::Elemwise{.mode = param::ElemwiseMode::MUL}, {x, y}); };
+  const auto mul = [](const Var& x, const Var& y) {
+    return emit1("Elemwise", param::Elemwise{.mode = param::ElemwiseMode::MUL}, {x, y});
+  };
   const Var factor = Tensor::of<float>(DTypeEnum::Float32, {1}, std::span<const float>(&e, 1));
   return {mul(mul(c.dout[0], factor), emit1("PowC", param::PowC{.exp = e - 1}, {c.in[0]}))};
 }

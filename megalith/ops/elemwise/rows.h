@@ -1,5 +1,5 @@
-// Walking elementwise ops: axes that all operands step through evenly are merged, then rows are converted to the compute
-// type in blocks, computed, and converted back.
+// Walking elementwise ops: axes that all operands step through evenly are merged, then rows are converted to the
+// compute type in blocks, computed, and converted back.
 #pragma once
 
 #include <algorithm>
@@ -65,20 +65,21 @@ template <class Fn>
 void for_pieces(const Rows& r, Exec& exec, Fn&& fn) {
   const int64_t per_row = (r.length + kBlock - 1) / kBlock;
   const size_t operands = r.step.size();
-  exec.parallel_for(r.rows * per_row, std::max<int64_t>(1, 16384 / std::min(r.length, kBlock)), [&](int64_t begin, int64_t end) {
-    std::vector<int64_t> offset(operands);
-    for (int64_t i = begin; i < end; ++i) {
-      int64_t row = i / per_row;
-      const int64_t at = i % per_row * kBlock;
-      for (size_t k = 0; k < operands; ++k) offset[k] = at * r.step[k];
-      for (int d = r.outer.ndim() - 1; d >= 0; --d) {
-        const int64_t index = row % r.outer[d];
-        row /= r.outer[d];
-        for (size_t k = 0; k < operands; ++k) offset[k] += index * r.outer_stride[k][d];
-      }
-      fn(offset, std::min(kBlock, r.length - at));
-    }
-  });
+  exec.parallel_for(r.rows * per_row, std::max<int64_t>(1, 16384 / std::min(r.length, kBlock)),
+                    [&](int64_t begin, int64_t end) {
+                      std::vector<int64_t> offset(operands);
+                      for (int64_t i = begin; i < end; ++i) {
+                        int64_t row = i / per_row;
+                        const int64_t at = i % per_row * kBlock;
+                        for (size_t k = 0; k < operands; ++k) offset[k] = at * r.step[k];
+                        for (int d = r.outer.ndim() - 1; d >= 0; --d) {
+                          const int64_t index = row % r.outer[d];
+                          row /= r.outer[d];
+                          for (size_t k = 0; k < operands; ++k) offset[k] += index * r.outer_stride[k][d];
+                        }
+                        fn(offset, std::min(kBlock, r.length - at));
+                      }
+                    });
 }
 
 // n elements as C; the operand's own memory when it already is an even row of C.
@@ -134,7 +135,8 @@ inline void store_quantized(const Tensor& t, int64_t offset, int64_t n, const fl
     using T = decltype(tag);
     if constexpr (std::is_integral_v<T>) {
       T* p = t.data<T>() + offset;
-      const double lo = static_cast<double>(std::numeric_limits<T>::lowest()), hi = static_cast<double>(std::numeric_limits<T>::max());
+      const double lo = static_cast<double>(std::numeric_limits<T>::lowest()),
+                   hi = static_cast<double>(std::numeric_limits<T>::max());
       for (int64_t i = 0; i < n; ++i) {
         const double v = std::round(values[i] / d.scale) + zero;
         p[i] = static_cast<T>(v < lo ? lo : v > hi ? hi : v == v ? v : 0.0);
@@ -167,11 +169,16 @@ void apply(std::span<const Tensor> in, const Tensor& out, Exec& exec, F f) {
       if (direct) r = out.data<float>() + at[in.size()];
     }
     for (int64_t i = 0; i < n; ++i) {
-      if constexpr (std::is_invocable_v<F, C>) r[i] = f(p[0][i]);
-      else if constexpr (std::is_invocable_v<F, C, C>) r[i] = f(p[0][i], p[1][i]);
-      else if constexpr (std::is_invocable_v<F, C, C, C>) r[i] = f(p[0][i], p[1][i], p[2][i]);
-      else if constexpr (std::is_invocable_v<F, C, C, C, C>) r[i] = f(p[0][i], p[1][i], p[2][i], p[3][i]);
-      else r[i] = f(p[0][i], p[1][i], p[2][i], p[3][i], p[4][i], p[5][i]);
+      if constexpr (std::is_invocable_v<F, C>)
+        r[i] = f(p[0][i]);
+      else if constexpr (std::is_invocable_v<F, C, C>)
+        r[i] = f(p[0][i], p[1][i]);
+      else if constexpr (std::is_invocable_v<F, C, C, C>)
+        r[i] = f(p[0][i], p[1][i], p[2][i]);
+      else if constexpr (std::is_invocable_v<F, C, C, C, C>)
+        r[i] = f(p[0][i], p[1][i], p[2][i], p[3][i]);
+      else
+        r[i] = f(p[0][i], p[1][i], p[2][i], p[3][i], p[4][i], p[5][i]);
     }
     if (direct) return;
     if constexpr (std::is_same_v<C, float>) {

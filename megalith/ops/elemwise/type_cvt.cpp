@@ -33,7 +33,8 @@ void reference(const KernelArgs& a) { convert(a.in[0], a.out[0], a.exec); }
 DType widened(DType d) {
   if (!d.is_lowbit()) return d;
   if (!d.is_quantized()) return d.id == DTypeEnum::UintB4 ? DTypeEnum::Uint8 : DTypeEnum::Int8;
-  return d.is_asymmetric() ? DType(DTypeEnum::Quantized8Asymm, d.scale, d.zero_point) : DType(DTypeEnum::QuantizedS8, d.scale);
+  return d.is_asymmetric() ? DType(DTypeEnum::Quantized8Asymm, d.scale, d.zero_point)
+                           : DType(DTypeEnum::QuantizedS8, d.scale);
 }
 
 void lowbit(const KernelArgs& a) {

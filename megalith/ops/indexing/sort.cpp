@@ -18,7 +18,8 @@ void sort_row(const T* v, std::vector<int32_t>& order, bool descending) {
 }
 
 void require_number(const InferContext& c, int i) {
-  c.require(c.dtype(i).is_float() || c.dtype(i).is_int() || c.dtype(i).id == DTypeEnum::Bool, "can't compare values of type ", c.dtype(i).str());
+  c.require(c.dtype(i).is_float() || c.dtype(i).is_int() || c.dtype(i).id == DTypeEnum::Bool,
+            "can't compare values of type ", c.dtype(i).str());
 }
 
 void infer_argsort(InferContext& c) {
@@ -53,8 +54,10 @@ void argsort_reference(const KernelArgs& a) {
 void infer_argsort_backward(InferContext& c) {
   const Shape& d = c.shape(0);
   const Shape& out = c.shape(c.nin() - 1);
-  c.require(d.ndim() == 2 && c.shape(1) == d && out.ndim() == 2 && out[0] == d[0] && out[1] >= d[1], "shapes ", d, ", ", c.shape(1), " and ", out, " don't fit");
-  c.require(c.dtype(1).id == DTypeEnum::Int32 && !c.dtype(0).is_lowbit(), "the indices must be Int32, but are ", c.dtype(1).str());
+  c.require(d.ndim() == 2 && c.shape(1) == d && out.ndim() == 2 && out[0] == d[0] && out[1] >= d[1], "shapes ", d, ", ",
+            c.shape(1), " and ", out, " don't fit");
+  c.require(c.dtype(1).id == DTypeEnum::Int32 && !c.dtype(0).is_lowbit(), "the indices must be Int32, but are ",
+            c.dtype(1).str());
   c.set(0, c.dtype(0), out);
 }
 
@@ -65,14 +68,17 @@ void argsort_backward_reference(const KernelArgs& a) {
     using T = decltype(t);
     for (int64_t i = 0; i < m * n; ++i) {
       const int64_t k = a.in[1].data<int32_t>()[i];
-      if (k < 0 || k >= width) throw OpError(cat("ArgsortBackward: index ", k, " is out of range for ", a.out[0].shape()));
+      if (k < 0 || k >= width)
+        throw OpError(cat("ArgsortBackward: index ", k, " is out of range for ", a.out[0].shape()));
       a.out[0].data<T>()[i / n * width + k] = a.in[0].data<T>()[i];
     }
   });
 }
 
 int argsort_outputs(const Attrs&, int) { return 2; }
-int topk_outputs(const Attrs& attrs, int) { return attrs.param<param::TopK>().mode == param::TopKMode::KTH_ONLY ? 1 : 2; }
+int topk_outputs(const Attrs& attrs, int) {
+  return attrs.param<param::TopK>().mode == param::TopKMode::KTH_ONLY ? 1 : 2;
+}
 
 void infer_topk(InferContext& c) {
   require_number(c, 0);

@@ -41,8 +41,10 @@ void modify_reference(const KernelArgs& a) {
   copy_strided(a.in[0], a.out[0]);
   if (s.sub.shape.count() == 0) return;
   const Tensor dst = a.out[0].view(s.sub, s.offset), src = broadcast_value(a.in[1], s.sub.shape);
-  if (kAdd) add_into(dst, src);
-  else copy_strided(src, dst);
+  if (kAdd)
+    add_into(dst, src);
+  else
+    copy_strided(src, dst);
 }
 
 std::vector<Var> grad_subtensor(const GradContext& c) {

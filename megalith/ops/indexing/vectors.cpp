@@ -19,7 +19,7 @@ const char* name_of(Way w, Use u) {
 // The shape of what the vectors select, and for IndexingMultiAxisVec the axis of it that they make.
 struct Picked {
   Shape shape;
-  Shape flat;  // the same with the vectors' dimensions as one
+  Shape flat;    // the same with the vectors' dimensions as one
   Shape vector;  // the vectors' common shape
   int axis = 0;
 };
@@ -27,15 +27,18 @@ struct Picked {
 Picked picked_shape(const InferContext& c, const Selection& s, Way way) {
   Picked p;
   for (const auto& [axis, input] : s.vectors) {
-    c.require(c.dtype(input).id == DTypeEnum::Int32, "index input ", input, " must be Int32, but is ", c.dtype(input).str());
-    c.require(way == Way::kTogether || c.shape(input).ndim() == (way == Way::kBatchedMesh ? 2 : 1), "index input ", input, " has shape ", c.shape(input));
+    c.require(c.dtype(input).id == DTypeEnum::Int32, "index input ", input, " must be Int32, but is ",
+              c.dtype(input).str());
+    c.require(way == Way::kTogether || c.shape(input).ndim() == (way == Way::kBatchedMesh ? 2 : 1), "index input ",
+              input, " has shape ", c.shape(input));
   }
   if (way != Way::kTogether) {
     p.shape = s.sub.shape;
     for (const auto& [axis, input] : s.vectors) {
       const Shape& v = c.shape(input);
       if (way == Way::kBatchedMesh) {
-        c.require(axis > 0 && (v[0] == s.sub.shape[0]), "index input ", input, " of shape ", v, " on axis ", axis, " does not fit a batch of ", s.sub.shape[0]);
+        c.require(axis > 0 && (v[0] == s.sub.shape[0]), "index input ", input, " of shape ", v, " on axis ", axis,
+                  " does not fit a batch of ", s.sub.shape[0]);
       }
       p.shape[axis] = v[v.ndim() - 1];
     }
@@ -58,8 +61,10 @@ Picked picked_shape(const InferContext& c, const Selection& s, Way way) {
   p.axis = together ? s.vectors[0].first : 0;
   size_t next = 0;
   for (int i = 0; i < s.sub.shape.ndim(); ++i) {
-    if (next < s.vectors.size() && s.vectors[next].first == i) ++next;
-    else p.flat.push_back(s.sub.shape[i]);
+    if (next < s.vectors.size() && s.vectors[next].first == i)
+      ++next;
+    else
+      p.flat.push_back(s.sub.shape[i]);
   }
   c.require(p.flat.ndim() + p.vector.ndim() <= kMaxDims, "more than ", kMaxDims, " dimensions");
   p.shape = p.flat;
@@ -78,7 +83,8 @@ void infer_vectors(InferContext& c) {
     return;
   }
   c.require(c.dtype(1) == c.dtype(0), "the value has type ", c.dtype(1).str(), ", the data ", c.dtype(0).str());
-  c.require(broadcasts_to(c.shape(1), p.shape), "a value of shape ", c.shape(1), " does not fit the selected ", p.shape);
+  c.require(broadcasts_to(c.shape(1), p.shape), "a value of shape ", c.shape(1), " does not fit the selected ",
+            p.shape);
   c.set(0, c.dtype(0), c.shape(0));
 }
 
@@ -118,7 +124,8 @@ Places find_places(const KernelArgs& a, const InferContext& c, Way way, Use use)
   };
   auto index = [&](int axis, const Tensor& from, int64_t k) {
     const int64_t v = from.data<int32_t>()[k], size = s.sub.shape[axis];
-    if (v < -size || v >= size) throw OpError(cat(name_of(way, use), ": index ", v, " is out of range for axis ", axis, " of ", s.sub.shape));
+    if (v < -size || v >= size)
+      throw OpError(cat(name_of(way, use), ": index ", v, " is out of range for axis ", axis, " of ", s.sub.shape));
     return (v < 0 ? v + size : v) * s.sub.stride[axis];
   };
   if (p.shape.count() == 0) return r;
@@ -163,7 +170,8 @@ void vectors_reference(const KernelArgs& a) {
       using T = decltype(t);
       const T* src = a.in[0].data<T>();
       T* dst = a.out[0].data<T>();
-      a.exec.parallel_for(n, 4096, [&](int64_t b, int64_t e) { places.walk(b, e, [&](int64_t i, int64_t at) { dst[i] = src[at]; }); });
+      a.exec.parallel_for(
+          n, 4096, [&](int64_t b, int64_t e) { places.walk(b, e, [&](int64_t i, int64_t at) { dst[i] = src[at]; }); });
     });
     return;
   }
@@ -174,8 +182,10 @@ void vectors_reference(const KernelArgs& a) {
     const T* src = value.data<T>();
     T* dst = a.out[0].data<T>();
     places.walk(0, n, [&](int64_t i, int64_t at) {
-      if (kUse == Use::kIncr) dst[at] = static_cast<T>(dst[at] + src[i]);
-      else dst[at] = src[i];
+      if (kUse == Use::kIncr)
+        dst[at] = static_cast<T>(dst[at] + src[i]);
+      else
+        dst[at] = src[i];
     });
   });
 }
@@ -203,7 +213,8 @@ void infer_one_hot(InferContext& c) {
 void infer_set_one_hot(InferContext& c) {
   Shape s = c.shape(0);
   s[one_hot_axis(c)] = 1;
-  c.require(c.shape(2) == s && c.dtype(2) == c.dtype(0), "the value is ", c.dtype(2).str(), " ", c.shape(2), " instead of ", c.dtype(0).str(), " ", s);
+  c.require(c.shape(2) == s && c.dtype(2) == c.dtype(0), "the value is ", c.dtype(2).str(), " ", c.shape(2),
+            " instead of ", c.dtype(0).str(), " ", s);
   c.set(0, c.dtype(0), c.shape(0));
 }
 
@@ -242,8 +253,10 @@ void set_one_hot_reference(const KernelArgs& a) {
 void check_map(const InferContext& c, const Shape& data) {
   const Shape& map = c.shape(1);
   c.require(c.dtype(1).id == DTypeEnum::Int32, "the map must be Int32, but is ", c.dtype(1).str());
-  c.require(map.ndim() >= 2 && map[map.ndim() - 1] == data.ndim(), "a map of shape ", map, " does not fit data of shape ", data);
-  c.require(c.dtype(0).id == DTypeEnum::Float32 || c.dtype(0).id == DTypeEnum::Int32, "no IndexingRemap for ", c.dtype(0).str());
+  c.require(map.ndim() >= 2 && map[map.ndim() - 1] == data.ndim(), "a map of shape ", map,
+            " does not fit data of shape ", data);
+  c.require(c.dtype(0).id == DTypeEnum::Float32 || c.dtype(0).id == DTypeEnum::Int32, "no IndexingRemap for ",
+            c.dtype(0).str());
 }
 
 void infer_remap(InferContext& c) {
@@ -276,11 +289,14 @@ void remap_reference(const KernelArgs& a) {
       int64_t at = 0;
       for (int d = 0; d < data.ndim(); ++d) {
         const int64_t v = *map++;
-        if (v < 0 || v >= data[d]) throw OpError(cat("IndexingRemap: index ", v, " is out of range for axis ", d, " of ", data));
+        if (v < 0 || v >= data[d])
+          throw OpError(cat("IndexingRemap: index ", v, " is out of range for axis ", d, " of ", data));
         at += v * layout.stride[d];
       }
-      if (kBackward) dst[at] = static_cast<T>(dst[at] + src[i]);
-      else dst[i] = src[at];
+      if (kBackward)
+        dst[at] = static_cast<T>(dst[at] + src[i]);
+      else
+        dst[i] = src[at];
     }
   });
 }
@@ -299,7 +315,8 @@ OpDef vectors_op(const char* doc) {
           .exact = true};
 }
 
-OpDef plain_op(const char* name, const char* doc, const ParamSchema* params, int inputs, void (*infer)(InferContext&), void (*run)(const KernelArgs&)) {
+OpDef plain_op(const char* name, const char* doc, const ParamSchema* params, int inputs, void (*infer)(InferContext&),
+               void (*run)(const KernelArgs&)) {
   return {.name = name,
           .doc = doc,
           .mge = {name},
@@ -322,10 +339,15 @@ MEGALITH_OPS(indexing_vectors) {
   r.add(vectors_op<Way::kMesh, Use::kSet>("Input 0 with input 1 written on the grid of the index vectors."));
   r.add(vectors_op<Way::kMesh, Use::kIncr>("Input 0 with input 1 added on the grid of the index vectors."));
   r.add(vectors_op<Way::kBatchedMesh, Use::kGet>("Elements of input 0 on a grid for every item of the batch."));
-  r.add(vectors_op<Way::kBatchedMesh, Use::kSet>("Input 0 with input 1 written on a grid for every item of the batch."));
+  r.add(
+      vectors_op<Way::kBatchedMesh, Use::kSet>("Input 0 with input 1 written on a grid for every item of the batch."));
   r.add(vectors_op<Way::kBatchedMesh, Use::kIncr>("Input 0 with input 1 added on a grid for every item of the batch."));
-  r.add(plain_op("IndexingOneHot", "One element along an axis, chosen by an index.", &param::Axis::kSchema, 2, infer_one_hot, one_hot_reference));
-  r.add(plain_op("IndexingSetOneHot", "Input 0 with one element along an axis replaced.", &param::Axis::kSchema, 3, infer_set_one_hot, set_one_hot_reference));
-  r.add(plain_op("IndexingRemap", "Elements of input 0 at the coordinates that input 1 holds.", &param::IndexingRemap::kSchema, 2, infer_remap, remap_reference<false>));
-  r.add(plain_op("IndexingRemapBackward", "The gradient of IndexingRemap's data.", &param::IndexingRemap::kSchema, 3, infer_remap_backward, remap_reference<true>));
+  r.add(plain_op("IndexingOneHot", "One element along an axis, chosen by an index.", &param::Axis::kSchema, 2,
+                 infer_one_hot, one_hot_reference));
+  r.add(plain_op("IndexingSetOneHot", "Input 0 with one element along an axis replaced.", &param::Axis::kSchema, 3,
+                 infer_set_one_hot, set_one_hot_reference));
+  r.add(plain_op("IndexingRemap", "Elements of input 0 at the coordinates that input 1 holds.",
+                 &param::IndexingRemap::kSchema, 2, infer_remap, remap_reference<false>));
+  r.add(plain_op("IndexingRemapBackward", "The gradient of IndexingRemap's data.", &param::IndexingRemap::kSchema, 3,
+                 infer_remap_backward, remap_reference<true>));
 }

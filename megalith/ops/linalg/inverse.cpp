@@ -43,11 +43,13 @@ void inverse_reference(const KernelArgs& a) {
     for (size_t at = 0; at < total; at += n * n) {
       std::vector<double> m(2 * n * n);
       for (size_t i = 0; i < n; ++i) {
-        for (size_t k = 0; k < n; ++k) m[i * 2 * n + k] = static_cast<double>(static_cast<float>(a.in[0].data<T>()[at + i * n + k]));
+        for (size_t k = 0; k < n; ++k)
+          m[i * 2 * n + k] = static_cast<double>(static_cast<float>(a.in[0].data<T>()[at + i * n + k]));
         m[i * 2 * n + n + i] = 1;
       }
       if (!invert(m, n)) throw OpError("MatrixInverse: the matrix is singular");
-      for (size_t i = 0; i < n * n; ++i) a.out[0].data<T>()[at + i] = static_cast<T>(static_cast<float>(m[i / n * 2 * n + n + i % n]));
+      for (size_t i = 0; i < n * n; ++i)
+        a.out[0].data<T>()[at + i] = static_cast<T>(static_cast<float>(m[i / n * 2 * n + n + i % n]));
     }
   });
 }

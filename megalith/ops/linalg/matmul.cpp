@@ -16,7 +16,9 @@ DType product_dtype(const InferContext& c) {
 void infer_matmul(InferContext& c, bool batched) {
   const auto& p = c.param<param::MatrixMul>();
   const Shape &a = c.shape(0), &b = c.shape(1);
-  c.require(p.format == param::MatrixMulFormat::DEFAULT, "format ", enum_info<param::MatrixMulFormat>().name_of(static_cast<uint32_t>(p.format)), " is not supported on this device");
+  c.require(p.format == param::MatrixMulFormat::DEFAULT, "format ",
+            enum_info<param::MatrixMulFormat>().name_of(static_cast<uint32_t>(p.format)),
+            " is not supported on this device");
   c.require(c.dtype(0).id == c.dtype(1).id, "multiplies ", c.dtype(0).str(), " by ", c.dtype(1).str());
   const int n = a.ndim();
   c.require(n == b.ndim() && (batched ? n >= 3 : n == 2), "shapes ", a, " and ", b);
@@ -26,16 +28,20 @@ void infer_matmul(InferContext& c, bool batched) {
     out[i] = std::max(a[i], b[i]);
     if (a[i] == 0 || b[i] == 0) out[i] = 0;
   }
-  const int64_t m = a[n - (p.transposeA ? 1 : 2)], ka = a[n - (p.transposeA ? 2 : 1)], kb = b[n - (p.transposeB ? 1 : 2)], cols = b[n - (p.transposeB ? 2 : 1)];
-  c.require(ka == kb, "inner sizes differ: ", a, p.transposeA ? "^T" : "", " @ ", b, p.transposeB ? "^T" : "", "; ", ka, " != ", kb);
+  const int64_t m = a[n - (p.transposeA ? 1 : 2)], ka = a[n - (p.transposeA ? 2 : 1)],
+                kb = b[n - (p.transposeB ? 1 : 2)], cols = b[n - (p.transposeB ? 2 : 1)];
+  c.require(ka == kb, "inner sizes differ: ", a, p.transposeA ? "^T" : "", " @ ", b, p.transposeB ? "^T" : "", "; ", ka,
+            " != ", kb);
   out[n - 2] = m;
   out[n - 1] = cols;
   c.set(0, product_dtype(c), out);
 }
 
-// C = op(A) op(B), rows of C split between threads. B is brought to row-major (k, n) so that the inner loop runs along it.
+// C = op(A) op(B), rows of C split between threads. B is brought to row-major (k, n) so that the inner loop runs along
+// it.
 template <class Acc>
-void multiply(const Acc* a, int64_t ars, int64_t acs, const Acc* b, int64_t brs, int64_t bcs, Acc* out, int64_t m, int64_t n, int64_t k, Exec& exec) {
+void multiply(const Acc* a, int64_t ars, int64_t acs, const Acc* b, int64_t brs, int64_t bcs, Acc* out, int64_t m,
+              int64_t n, int64_t k, Exec& exec) {
   std::vector<Acc> packed;
   if (bcs != 1) {
     packed.resize(static_cast<size_t>(k * n));
@@ -77,8 +83,9 @@ void matmul_as(const KernelArgs& args) {
       sa *= a.dim(x);
       sb *= b.dim(x);
     }
-    multiply<Acc>(wa.template data<Acc>() + ia * m * k, p.transposeA ? 1 : k, p.transposeA ? m : 1, wb.template data<Acc>() + ib * k * n, p.transposeB ? 1 : n,
-                  p.transposeB ? k : 1, sums.data<Acc>() + i * m * n, m, n, k, args.exec);
+    multiply<Acc>(wa.template data<Acc>() + ia * m * k, p.transposeA ? 1 : k, p.transposeA ? m : 1,
+                  wb.template data<Acc>() + ib * k * n, p.transposeB ? 1 : n, p.transposeB ? k : 1,
+                  sums.data<Acc>() + i * m * n, m, n, k, args.exec);
   }
   const DType t = out.dtype();
   if (t.bits() == 32 && t.is_float() == std::is_same_v<Acc, float>) {
@@ -90,8 +97,10 @@ void matmul_as(const KernelArgs& args) {
   for (int64_t i = 0; i < out.count(); i += elemwise::kBlock) {
     const int64_t c = std::min(elemwise::kBlock, out.count() - i);
     for (int64_t j = 0; j < c; ++j) real[static_cast<size_t>(j)] = static_cast<float>(sums.data<Acc>()[i + j]) * scale;
-    if (t.is_quantized()) elemwise::store_quantized(out, i, c, real.data());
-    else elemwise::store<float>(out, i, c, real.data());
+    if (t.is_quantized())
+      elemwise::store_quantized(out, i, c, real.data());
+    else
+      elemwise::store<float>(out, i, c, real.data());
   }
 }
 
@@ -106,7 +115,9 @@ double flops(const KernelQuery& q) {
 std::vector<Var> grad_matmul(const GradContext& c) {
   const auto& p = c.attrs.param<param::MatrixMul>();
   const Var &a = c.in[0], &b = c.in[1], &d = c.dout[0];
-  const auto mm = [&](const Var& x, bool tx, const Var& y, bool ty) { return emit1(c.op.name, param::MatrixMul{.transposeA = tx, .transposeB = ty}, {x, y}); };
+  const auto mm = [&](const Var& x, bool tx, const Var& y, bool ty) {
+    return emit1(c.op.name, param::MatrixMul{.transposeA = tx, .transposeB = ty}, {x, y});
+  };
   std::vector<Var> r(2);
   if (c.needs[0]) r[0] = p.transposeA ? mm(b, p.transposeB, d, true) : mm(d, false, b, !p.transposeB);
   if (c.needs[1]) r[1] = p.transposeB ? mm(d, true, a, p.transposeA) : mm(a, !p.transposeA, d, false);
@@ -114,8 +125,10 @@ std::vector<Var> grad_matmul(const GradContext& c) {
 }
 
 void infer_dot(InferContext& c) {
-  c.require(c.shape(0).ndim() == 1 && c.shape(1).ndim() == 1 && c.dtype(0).id == c.dtype(1).id, "takes two vectors, not ", c.shape(0), " and ", c.shape(1));
-  c.require(c.shape(0)[0] == c.shape(1)[0] || c.shape(0)[0] == 1 || c.shape(1)[0] == 1, "sizes differ: ", c.shape(0), " and ", c.shape(1));
+  c.require(c.shape(0).ndim() == 1 && c.shape(1).ndim() == 1 && c.dtype(0).id == c.dtype(1).id,
+            "takes two vectors, not ", c.shape(0), " and ", c.shape(1));
+  c.require(c.shape(0)[0] == c.shape(1)[0] || c.shape(0)[0] == 1 || c.shape(1)[0] == 1, "sizes differ: ", c.shape(0),
+            " and ", c.shape(1));
   c.set(0, product_dtype(c), {1});
 }
 
@@ -136,10 +149,32 @@ void dot(const KernelArgs& a) {
 }  // namespace megalith
 
 MEGALITH_OPS(linalg_matmul) {
-  r.add({.name = "MatrixMul", .doc = "The product of two matrices.", .mge = {"MatrixMulV2"}, .params = &param::MatrixMul::kSchema, .min_inputs = 2, .max_inputs = 2,
-         .infer = [](InferContext& c) { infer_matmul(c, false); }, .kernels = {{.name = "reference", .run = matmul}}, .grad = grad_matmul, .flops = flops});
-  r.add({.name = "BatchedMatrixMul", .doc = "Products of matrices along leading axes.", .mge = {"BatchedMatrixMulV2"}, .params = &param::MatrixMul::kSchema, .min_inputs = 2,
-         .max_inputs = 2, .infer = [](InferContext& c) { infer_matmul(c, true); }, .kernels = {{.name = "reference", .run = matmul}}, .grad = grad_matmul, .flops = flops});
-  r.add({.name = "Dot", .doc = "The inner product of two vectors.", .mge = {"Dot"}, .params = &param::Empty::kSchema, .min_inputs = 2, .max_inputs = 2, .infer = infer_dot,
+  r.add({.name = "MatrixMul",
+         .doc = "The product of two matrices.",
+         .mge = {"MatrixMulV2"},
+         .params = &param::MatrixMul::kSchema,
+         .min_inputs = 2,
+         .max_inputs = 2,
+         .infer = [](InferContext& c) { infer_matmul(c, false); },
+         .kernels = {{.name = "reference", .run = matmul}},
+         .grad = grad_matmul,
+         .flops = flops});
+  r.add({.name = "BatchedMatrixMul",
+         .doc = "Products of matrices along leading axes.",
+         .mge = {"BatchedMatrixMulV2"},
+         .params = &param::MatrixMul::kSchema,
+         .min_inputs = 2,
+         .max_inputs = 2,
+         .infer = [](InferContext& c) { infer_matmul(c, true); },
+         .kernels = {{.name = "reference", .run = matmul}},
+         .grad = grad_matmul,
+         .flops = flops});
+  r.add({.name = "Dot",
+         .doc = "The inner product of two vectors.",
+         .mge = {"Dot"},
+         .params = &param::Empty::kSchema,
+         .min_inputs = 2,
+         .max_inputs = 2,
+         .infer = infer_dot,
          .kernels = {{.name = "reference", .run = dot}}});
 }

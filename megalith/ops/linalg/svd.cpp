@@ -85,7 +85,8 @@ void complete(std::vector<Column>& u, const std::vector<double>& s, size_t want,
 
 void svd_reference(const KernelArgs& a) {
   const param::SVD& p = a.param<param::SVD>();
-  const size_t m = static_cast<size_t>(a.in[0].dim(a.in[0].ndim() - 2)), n = static_cast<size_t>(a.in[0].dim(a.in[0].ndim() - 1));
+  const size_t m = static_cast<size_t>(a.in[0].dim(a.in[0].ndim() - 2)),
+               n = static_cast<size_t>(a.in[0].dim(a.in[0].ndim() - 1));
   const size_t k = std::min(m, n), rows = std::max(m, n);
   const bool wide = n > m;
   const size_t batch = static_cast<size_t>(a.in[0].count()) / (m * n);

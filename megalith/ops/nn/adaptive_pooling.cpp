@@ -20,8 +20,8 @@ void infer_adaptive(InferContext& c) {
   const auto target = c.ints(1, kMaxDims);
   c.require(target.size() == 2, "target shape has ", target.size(), " values, expected 2");
   Shape out = c.shape(0);
-  c.require(target[0] > 0 && target[0] <= out[s.h] && target[1] > 0 && target[1] <= out[s.w], "target shape ", target[0], "x",
-            target[1], " does not lie within input ", c.shape(0));
+  c.require(target[0] > 0 && target[0] <= out[s.h] && target[1] > 0 && target[1] <= out[s.w], "target shape ",
+            target[0], "x", target[1], " does not lie within input ", c.shape(0));
   out[s.h] = target[0];
   out[s.w] = target[1];
   c.set(0, c.dtype(0), out);
@@ -34,9 +34,10 @@ void run_adaptive(const KernelArgs& a) {
 
 void infer_backward(InferContext& c) {
   infer_adaptive(c);
-  c.require(c.dtype(0).is_float() && c.dtype(2) == c.dtype(0) && c.dtype(3) == c.dtype(0), "inputs must have one float type");
-  c.require(c.shape(2) == c.out[0].shape && c.shape(3) == c.out[0].shape, "result and gradient have shapes ", c.shape(2), " and ",
-            c.shape(3), ", expected ", c.out[0].shape);
+  c.require(c.dtype(0).is_float() && c.dtype(2) == c.dtype(0) && c.dtype(3) == c.dtype(0),
+            "inputs must have one float type");
+  c.require(c.shape(2) == c.out[0].shape && c.shape(3) == c.out[0].shape, "result and gradient have shapes ",
+            c.shape(2), " and ", c.shape(3), ", expected ", c.out[0].shape);
   c.set(0, c.dtype(0), c.shape(0));
 }
 
@@ -62,12 +63,14 @@ MEGALITH_OPS(nn_adaptive_pooling) {
          .infer = infer_adaptive,
          .kernels = {{.name = "reference", .run = run_adaptive}},
          .grad = grad_adaptive});
-  r.add({.name = "AdaptivePoolingBackward",
-         .doc = "Gradient of AdaptivePooling: inputs are its source, the output size, its result and the result's gradient.",
-         .mge = {"AdaptivePoolingBackwardV1"},
-         .params = &param::AdaptivePooling::kSchema,
-         .min_inputs = 4,
-         .max_inputs = 4,
-         .infer = infer_backward,
-         .kernels = {{.name = "reference", .run = run_backward}}});
+  r.add(
+      {.name = "AdaptivePoolingBackward",
+       .doc =
+           "Gradient of AdaptivePooling: inputs are its source, the output size, its result and the result's gradient.",
+       .mge = {"AdaptivePoolingBackwardV1"},
+       .params = &param::AdaptivePooling::kSchema,
+       .min_inputs = 4,
+       .max_inputs = 4,
+       .infer = infer_backward,
+       .kernels = {{.name = "reference", .run = run_backward}}});
 }

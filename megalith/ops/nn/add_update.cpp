@@ -5,7 +5,8 @@ namespace megalith {
 namespace {
 
 void infer_update(InferContext& c) {
-  c.require(c.shape(0) == c.shape(1) || c.shape(1).count() == 1, "gradient has shape ", c.shape(1), " for ", c.shape(0));
+  c.require(c.shape(0) == c.shape(1) || c.shape(1).count() == 1, "gradient has shape ", c.shape(1), " for ",
+            c.shape(0));
   c.require(c.dtype(0) == c.dtype(1), "gradient has type ", c.dtype(1).name(), ", expected ", c.dtype(0).name());
   c.require(c.dtype(0).is_float() || c.dtype(0).is_int(), "can't update elements of type ", c.dtype(0).name());
   c.set(0, c.dtype(0), c.shape(0));

@@ -32,7 +32,8 @@ void infer_bn(InferContext& c) {
   check_scale(c, 0, 1);
   for (int i = 1; i < c.nin(); ++i) {
     c.require(c.shape(i) == c.shape(1), "input ", i, " has shape ", c.shape(i), ", scale has ", c.shape(1));
-    c.require(c.dtype(i).id == DTypeEnum::Float32 || c.dtype(i) == c.dtype(0), "input ", i, " has type ", c.dtype(i).name());
+    c.require(c.dtype(i).id == DTypeEnum::Float32 || c.dtype(i) == c.dtype(0), "input ", i, " has type ",
+              c.dtype(i).name());
     c.require(c.dtype(i) == c.dtype(1), "input ", i, " has type ", c.dtype(i).name());
   }
   const int n = static_cast<int>(c.out.size());
@@ -120,9 +121,11 @@ int outputs_backward(const Attrs&, int) { return 3; }
 // x, dy, batch mean, batch inverse deviation, scale, reserve.
 void infer_backward(InferContext& c) {
   check_scale(c, 0, 4);
-  c.require(c.shape(1) == c.shape(0) && c.dtype(1) == c.dtype(0), "gradient has shape ", c.shape(1), ", input ", c.shape(0));
+  c.require(c.shape(1) == c.shape(0) && c.dtype(1) == c.dtype(0), "gradient has shape ", c.shape(1), ", input ",
+            c.shape(0));
   for (int i = 2; i < 4; ++i)
-    c.require(c.shape(i) == c.shape(4) && c.dtype(i).is_float(), "input ", i, " has shape ", c.shape(i), ", scale has ", c.shape(4));
+    c.require(c.shape(i) == c.shape(4) && c.dtype(i).is_float(), "input ", i, " has shape ", c.shape(i), ", scale has ",
+              c.shape(4));
   c.require(c.dtype(4).is_float(), "scale has type ", c.dtype(4).name());
   c.set(0, c.dtype(4), c.shape(4));
   c.set(1, c.dtype(4), c.shape(4));

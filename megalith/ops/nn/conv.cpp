@@ -1,4 +1,5 @@
-// Convolution, ConvBiasForward, BatchConvBiasForward, and the gradients of Convolution (ConvolutionBackwardData is also deconvolution).
+// Convolution, ConvBiasForward, BatchConvBiasForward, and the gradients of Convolution (ConvolutionBackwardData is also
+// deconvolution).
 #include "megalith/ops/nn/conv_canonical.h"
 #include "megalith/var.h"
 
@@ -25,9 +26,11 @@ int64_t image_block(Format f, bool output) {
     case Format::NCHW4_NHWC: return output ? 0 : 4;
     case Format::NCHW4_NCHW32: return output ? 32 : 4;
     case Format::NCHW32_NCHW4: return output ? 4 : 32;
-    case Format::NCHW8: case Format::NCHW88: return 8;
+    case Format::NCHW8:
+    case Format::NCHW88: return 8;
     case Format::NCHW32: return 32;
-    case Format::NCHW44: case Format::NCHW44_DOT: return 4;
+    case Format::NCHW44:
+    case Format::NCHW44_DOT: return 4;
     case Format::NCHW64: return 64;
     case Format::NHWC: return 0;
     default: return 1;
@@ -66,18 +69,23 @@ void infer_forward(InferContext& c) {
   const P& p = c.param<P>();
   conv::check_window(c, p);
   if constexpr (kBatchFilter<P>) {
-    c.require(c.shape(0).ndim() >= 4 && c.shape(1).ndim() >= 5 && c.shape(0)[0] == c.shape(1)[0] && c.shape(0)[0] > 0, "the image ", c.shape(0), " and the filter ",
-              c.shape(1), " must have the same batch");
-    if (is_group(p.sparse)) c.require(c.shape(1).ndim() >= 6 && c.shape(1)[1] > 0, "the filter ", c.shape(1), " has no groups");
+    c.require(c.shape(0).ndim() >= 4 && c.shape(1).ndim() >= 5 && c.shape(0)[0] == c.shape(1)[0] && c.shape(0)[0] > 0,
+              "the image ", c.shape(0), " and the filter ", c.shape(1), " must have the same batch");
+    if (is_group(p.sparse))
+      c.require(c.shape(1).ndim() >= 6 && c.shape(1)[1] > 0, "the filter ", c.shape(1), " has no groups");
   }
   c.require(c.shape(0).ndim() == 4 || c.shape(0).ndim() == 5, "the image has shape ", c.shape(0));
   const Shape x = conv::image_to_canonical(c.shape(0), p.format == Format::NHWC);
   Shape f = conv::filter_to_canonical(&c, join_batch(p, c.shape(1)), p.format, grouped(p));
   if (kBatchFilter<P>) f[0] /= x[0];
-  c.require(x[1] == f[0] * f[2], "the image ", c.shape(0), " has ", x[1], " channels, the filter ", c.shape(1), " takes ", f[0] * f[2]);
-  c.require(c.dtype(0).is_float() == c.dtype(1).is_float() && c.dtype(0).bits() == c.dtype(1).bits(), "image is ", c.dtype(0).str(), ", filter is ", c.dtype(1).str());
-  const int64_t oh = window_output(x[2], f[3], p.pad_h, p.stride_h, p.dilate_h), ow = window_output(x[3], f[4], p.pad_w, p.stride_w, p.dilate_w);
-  c.require(f[3] > 0 && f[4] > 0 && (oh > 0 || x[0] == 0) && (ow > 0 || x[0] == 0), "the filter ", c.shape(1), " does not fit into the image ", c.shape(0), " (pad_h=", p.pad_h, ", pad_w=", p.pad_w, ")");
+  c.require(x[1] == f[0] * f[2], "the image ", c.shape(0), " has ", x[1], " channels, the filter ", c.shape(1),
+            " takes ", f[0] * f[2]);
+  c.require(c.dtype(0).is_float() == c.dtype(1).is_float() && c.dtype(0).bits() == c.dtype(1).bits(), "image is ",
+            c.dtype(0).str(), ", filter is ", c.dtype(1).str());
+  const int64_t oh = window_output(x[2], f[3], p.pad_h, p.stride_h, p.dilate_h),
+                ow = window_output(x[3], f[4], p.pad_w, p.stride_w, p.dilate_w);
+  c.require(f[3] > 0 && f[4] > 0 && (oh > 0 || x[0] == 0) && (ow > 0 || x[0] == 0), "the filter ", c.shape(1),
+            " does not fit into the image ", c.shape(0), " (pad_h=", p.pad_h, ", pad_w=", p.pad_w, ")");
   const int64_t oc = f[0] * f[1], b = image_block(p.format, true);
   c.require(b <= 1 || oc % b == 0, oc, " output channels are no multiple of ", b);
   c.set(0, output_dtype(c, c.dtype(0), c.dtype(1)), output_image(p.format, x[0], oc, oh, ow));
@@ -90,15 +98,18 @@ void infer_conv_bias(InferContext& c) {
   const Shape y = conv::image_to_canonical(c.out[0].shape, output_nhwc(c.param<P>().format));
   c.require(c.shape(2).ndim() == 4 || c.shape(2).ndim() == 5, "the bias has shape ", c.shape(2));
   const Shape b = conv::image_to_canonical(c.shape(2), output_nhwc(c.param<P>().format));
-  for (int i = 0; i < 4; ++i) c.require(b[i] == y[i] || b[i] == 1, "bias ", c.shape(2), " does not fit the output ", c.out[0].shape);
-  if (c.nin() > 3 && c.shape(3).count() > 0) c.require(c.shape(3) == c.out[0].shape, "z is ", c.shape(3), ", the output ", c.out[0].shape);
+  for (int i = 0; i < 4; ++i)
+    c.require(b[i] == y[i] || b[i] == 1, "bias ", c.shape(2), " does not fit the output ", c.out[0].shape);
+  if (c.nin() > 3 && c.shape(3).count() > 0)
+    c.require(c.shape(3) == c.out[0].shape, "z is ", c.shape(3), ", the output ", c.out[0].shape);
 }
 
 // Adds a canonical image (broadcast) of real values.
 void add_real(float* y, const Shape& s, const Tensor& bias) {
   std::vector<float> buffer(1);
   Odometer at(s, {elemwise::broadcast_layout(bias, s).stride});
-  for (int64_t i = 0; i < s.count(); ++i, at.next()) y[i] += *elemwise::load_real(bias, at.offset(0), 1, 1, buffer.data());
+  for (int64_t i = 0; i < s.count(); ++i, at.next())
+    y[i] += *elemwise::load_real(bias, at.offset(0), 1, 1, buffer.data());
 }
 
 void activate(float* y, int64_t n, param::NonlineMode mode) {
@@ -117,11 +128,17 @@ void activate(float* y, int64_t n, param::NonlineMode mode) {
 void finish(const Tensor& real, const Tensor& out, bool nhwc) {
   if (real.dtype() == out.dtype()) return conv::image_from_canonical(real, out, nhwc);
   const DType d = out.dtype();
-  Tensor typed = Tensor::empty(d.is_lowbit() ? DType(d.id == DTypeEnum::QuantizedS4 ? DTypeEnum::QuantizedS8 : DTypeEnum::Quantized8Asymm, d.scale, d.zero_point) : d, real.shape());
+  Tensor typed = Tensor::empty(
+      d.is_lowbit() ? DType(d.id == DTypeEnum::QuantizedS4 ? DTypeEnum::QuantizedS8 : DTypeEnum::Quantized8Asymm,
+                            d.scale, d.zero_point)
+                    : d,
+      real.shape());
   for (int64_t i = 0; i < real.count(); i += elemwise::kBlock) {
     const int64_t n = std::min(elemwise::kBlock, real.count() - i);
-    if (d.is_quantized()) elemwise::store_quantized(typed, i, n, real.data<float>() + i);
-    else elemwise::store<float>(typed, i, n, real.data<float>() + i);
+    if (d.is_quantized())
+      elemwise::store_quantized(typed, i, n, real.data<float>() + i);
+    else
+      elemwise::store<float>(typed, i, n, real.data<float>() + i);
   }
   if (!d.is_lowbit()) return conv::image_from_canonical(typed, out, nhwc);
   const int lo = d.id == DTypeEnum::QuantizedS4 ? -8 : 0, hi = d.id == DTypeEnum::QuantizedS4 ? 7 : 15;
@@ -143,7 +160,9 @@ Tensor real_of_sums(const Tensor& sums, double scale) {
 
 Tensor lowbit_image(const Tensor& t) {
   if (!t.dtype().is_lowbit()) return t;
-  return unpack_lowbit(t).with_dtype({t.dtype().id == DTypeEnum::QuantizedS4 ? DTypeEnum::QuantizedS8 : DTypeEnum::Quantized8Asymm, t.dtype().scale, t.dtype().zero_point});
+  return unpack_lowbit(t).with_dtype(
+      {t.dtype().id == DTypeEnum::QuantizedS4 ? DTypeEnum::QuantizedS8 : DTypeEnum::Quantized8Asymm, t.dtype().scale,
+       t.dtype().zero_point});
 }
 
 // y = nonlinearity(conv(x, f) + bias + z), all optional behind the convolution.
@@ -152,7 +171,10 @@ void run_forward(const KernelArgs& a, param::NonlineMode nonline) {
   const P& p = a.param<P>();
   const Tensor& out = a.out[0];
   if (out.count() == 0) return;
-  const Tensor x = conv::image_to_canonical(lowbit_image(a.in[0]), p.format == Format::NHWC), f = conv::filter_to_canonical(lowbit_image(kBatchFilter<P> ? a.in[1].reshaped(join_batch(p, a.in[1].shape())) : a.in[1]), p.format, grouped(p));
+  const Tensor x = conv::image_to_canonical(lowbit_image(a.in[0]), p.format == Format::NHWC),
+               f = conv::filter_to_canonical(
+                   lowbit_image(kBatchFilter<P> ? a.in[1].reshaped(join_batch(p, a.in[1].shape())) : a.in[1]), p.format,
+                   grouped(p));
   const Shape ys = conv::image_to_canonical(out.shape(), output_nhwc(p.format));
   conv::Geometry g = conv::geometry(p, x.shape(), f.shape(), ys);
   if (kBatchFilter<P>) g.n = 1;
@@ -162,19 +184,24 @@ void run_forward(const KernelArgs& a, param::NonlineMode nonline) {
   Tensor y;
   if (integral(x.dtype())) {
     Tensor sums = Tensor::empty(DTypeEnum::Int32, ys);
-    conv::forward<int32_t>(g, conv::widen<int32_t>(x).data<int32_t>(), conv::widen<int32_t>(f).data<int32_t>(), sums.data<int32_t>(), a.exec);
+    conv::forward<int32_t>(g, conv::widen<int32_t>(x).data<int32_t>(), conv::widen<int32_t>(f).data<int32_t>(),
+                           sums.data<int32_t>(), a.exec);
     const bool plain = !has_bias && !has_z && nonline == param::NonlineMode::IDENTITY;
-    if (plain && out.dtype().bits() == 32 && !out.dtype().is_float()) return conv::image_from_canonical(sums.with_dtype(out.dtype()), out, output_nhwc(p.format));
+    if (plain && out.dtype().bits() == 32 && !out.dtype().is_float())
+      return conv::image_from_canonical(sums.with_dtype(out.dtype()), out, output_nhwc(p.format));
     if (plain && out.dtype().id == DTypeEnum::Int16) {
       Tensor narrow = Tensor::empty(DTypeEnum::Int16, ys);
-      for (int64_t i = 0; i < narrow.count(); ++i) narrow.data<int16_t>()[i] = static_cast<int16_t>(sums.data<int32_t>()[i]);
+      for (int64_t i = 0; i < narrow.count(); ++i)
+        narrow.data<int16_t>()[i] = static_cast<int16_t>(sums.data<int32_t>()[i]);
       return conv::image_from_canonical(narrow, out, output_nhwc(p.format));
     }
     y = real_of_sums(sums, x.dtype().is_quantized() ? static_cast<double>(x.dtype().scale * f.dtype().scale) : 1.0);
   } else {
     y = Tensor::empty(DTypeEnum::Float32, ys);
-    if (!has_bias && !has_z && out.dtype().id == DTypeEnum::Float32 && out.ndim() == 4 && !output_nhwc(p.format)) y = out;
-    conv::forward<float>(g, conv::widen<float>(x).data<float>(), conv::widen<float>(f).data<float>(), y.data<float>(), a.exec);
+    if (!has_bias && !has_z && out.dtype().id == DTypeEnum::Float32 && out.ndim() == 4 && !output_nhwc(p.format))
+      y = out;
+    conv::forward<float>(g, conv::widen<float>(x).data<float>(), conv::widen<float>(f).data<float>(), y.data<float>(),
+                         a.exec);
   }
   if (has_bias) add_real(y.data<float>(), ys, conv::image_to_canonical(a.in[2], output_nhwc(p.format)));
   if (has_z) add_real(y.data<float>(), ys, conv::image_to_canonical(lowbit_image(a.in[3]), output_nhwc(p.format)));
@@ -193,37 +220,47 @@ void infer_backward_data(InferContext& c) {
   const auto& p = c.param<param::Convolution>();
   conv::check_window(c, p);
   c.require(c.shape(1).ndim() == 4 || c.shape(1).ndim() == 5, "the gradient has shape ", c.shape(1));
-  const Shape f = conv::filter_to_canonical(&c, c.shape(0), p.format, is_group(p.sparse)), dy = conv::image_to_canonical(c.shape(1), p.format == Format::NHWC);
-  c.require(dy[1] == f[0] * f[1], "the gradient ", c.shape(1), " has ", dy[1], " channels, the filter ", c.shape(0), " gives ", f[0] * f[1]);
+  const Shape f = conv::filter_to_canonical(&c, c.shape(0), p.format, is_group(p.sparse)),
+              dy = conv::image_to_canonical(c.shape(1), p.format == Format::NHWC);
+  c.require(dy[1] == f[0] * f[1], "the gradient ", c.shape(1), " has ", dy[1], " channels, the filter ", c.shape(0),
+            " gives ", f[0] * f[1]);
   c.require(c.dtype(0).bits() == c.dtype(1).bits(), "filter is ", c.dtype(0).str(), ", gradient is ", c.dtype(1).str());
   const DType type = output_dtype(c, c.dtype(1), c.dtype(0));
   if (c.nin() == 3) {
     const Shape x = conv::image_to_canonical(c.shape(2), p.format == Format::NHWC);
-    c.require((c.shape(2).ndim() == 4 || c.shape(2).ndim() == 5) && x[0] == dy[0] && x[1] == f[0] * f[2] && window_output(x[2], f[3], p.pad_h, p.stride_h, p.dilate_h) == dy[2] &&
+    c.require((c.shape(2).ndim() == 4 || c.shape(2).ndim() == 5) && x[0] == dy[0] && x[1] == f[0] * f[2] &&
+                  window_output(x[2], f[3], p.pad_h, p.stride_h, p.dilate_h) == dy[2] &&
                   window_output(x[3], f[4], p.pad_w, p.stride_w, p.dilate_w) == dy[3],
               "image ", c.shape(2), ", filter ", c.shape(0), " and gradient ", c.shape(1), " don't belong together");
     return c.set(0, type, c.shape(2));
   }
   const int64_t h = (dy[2] - 1) * p.stride_h + (f[3] - 1) * p.dilate_h + 1 - 2 * int64_t{p.pad_h};
   const int64_t w = (dy[3] - 1) * p.stride_w + (f[4] - 1) * p.dilate_w + 1 - 2 * int64_t{p.pad_w};
-  c.require(h > 0 && w > 0, "gradient ", c.shape(1), " with pad_h=", p.pad_h, ", pad_w=", p.pad_w, " leaves an image of ", h, "x", w);
+  c.require(h > 0 && w > 0, "gradient ", c.shape(1), " with pad_h=", p.pad_h, ", pad_w=", p.pad_w,
+            " leaves an image of ", h, "x", w);
   c.set(0, type, output_image(p.format, dy[0], f[0] * f[2], h, w));
 }
 
 void run_backward_data(const KernelArgs& a) {
   const auto& p = a.param<param::Convolution>();
   const bool nhwc = p.format == Format::NHWC;
-  const Tensor f = conv::filter_to_canonical(a.in[0], p.format, is_group(p.sparse)), dy = conv::image_to_canonical(a.in[1], nhwc);
+  const Tensor f = conv::filter_to_canonical(a.in[0], p.format, is_group(p.sparse)),
+               dy = conv::image_to_canonical(a.in[1], nhwc);
   const Shape xs = conv::image_to_canonical(a.out[0].shape(), nhwc);
   const conv::Geometry g = conv::geometry(p, xs, f.shape(), dy.shape());
   if (integral(dy.dtype())) {
     Tensor sums = Tensor::empty(DTypeEnum::Int32, xs);
-    conv::backward_data<int32_t>(g, conv::widen<int32_t>(f).data<int32_t>(), conv::widen<int32_t>(dy).data<int32_t>(), sums.data<int32_t>(), a.exec);
-    if (a.out[0].dtype().bits() == 32 && integral(a.out[0].dtype())) return conv::image_from_canonical(sums.with_dtype(a.out[0].dtype()), a.out[0], nhwc);
-    return finish(real_of_sums(sums, dy.dtype().is_quantized() ? static_cast<double>(dy.dtype().scale * f.dtype().scale) : 1.0), a.out[0], nhwc);
+    conv::backward_data<int32_t>(g, conv::widen<int32_t>(f).data<int32_t>(), conv::widen<int32_t>(dy).data<int32_t>(),
+                                 sums.data<int32_t>(), a.exec);
+    if (a.out[0].dtype().bits() == 32 && integral(a.out[0].dtype()))
+      return conv::image_from_canonical(sums.with_dtype(a.out[0].dtype()), a.out[0], nhwc);
+    return finish(
+        real_of_sums(sums, dy.dtype().is_quantized() ? static_cast<double>(dy.dtype().scale * f.dtype().scale) : 1.0),
+        a.out[0], nhwc);
   }
   Tensor dx = Tensor::empty(DTypeEnum::Float32, xs);
-  conv::backward_data<float>(g, conv::widen<float>(f).data<float>(), conv::widen<float>(dy).data<float>(), dx.data<float>(), a.exec);
+  conv::backward_data<float>(g, conv::widen<float>(f).data<float>(), conv::widen<float>(dy).data<float>(),
+                             dx.data<float>(), a.exec);
   finish(dx, a.out[0], nhwc);
 }
 
@@ -231,10 +268,13 @@ void run_backward_data(const KernelArgs& a) {
 void infer_backward_filter(InferContext& c) {
   const auto& p = c.param<param::Convolution>();
   conv::check_window(c, p);
-  c.require((c.shape(0).ndim() == 4 || c.shape(0).ndim() == 5) && c.shape(1).ndim() == c.shape(0).ndim(), "image ", c.shape(0), ", gradient ", c.shape(1));
-  const Shape x = conv::image_to_canonical(c.shape(0), p.format == Format::NHWC), dy = conv::image_to_canonical(c.shape(1), p.format == Format::NHWC);
+  c.require((c.shape(0).ndim() == 4 || c.shape(0).ndim() == 5) && c.shape(1).ndim() == c.shape(0).ndim(), "image ",
+            c.shape(0), ", gradient ", c.shape(1));
+  const Shape x = conv::image_to_canonical(c.shape(0), p.format == Format::NHWC),
+              dy = conv::image_to_canonical(c.shape(1), p.format == Format::NHWC);
   const Shape f = conv::filter_to_canonical(&c, c.shape(2), p.format, is_group(p.sparse));
-  c.require(x[0] == dy[0] && x[1] == f[0] * f[2] && dy[1] == f[0] * f[1] && window_output(x[2], f[3], p.pad_h, p.stride_h, p.dilate_h) == dy[2] &&
+  c.require(x[0] == dy[0] && x[1] == f[0] * f[2] && dy[1] == f[0] * f[1] &&
+                window_output(x[2], f[3], p.pad_h, p.stride_h, p.dilate_h) == dy[2] &&
                 window_output(x[3], f[4], p.pad_w, p.stride_w, p.dilate_w) == dy[3],
             "image ", c.shape(0), ", gradient ", c.shape(1), " and filter ", c.shape(2), " don't belong together");
   c.require(c.dtype(0).is_float() && c.dtype(1).is_float(), "takes floating point tensors, not ", c.dtype(0).str());
@@ -249,9 +289,11 @@ void run_backward_filter(const KernelArgs& a) {
   const Tensor& out = a.out[0];
   const Shape fs = conv::filter_to_canonical(nullptr, out.shape(), p.format, is_group(p.sparse));
   Tensor df = Tensor::empty(DTypeEnum::Float32, fs);
-  conv::backward_filter<float>(conv::geometry(p, x.shape(), fs, dy.shape()), conv::widen<float>(x).data<float>(), conv::widen<float>(dy).data<float>(), df.data<float>(), a.exec);
+  conv::backward_filter<float>(conv::geometry(p, x.shape(), fs, dy.shape()), conv::widen<float>(x).data<float>(),
+                               conv::widen<float>(dy).data<float>(), df.data<float>(), a.exec);
   Tensor typed = Tensor::empty(out.dtype(), fs);
-  for (int64_t i = 0; i < df.count(); i += elemwise::kBlock) elemwise::store<float>(typed, i, std::min(elemwise::kBlock, df.count() - i), df.data<float>() + i);
+  for (int64_t i = 0; i < df.count(); i += elemwise::kBlock)
+    elemwise::store<float>(typed, i, std::min(elemwise::kBlock, df.count() - i), df.data<float>() + i);
   const Layout split = conv::split_filter(nullptr, out.layout(), p.format, is_group(p.sparse));
   copy_strided(typed.view(Layout(split.shape)), out.view(split));
 }
@@ -285,18 +327,60 @@ double flops_forward(const KernelQuery& q) {
 }  // namespace megalith
 
 MEGALITH_OPS(nn_conv) {
-  const auto reference = [](void (*run)(const KernelArgs&)) { return std::vector<Kernel>{{.name = "reference", .run = run}}; };
-  r.add({.name = "Convolution", .doc = "2-d convolution.", .mge = {"ConvolutionV2", 2}, .params = &param::Convolution::kSchema, .policy = true,
-         .min_inputs = 2, .max_inputs = 2, .infer = infer_forward<param::Convolution>, .kernels = reference(run_convolution), .grad = grad_convolution, .flops = flops_forward<param::Convolution>});
-  r.add({.name = "ConvBiasForward", .doc = "nonlinearity(convolution + bias + z).", .mge = {"ConvBiasForwardV4", 2}, .params = &param::ConvBias::kSchema, .policy = true,
-         .min_inputs = 2, .max_inputs = 4, .infer = infer_conv_bias<param::ConvBias>, .kernels = reference(run_conv_bias<param::ConvBias>), .flops = flops_forward<param::ConvBias>});
-  r.add({.name = "BatchConvBiasForward", .doc = "ConvBiasForward with a filter for every image.", .mge = {"BatchConvBiasForwardV1", 2}, .params = &param::BatchConvBias::kSchema,
-         .policy = true, .min_inputs = 2, .max_inputs = 4, .infer = infer_conv_bias<param::BatchConvBias>, .kernels = reference(run_conv_bias<param::BatchConvBias>),
+  const auto reference = [](void (*run)(const KernelArgs&)) {
+    return std::vector<Kernel>{{.name = "reference", .run = run}};
+  };
+  r.add({.name = "Convolution",
+         .doc = "2-d convolution.",
+         .mge = {"ConvolutionV2", 2},
+         .params = &param::Convolution::kSchema,
+         .policy = true,
+         .min_inputs = 2,
+         .max_inputs = 2,
+         .infer = infer_forward<param::Convolution>,
+         .kernels = reference(run_convolution),
+         .grad = grad_convolution,
+         .flops = flops_forward<param::Convolution>});
+  r.add({.name = "ConvBiasForward",
+         .doc = "nonlinearity(convolution + bias + z).",
+         .mge = {"ConvBiasForwardV4", 2},
+         .params = &param::ConvBias::kSchema,
+         .policy = true,
+         .min_inputs = 2,
+         .max_inputs = 4,
+         .infer = infer_conv_bias<param::ConvBias>,
+         .kernels = reference(run_conv_bias<param::ConvBias>),
+         .flops = flops_forward<param::ConvBias>});
+  r.add({.name = "BatchConvBiasForward",
+         .doc = "ConvBiasForward with a filter for every image.",
+         .mge = {"BatchConvBiasForwardV1", 2},
+         .params = &param::BatchConvBias::kSchema,
+         .policy = true,
+         .min_inputs = 2,
+         .max_inputs = 4,
+         .infer = infer_conv_bias<param::BatchConvBias>,
+         .kernels = reference(run_conv_bias<param::BatchConvBias>),
          .flops = flops_forward<param::BatchConvBias>});
-  r.add({.name = "ConvolutionBackwardData", .doc = "The gradient of Convolution for its image; also deconvolution.", .mge = {"ConvolutionBackwardDataV2", 2},
-         .params = &param::Convolution::kSchema, .policy = true, .min_inputs = 2, .max_inputs = 3, .infer = infer_backward_data, .kernels = reference(run_backward_data),
-         .flops = [](const KernelQuery& q) { return count_flops<param::Convolution>(q, q.in[1].shape, q.in[0].shape); }});
-  r.add({.name = "ConvolutionBackwardFilter", .doc = "The gradient of Convolution for its filter.", .mge = {"ConvolutionBackwardFilterV2", 2},
-         .params = &param::Convolution::kSchema, .policy = true, .min_inputs = 3, .max_inputs = 3, .infer = infer_backward_filter, .kernels = reference(run_backward_filter),
-         .flops = [](const KernelQuery& q) { return count_flops<param::Convolution>(q, q.in[1].shape, q.in[2].shape); }});
+  r.add(
+      {.name = "ConvolutionBackwardData",
+       .doc = "The gradient of Convolution for its image; also deconvolution.",
+       .mge = {"ConvolutionBackwardDataV2", 2},
+       .params = &param::Convolution::kSchema,
+       .policy = true,
+       .min_inputs = 2,
+       .max_inputs = 3,
+       .infer = infer_backward_data,
+       .kernels = reference(run_backward_data),
+       .flops = [](const KernelQuery& q) { return count_flops<param::Convolution>(q, q.in[1].shape, q.in[0].shape); }});
+  r.add(
+      {.name = "ConvolutionBackwardFilter",
+       .doc = "The gradient of Convolution for its filter.",
+       .mge = {"ConvolutionBackwardFilterV2", 2},
+       .params = &param::Convolution::kSchema,
+       .policy = true,
+       .min_inputs = 3,
+       .max_inputs = 3,
+       .infer = infer_backward_filter,
+       .kernels = reference(run_backward_filter),
+       .flops = [](const KernelQuery& q) { return count_flops<param::Convolution>(q, q.in[1].shape, q.in[2].shape); }});
 }

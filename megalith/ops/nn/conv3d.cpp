@@ -1,4 +1,5 @@
-// Convolution3D and its gradients. Computed on canonical tensors: images (N, C, D, H, W), filters (G, OC/G, IC/G, FD, FH, FW).
+// Convolution3D and its gradients. Computed on canonical tensors: images (N, C, D, H, W), filters (G, OC/G, IC/G, FD,
+// FH, FW).
 #include "megalith/ops/elemwise/rows.h"
 #include "megalith/ops/op_util.h"
 #include "megalith/var.h"
@@ -61,8 +62,17 @@ struct Geometry3 {
 };
 
 Geometry3 geometry(const P3& p, const Shape& x, const Shape& f, const Shape& y) {
-  return {x[0], f[0], f[1], f[2], {x[2], x[3], x[4]}, {y[2], y[3], y[4]}, {f[3], f[4], f[5]}, {p.pad_d, p.pad_h, p.pad_w},
-          {p.stride_d, p.stride_h, p.stride_w}, {p.dilate_d, p.dilate_h, p.dilate_w}, p.mode == param::ConvolutionMode::CONVOLUTION};
+  return {x[0],
+          f[0],
+          f[1],
+          f[2],
+          {x[2], x[3], x[4]},
+          {y[2], y[3], y[4]},
+          {f[3], f[4], f[5]},
+          {p.pad_d, p.pad_h, p.pad_w},
+          {p.stride_d, p.stride_h, p.stride_w},
+          {p.dilate_d, p.dilate_h, p.dilate_w},
+          p.mode == param::ConvolutionMode::CONVOLUTION};
 }
 
 // Checks parameters, ranks and types of an image, a filter and, where given, a gradient or output image.
@@ -71,18 +81,25 @@ void check(const InferContext& c, int image, int filter) {
   for (uint32_t v : {p.stride_d, p.stride_h, p.stride_w, p.dilate_d, p.dilate_h, p.dilate_w})
     c.require(v > 0 && v < 65536, "strides and dilations must be positive and below 65536, got ", v);
   for (uint32_t v : {p.pad_d, p.pad_h, p.pad_w}) c.require(v < 65536, "padding ", v, " is too large");
-  c.require(p.format <= param::Convolution3DFormat::NDHWC && p.sparse <= param::ConvolutionSparse::GROUP && p.mode <= param::ConvolutionMode::CONVOLUTION,
-            "unknown format, sparse or mode (format=", static_cast<uint32_t>(p.format), ", sparse=", static_cast<uint32_t>(p.sparse), ", mode=", static_cast<uint32_t>(p.mode), ")");
+  c.require(p.format <= param::Convolution3DFormat::NDHWC && p.sparse <= param::ConvolutionSparse::GROUP &&
+                p.mode <= param::ConvolutionMode::CONVOLUTION,
+            "unknown format, sparse or mode (format=", static_cast<uint32_t>(p.format),
+            ", sparse=", static_cast<uint32_t>(p.sparse), ", mode=", static_cast<uint32_t>(p.mode), ")");
   const int rank = is_group(p) ? 6 : 5;
   c.require(c.shape(image).ndim() == 5, "the image must have 5 dimensions, got ", c.shape(image));
   c.require(c.shape(filter).ndim() == rank, "the filter must have ", rank, " dimensions, got ", c.shape(filter));
-  for (int64_t d : c.shape(filter)) c.require(d > 0 && d < (int64_t{1} << 31), "bad dimension in filter ", c.shape(filter));
-  for (int64_t d : c.shape(image)) c.require(d >= 0 && d < (int64_t{1} << 31), "bad dimension in image ", c.shape(image));
-  for (int i = 0; i < 2; ++i) c.require(c.dtype(i).is_float() && c.dtype(i) == c.dtype(0), "takes floating point tensors of one type, got ", c.dtype(0).str(), " and ", c.dtype(i).str());
+  for (int64_t d : c.shape(filter))
+    c.require(d > 0 && d < (int64_t{1} << 31), "bad dimension in filter ", c.shape(filter));
+  for (int64_t d : c.shape(image))
+    c.require(d >= 0 && d < (int64_t{1} << 31), "bad dimension in image ", c.shape(image));
+  for (int i = 0; i < 2; ++i)
+    c.require(c.dtype(i).is_float() && c.dtype(i) == c.dtype(0), "takes floating point tensors of one type, got ",
+              c.dtype(0).str(), " and ", c.dtype(i).str());
 }
 
 int64_t axis_output(const P3& p, int axis, int64_t in, int64_t window) {
-  const uint32_t pad[] = {p.pad_d, p.pad_h, p.pad_w}, stride[] = {p.stride_d, p.stride_h, p.stride_w}, dilate[] = {p.dilate_d, p.dilate_h, p.dilate_w};
+  const uint32_t pad[] = {p.pad_d, p.pad_h, p.pad_w}, stride[] = {p.stride_d, p.stride_h, p.stride_w},
+                 dilate[] = {p.dilate_d, p.dilate_h, p.dilate_w};
   return window_output(in, window, pad[axis], stride[axis], dilate[axis]);
 }
 
@@ -92,7 +109,8 @@ void infer_forward(InferContext& c) {
   check(c, 0, 1);
   const auto& p = c.param<P3>();
   const Shape x = canonical_image(Layout(c.shape(0)), p).shape, f = canonical_filter(Layout(c.shape(1)), p).shape;
-  c.require(x[1] == f[0] * f[2], "the image ", c.shape(0), " has ", x[1], " channels, the filter ", c.shape(1), " takes ", f[0] * f[2]);
+  c.require(x[1] == f[0] * f[2], "the image ", c.shape(0), " has ", x[1], " channels, the filter ", c.shape(1),
+            " takes ", f[0] * f[2]);
   Shape y{x[0], f[0] * f[1], 0, 0, 0};
   for (int i = 0; i < 3; ++i) {
     y[i + 2] = axis_output(p, i, x[i + 2], f[i + 3]);
@@ -111,13 +129,15 @@ void infer_backward_data(InferContext& c) {
   check(c, 1, 0);
   const auto& p = c.param<P3>();
   const Shape f = canonical_filter(Layout(c.shape(0)), p).shape, y = canonical_image(Layout(c.shape(1)), p).shape;
-  c.require(y[1] == f[0] * f[1], "the gradient ", c.shape(1), " has ", y[1], " channels, the filter ", c.shape(0), " gives ", f[0] * f[1]);
+  c.require(y[1] == f[0] * f[1], "the gradient ", c.shape(1), " has ", y[1], " channels, the filter ", c.shape(0),
+            " gives ", f[0] * f[1]);
   if (c.nin() == 3) {
-    c.require(c.shape(2).ndim() == 5 && belong_together(p, canonical_image(Layout(c.shape(2)), p).shape, f, y), "image ", c.shape(2), ", filter ",
-              c.shape(0), " and gradient ", c.shape(1), " don't belong together");
+    c.require(c.shape(2).ndim() == 5 && belong_together(p, canonical_image(Layout(c.shape(2)), p).shape, f, y),
+              "image ", c.shape(2), ", filter ", c.shape(0), " and gradient ", c.shape(1), " don't belong together");
     return c.set(0, c.dtype(1), c.shape(2));
   }
-  const int64_t pad[] = {p.pad_d, p.pad_h, p.pad_w}, stride[] = {p.stride_d, p.stride_h, p.stride_w}, dilate[] = {p.dilate_d, p.dilate_h, p.dilate_w};
+  const int64_t pad[] = {p.pad_d, p.pad_h, p.pad_w}, stride[] = {p.stride_d, p.stride_h, p.stride_w},
+                dilate[] = {p.dilate_d, p.dilate_h, p.dilate_w};
   Shape x{y[0], f[0] * f[2], 0, 0, 0};
   for (int i = 0; i < 3; ++i) {
     x[i + 2] = (y[i + 2] - 1) * stride[i] + (f[i + 3] - 1) * dilate[i] + 1 - 2 * pad[i];
@@ -129,7 +149,8 @@ void infer_backward_data(InferContext& c) {
 void infer_backward_filter(InferContext& c) {
   check(c, 0, 2);
   const auto& p = c.param<P3>();
-  c.require(c.shape(1).ndim() == 5 && belong_together(p, canonical_image(Layout(c.shape(0)), p).shape, canonical_filter(Layout(c.shape(2)), p).shape,
+  c.require(c.shape(1).ndim() == 5 && belong_together(p, canonical_image(Layout(c.shape(0)), p).shape,
+                                                      canonical_filter(Layout(c.shape(2)), p).shape,
                                                       canonical_image(Layout(c.shape(1)), p).shape),
             "image ", c.shape(0), ", gradient ", c.shape(1), " and filter ", c.shape(2), " don't belong together");
   c.set(0, c.dtype(0), c.shape(2));
@@ -158,7 +179,8 @@ void store(const Tensor& from, const Tensor& out, const Layout& layout) {
 void run_forward(const KernelArgs& a) {
   const auto& p = a.param<P3>();
   const Layout to = canonical_image(a.out[0].layout(), p);
-  const Tensor x = floats(a.in[0], canonical_image(a.in[0].layout(), p)), f = floats(a.in[1], canonical_filter(a.in[1].layout(), p));
+  const Tensor x = floats(a.in[0], canonical_image(a.in[0].layout(), p)),
+               f = floats(a.in[1], canonical_filter(a.in[1].layout(), p));
   const Tensor y = Tensor::zeros(DTypeEnum::Float32, to.shape);
   const Geometry3 g = geometry(p, x.shape(), f.shape(), to.shape);
   a.exec.parallel_for(g.n * g.g * g.ocpg, 1, [&](int64_t begin, int64_t end) {
@@ -182,7 +204,8 @@ void run_forward(const KernelArgs& a) {
 void run_backward_data(const KernelArgs& a) {
   const auto& p = a.param<P3>();
   const Layout to = canonical_image(a.out[0].layout(), p);
-  const Tensor f = floats(a.in[0], canonical_filter(a.in[0].layout(), p)), dy = floats(a.in[1], canonical_image(a.in[1].layout(), p));
+  const Tensor f = floats(a.in[0], canonical_filter(a.in[0].layout(), p)),
+               dy = floats(a.in[1], canonical_image(a.in[1].layout(), p));
   const Tensor dx = Tensor::zeros(DTypeEnum::Float32, to.shape);
   const Geometry3 g = geometry(p, to.shape, f.shape(), dy.shape());
   a.exec.parallel_for(g.n * g.g * g.icpg, 1, [&](int64_t begin, int64_t end) {
@@ -206,7 +229,8 @@ void run_backward_data(const KernelArgs& a) {
 void run_backward_filter(const KernelArgs& a) {
   const auto& p = a.param<P3>();
   const Layout to = canonical_filter(a.out[0].layout(), p);
-  const Tensor x = floats(a.in[0], canonical_image(a.in[0].layout(), p)), dy = floats(a.in[1], canonical_image(a.in[1].layout(), p));
+  const Tensor x = floats(a.in[0], canonical_image(a.in[0].layout(), p)),
+               dy = floats(a.in[1], canonical_image(a.in[1].layout(), p));
   const Tensor df = Tensor::empty(DTypeEnum::Float32, to.shape);
   const Geometry3 g = geometry(p, x.shape(), to.shape, dy.shape());
   a.exec.parallel_for(g.g * g.ocpg * g.icpg, 1, [&](int64_t begin, int64_t end) {
@@ -241,7 +265,8 @@ std::vector<Var> grad_forward(const GradContext& c) {
   return r;
 }
 
-// Every output (of the forward direction) takes IC/G x window products; `filter` is the input that holds or shapes the filter.
+// Every output (of the forward direction) takes IC/G x window products; `filter` is the input that holds or shapes the
+// filter.
 double count_flops(const KernelQuery& q, const Shape& y, const Shape& filter) {
   const Shape f = canonical_filter(Layout(filter), q.attrs.param<P3>()).shape;
   return 2.0 * static_cast<double>(y.count()) * static_cast<double>(f.count(2, 6));
@@ -251,15 +276,35 @@ double count_flops(const KernelQuery& q, const Shape& y, const Shape& filter) {
 }  // namespace megalith
 
 MEGALITH_OPS(nn_conv3d) {
-  r.add({.name = "Convolution3D", .doc = "3-d convolution.", .mge = {"Convolution3D", 2}, .params = &param::Convolution3D::kSchema, .policy = true,
-         .min_inputs = 2, .max_inputs = 2, .infer = infer_forward, .kernels = {{.name = "reference", .run = run_forward}}, .grad = grad_forward,
+  r.add({.name = "Convolution3D",
+         .doc = "3-d convolution.",
+         .mge = {"Convolution3D", 2},
+         .params = &param::Convolution3D::kSchema,
+         .policy = true,
+         .min_inputs = 2,
+         .max_inputs = 2,
+         .infer = infer_forward,
+         .kernels = {{.name = "reference", .run = run_forward}},
+         .grad = grad_forward,
          .flops = [](const KernelQuery& q) { return count_flops(q, q.out[0].shape, q.in[1].shape); }});
-  r.add({.name = "Convolution3DBackwardData", .doc = "The gradient of Convolution3D for its image; also deconvolution.",
-         .mge = {"Convolution3DBackwardData", 2}, .params = &param::Convolution3D::kSchema, .policy = true, .min_inputs = 2, .max_inputs = 3,
-         .infer = infer_backward_data, .kernels = {{.name = "reference", .run = run_backward_data}},
+  r.add({.name = "Convolution3DBackwardData",
+         .doc = "The gradient of Convolution3D for its image; also deconvolution.",
+         .mge = {"Convolution3DBackwardData", 2},
+         .params = &param::Convolution3D::kSchema,
+         .policy = true,
+         .min_inputs = 2,
+         .max_inputs = 3,
+         .infer = infer_backward_data,
+         .kernels = {{.name = "reference", .run = run_backward_data}},
          .flops = [](const KernelQuery& q) { return count_flops(q, q.in[1].shape, q.in[0].shape); }});
-  r.add({.name = "Convolution3DBackwardFilter", .doc = "The gradient of Convolution3D for its filter.",
-         .mge = {"Convolution3DBackwardFilter", 2}, .params = &param::Convolution3D::kSchema, .policy = true, .min_inputs = 3, .max_inputs = 3,
-         .infer = infer_backward_filter, .kernels = {{.name = "reference", .run = run_backward_filter}},
+  r.add({.name = "Convolution3DBackwardFilter",
+         .doc = "The gradient of Convolution3D for its filter.",
+         .mge = {"Convolution3DBackwardFilter", 2},
+         .params = &param::Convolution3D::kSchema,
+         .policy = true,
+         .min_inputs = 3,
+         .max_inputs = 3,
+         .infer = infer_backward_filter,
+         .kernels = {{.name = "reference", .run = run_backward_filter}},
          .flops = [](const KernelQuery& q) { return count_flops(q, q.in[1].shape, q.in[2].shape); }});
 }

@@ -1,5 +1,5 @@
-// Convolutions in every memory format are computed on canonical tensors: images (N, C, H, W), filters (G, OC/G, IC/G, FH, FW),
-// values widened to the accumulator type with zero points taken off.
+// Convolutions in every memory format are computed on canonical tensors: images (N, C, H, W), filters (G, OC/G, IC/G,
+// FH, FW), values widened to the accumulator type with zero points taken off.
 #pragma once
 
 #include "megalith/ops/elemwise/rows.h"
@@ -16,10 +16,19 @@ struct FormatInfo {
 
 inline bool known_format(Format f) {
   switch (f) {
-    case Format::NCHW: case Format::NHWC: case Format::NCHW4: case Format::NCHW8: case Format::NCHW32: case Format::NCHW44:
-    case Format::NCHW88: case Format::NCHW44_DOT: case Format::NCHW64: case Format::NCHW4_NCHW: case Format::NCHW4_NCHW32:
-    case Format::NCHW32_NCHW4: case Format::NCHW4_NHWC:
-      return true;
+    case Format::NCHW:
+    case Format::NHWC:
+    case Format::NCHW4:
+    case Format::NCHW8:
+    case Format::NCHW32:
+    case Format::NCHW44:
+    case Format::NCHW88:
+    case Format::NCHW44_DOT:
+    case Format::NCHW64:
+    case Format::NCHW4_NCHW:
+    case Format::NCHW4_NCHW32:
+    case Format::NCHW32_NCHW4:
+    case Format::NCHW4_NHWC: return true;
     default: return false;
   }
 }
@@ -44,7 +53,8 @@ inline Tensor image_to_canonical(const Tensor& t, bool nhwc) {
 inline void image_from_canonical(const Tensor& from, const Tensor& to, bool nhwc) {
   const Shape &s = to.shape(), &d = to.stride();
   if (s.ndim() == 5) {
-    copy_strided(from.view(Layout(Shape{s[0], s[1], s[4], s[2], s[3]})), to.view(Layout({s[0], s[1], s[4], s[2], s[3]}, {d[0], d[1], d[4], d[2], d[3]})));
+    copy_strided(from.view(Layout(Shape{s[0], s[1], s[4], s[2], s[3]})),
+                 to.view(Layout({s[0], s[1], s[4], s[2], s[3]}, {d[0], d[1], d[4], d[2], d[3]})));
   } else if (nhwc) {
     copy_strided(from, to.view(Layout({s[0], s[3], s[1], s[2]}, {d[0], d[3], d[1], d[2]})));
   } else {
@@ -57,7 +67,9 @@ inline void image_from_canonical(const Tensor& from, const Tensor& to, bool nhwc
 inline Layout split_filter(const InferContext* c, const Layout& f, Format format, bool group) {
   const Shape &s = f.shape, &d = f.stride;
   const auto bad = [&]() -> Layout {
-    if (c) c->fail("filter shape ", s, " does not fit format ", enum_info<Format>().name_of(static_cast<uint32_t>(format)), group ? " with groups" : "");
+    if (c)
+      c->fail("filter shape ", s, " does not fit format ", enum_info<Format>().name_of(static_cast<uint32_t>(format)),
+              group ? " with groups" : "");
     throw OpError("bad filter shape");
   };
   const int g = group ? 1 : 0, n = s.ndim() - g;
@@ -76,7 +88,8 @@ inline Layout split_filter(const InferContext* c, const Layout& f, Format format
     return Layout({1, s[0], s[4], s[3], 1, s[1], s[2]}, {0, d[0], d[4], d[3], 0, d[1], d[2]});
   }
   if (n == 5 && !blocked_both && format != Format::NCHW) {  // (OC, IC/b, FH, FW, b)
-    return Layout({gs, s[g], 1, s[g + 1], s[g + 4], s[g + 2], s[g + 3]}, {gd, d[g], 0, d[g + 1], d[g + 4], d[g + 2], d[g + 3]});
+    return Layout({gs, s[g], 1, s[g + 1], s[g + 4], s[g + 2], s[g + 3]},
+                  {gd, d[g], 0, d[g + 1], d[g + 4], d[g + 2], d[g + 3]});
   }
   if (n != 4) return bad();
   return Layout({gs, s[g], 1, s[g + 1], 1, s[g + 2], s[g + 3]}, {gd, d[g], 0, d[g + 1], 0, d[g + 2], d[g + 3]});
@@ -84,7 +97,8 @@ inline Layout split_filter(const InferContext* c, const Layout& f, Format format
 
 // Depthwise filters of the doubly blocked formats: (G/b, 1, 1, FH, FW, b).
 inline bool blocked_depthwise(const Shape& s, Format format, bool group) {
-  return group && s.ndim() == 6 && (format == Format::NCHW44 || format == Format::NCHW88 || format == Format::NCHW44_DOT);
+  return group && s.ndim() == 6 &&
+         (format == Format::NCHW44 || format == Format::NCHW88 || format == Format::NCHW44_DOT);
 }
 
 inline Shape filter_to_canonical(const InferContext* c, const Shape& s, Format format, bool group) {
@@ -135,20 +149,39 @@ struct Geometry {
 
 template <class P>
 Geometry geometry(const P& p, const Shape& x, const Shape& f, const Shape& y) {
-  return {x[0], f[0], f[1], f[2], x[2], x[3], y[2], y[3], f[3], f[4], p.pad_h, p.pad_w, p.stride_h, p.stride_w, p.dilate_h, p.dilate_w,
+  return {x[0],
+          f[0],
+          f[1],
+          f[2],
+          x[2],
+          x[3],
+          y[2],
+          y[3],
+          f[3],
+          f[4],
+          p.pad_h,
+          p.pad_w,
+          p.stride_h,
+          p.stride_w,
+          p.dilate_h,
+          p.dilate_w,
           p.mode == param::ConvolutionMode::CONVOLUTION};
 }
 
 template <class P>
 void check_window(const InferContext& c, const P& p) {
-  c.require(p.stride_h > 0 && p.stride_w > 0 && p.dilate_h > 0 && p.dilate_w > 0, "stride and dilation must be positive (stride_h=", p.stride_h,
-            ", stride_w=", p.stride_w, ", dilate_h=", p.dilate_h, ", dilate_w=", p.dilate_w, ")");
-  c.require(known_format(p.format), "format ", enum_info<Format>().name_of(static_cast<uint32_t>(p.format)), " is not supported on this device");
-  c.require(p.pad_h < 65536 && p.pad_w < 65536 && p.stride_h < 65536 && p.stride_w < 65536 && p.dilate_h < 65536 && p.dilate_w < 65536,
+  c.require(p.stride_h > 0 && p.stride_w > 0 && p.dilate_h > 0 && p.dilate_w > 0,
+            "stride and dilation must be positive (stride_h=", p.stride_h, ", stride_w=", p.stride_w,
+            ", dilate_h=", p.dilate_h, ", dilate_w=", p.dilate_w, ")");
+  c.require(known_format(p.format), "format ", enum_info<Format>().name_of(static_cast<uint32_t>(p.format)),
+            " is not supported on this device");
+  c.require(p.pad_h < 65536 && p.pad_w < 65536 && p.stride_h < 65536 && p.stride_w < 65536 && p.dilate_h < 65536 &&
+                p.dilate_w < 65536,
             "padding, stride or dilation is too large");
 }
 
-// y[n, g, oc] += x * f. One plane of outputs at a time; rows of the image are the inner loop, so memory is read in order.
+// y[n, g, oc] += x * f. One plane of outputs at a time; rows of the image are the inner loop, so memory is read in
+// order.
 template <class Acc>
 void forward(const Geometry& g, const Acc* x, const Acc* f, Acc* y, Exec& exec) {
   exec.parallel_for(g.n * g.g * g.ocpg, 1, [&](int64_t begin, int64_t end) {

@@ -1,4 +1,5 @@
-// The window arithmetic and shape rule of 2D convolutions on plain NCHW tensors, for the ops that are variations of them.
+// The window arithmetic and shape rule of 2D convolutions on plain NCHW tensors, for the ops that are variations of
+// them.
 #pragma once
 
 #include "megalith/ops/op_util.h"
@@ -48,12 +49,12 @@ inline ConvGeometry check_conv(const InferContext& c, const Shape& src, const Sh
   c.require(src.ndim() == 4, "input must have 4 dimensions, got ", src);
   c.require(filter.ndim() == (group ? 5 : 4), "filter must have ", group ? 5 : 4, " dimensions, got ", filter);
   c.require(p.stride_h > 0 && p.stride_w > 0 && p.dilate_h > 0 && p.dilate_w > 0,
-            "strides and dilations must be positive (stride_h=", p.stride_h, ", stride_w=", p.stride_w, ", dilate_h=",
-            p.dilate_h, ", dilate_w=", p.dilate_w, ")");
+            "strides and dilations must be positive (stride_h=", p.stride_h, ", stride_w=", p.stride_w,
+            ", dilate_h=", p.dilate_h, ", dilate_w=", p.dilate_w, ")");
   for (int64_t d : filter) c.require(d > 0 && d < (int64_t{1} << 31), "bad dimension in filter ", filter);
   const ConvGeometry g = conv_geometry(p, src, filter);
-  c.require(src[1] % g.group == 0 && src[1] / g.group == g.icpg, "input ", src, " has ", src[1], " channels, but filter ",
-            filter, " takes ", g.group, " x ", g.icpg);
+  c.require(src[1] % g.group == 0 && src[1] / g.group == g.icpg, "input ", src, " has ", src[1],
+            " channels, but filter ", filter, " takes ", g.group, " x ", g.icpg);
   c.require(g.oh > 0 && g.ow > 0, "a ", g.fh, "x", g.fw, " window does not fit input ", src, " (pad_h=", p.pad_h,
             ", pad_w=", p.pad_w, ", dilate_h=", p.dilate_h, ", dilate_w=", p.dilate_w, ")");
   return g;

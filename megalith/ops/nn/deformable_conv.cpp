@@ -1,7 +1,7 @@
 // Convolution whose taps are moved by learned offsets and weighted by a mask, and its gradients.
 //
-// Inputs of all three ops begin with im (N, IC, IH, IW), filter, offset (N, 2*DG*FH*FW, OH, OW), mask (N, DG*FH*FW, OH, OW):
-// the input channels are divided into DG deformable groups with offsets of their own.
+// Inputs of all three ops begin with im (N, IC, IH, IW), filter, offset (N, 2*DG*FH*FW, OH, OW), mask (N, DG*FH*FW, OH,
+// OW): the input channels are divided into DG deformable groups with offsets of their own.
 #include "megalith/ops/nn/conv_geometry.h"
 #include "megalith/var.h"
 
@@ -18,7 +18,8 @@ ConvGeometry check_inputs(const InferContext& c) {
   const Shape& offset = c.shape(2);
   const Shape& mask = c.shape(3);
   const ConvGeometry g = check_conv(c, c.shape(0), c.shape(1));
-  c.require(offset.ndim() == 4 && mask.ndim() == 4, "offset and mask must have 4 dimensions, got ", offset, " and ", mask);
+  c.require(offset.ndim() == 4 && mask.ndim() == 4, "offset and mask must have 4 dimensions, got ", offset, " and ",
+            mask);
   const int64_t taps = g.fh * g.fw, groups = mask[1] / taps;
   c.require(groups > 0 && mask[1] == groups * taps && offset[1] == 2 * mask[1], "offset ", offset, " and mask ", mask,
             " do not match a ", g.fh, "x", g.fw, " filter");
@@ -50,18 +51,22 @@ void infer_backward_filter(InferContext& c) {
 // The four pixels around a point, weighted by nearness; pixels outside the image count as 0.
 struct Bilinear {
   int64_t height, width;
-  int64_t row, col;    // upper left
-  float down, right;   // distances to it
+  int64_t row, col;   // upper left
+  float down, right;  // distances to it
 
   Bilinear(int64_t height, int64_t width, float h, float w)
-      : height(height), width(width), row(static_cast<int64_t>(std::floor(h))), col(static_cast<int64_t>(std::floor(w))),
-        down(h - static_cast<float>(row)), right(w - static_cast<float>(col)) {}
+      : height(height),
+        width(width),
+        row(static_cast<int64_t>(std::floor(h))),
+        col(static_cast<int64_t>(std::floor(w))),
+        down(h - static_cast<float>(row)),
+        right(w - static_cast<float>(col)) {}
   bool inside(int64_t r, int64_t c) const { return r >= 0 && r < height && c >= 0 && c < width; }
   float pixel(const float* im, int64_t r, int64_t c) const { return inside(r, c) ? im[r * width + c] : 0.f; }
   float value(const float* im) const {
     const float up = 1 - down, left = 1 - right;
-    return up * left * pixel(im, row, col) + up * right * pixel(im, row, col + 1) + down * left * pixel(im, row + 1, col) +
-           down * right * pixel(im, row + 1, col + 1);
+    return up * left * pixel(im, row, col) + up * right * pixel(im, row, col + 1) +
+           down * left * pixel(im, row + 1, col) + down * right * pixel(im, row + 1, col + 1);
   }
   float slope_down(const float* im) const {
     const float left = 1 - right;
@@ -91,8 +96,11 @@ struct Deformed : ConvGeometry {
 
   explicit Deformed(const KernelArgs& a)
       : ConvGeometry(conv_geometry(a.param<param::Convolution>(), a.in[0].shape(), a.in[1].shape())),
-        groups(a.in[3].dim(1) / (fh * fw)), im(a.in[0].data<float>()), filter(a.in[1].data<float>()),
-        offset(a.in[2].data<float>()), mask(a.in[3].data<float>()) {}
+        groups(a.in[3].dim(1) / (fh * fw)),
+        im(a.in[0].data<float>()),
+        filter(a.in[1].data<float>()),
+        offset(a.in[2].data<float>()),
+        mask(a.in[3].data<float>()) {}
   int64_t channels_per_group() const { return group * icpg / groups; }
   const float* image(int64_t n, int64_t ic) const { return im + (n * group * icpg + ic) * ih * iw; }
   // Where tap k of output (oh, ow) finds its mask; its offsets are at twice that index, one plane of outputs apart.

@@ -19,7 +19,8 @@ Shape check_inputs(const InferContext& c) {
   c.require(data.ndim() == 4 && data.count() > 0, "data must have 4 dimensions, got ", data);
   c.require(rois.ndim() == 2 && rois[1] == 5, "rois must be (R,5), got ", rois);
   c.require(trans.ndim() == 4, "trans must have 4 dimensions, got ", trans);
-  c.require(p.pooled_h > 0 && p.pooled_w > 0, "pooled_h=", p.pooled_h, " and pooled_w=", p.pooled_w, " must be positive");
+  c.require(p.pooled_h > 0 && p.pooled_w > 0, "pooled_h=", p.pooled_h, " and pooled_w=", p.pooled_w,
+            " must be positive");
   c.require(p.sample_per_part <= 1u << 15, "sample_per_part=", p.sample_per_part, " is too large");
   if (!p.no_trans) {
     c.require(trans[1] == 2 && trans[2] == p.pooled_h && trans[3] == p.pooled_w, "trans must be (", rois[0], ",2,",
@@ -92,7 +93,8 @@ void for_samples(const P& p, const Bin& b, int64_t height, int64_t width, F&& fn
   for (uint32_t i = 0; i < p.sample_per_part; ++i)
     for (uint32_t k = 0; k < p.sample_per_part; ++k) {
       float h = b.top + static_cast<float>(i) * b.step_h, w = b.left + static_cast<float>(k) * b.step_w;
-      if (!(w >= -0.5f && w <= static_cast<float>(width) - 0.5f && h >= -0.5f && h <= static_cast<float>(height) - 0.5f))
+      if (!(w >= -0.5f && w <= static_cast<float>(width) - 0.5f && h >= -0.5f &&
+            h <= static_cast<float>(height) - 0.5f))
         continue;
       w = std::min(std::max(w, 0.f), static_cast<float>(width) - 1.f);
       h = std::min(std::max(h, 0.f), static_cast<float>(height) - 1.f);
@@ -116,12 +118,11 @@ void run_forward(const KernelArgs& a) {
           const float* im = a.in[0].data<float>() + (b.image * data[1] + ic) * data[2] * data[3];
           float sum = 0;
           int count = 0;
-          for_samples(p, b, data[2], data[3],
-                      [&](int64_t y0, int64_t y1, int64_t x0, int64_t x1, float dy, float dx) {
-                        sum += (1 - dx) * (1 - dy) * im[y0 * data[3] + x0] + (1 - dx) * dy * im[y1 * data[3] + x0] +
-                               dx * (1 - dy) * im[y0 * data[3] + x1] + dx * dy * im[y1 * data[3] + x1];
-                        ++count;
-                      });
+          for_samples(p, b, data[2], data[3], [&](int64_t y0, int64_t y1, int64_t x0, int64_t x1, float dy, float dx) {
+            sum += (1 - dx) * (1 - dy) * im[y0 * data[3] + x0] + (1 - dx) * dy * im[y1 * data[3] + x0] +
+                   dx * (1 - dy) * im[y0 * data[3] + x1] + dx * dy * im[y1 * data[3] + x1];
+            ++count;
+          });
           out[at] = count == 0 ? 0.f : sum / static_cast<float>(count);
           out_count[at] = static_cast<float>(count);
         }

@@ -50,7 +50,8 @@ void run_backward(const KernelArgs& a) {
   dispatch_float(a.in[0].dtype(), [&](auto e) {
     using T = decltype(e);
     const T* dy = a.in[0].data<T>();
-    for (int64_t i = 0; i < a.in[0].count(); ++i) a.out[0].data<T>()[i] = T(mask[i] ? static_cast<float>(dy[i]) * scale : 0.f);
+    for (int64_t i = 0; i < a.in[0].count(); ++i)
+      a.out[0].data<T>()[i] = T(mask[i] ? static_cast<float>(dy[i]) * scale : 0.f);
   });
 }
 

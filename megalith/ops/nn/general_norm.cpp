@@ -44,8 +44,8 @@ Axes check(InferContext& c, int x) {
             ") do not lie within input ", c.shape(x));
   if constexpr (std::is_same_v<P, param::LayerNorm>) {
     const int64_t n = normalized_shape(c.shape(x), ax).count();
-    c.require(static_cast<uint64_t>(n) == c.param<P>().normalized_size, "normalized_size is ", c.param<P>().normalized_size,
-              ", input has ", n);
+    c.require(static_cast<uint64_t>(n) == c.param<P>().normalized_size, "normalized_size is ",
+              c.param<P>().normalized_size, ", input has ", n);
   }
   c.require(c.dtype(x).is_float(), "input has type ", c.dtype(x).name());
   return ax;
@@ -57,7 +57,8 @@ void infer_norm(InferContext& c) {
   c.require(c.nin() == (ax.affine ? 3 : 1), "takes ", ax.affine ? 3 : 1, " inputs, got ", c.nin());
   const Shape w = normalized_shape(c.shape(0), ax);
   for (int i = 1; i < c.nin(); ++i)
-    c.require(c.shape(i).count() == w.count() && c.dtype(i) == c.dtype(0), "input ", i, " has shape ", c.shape(i), ", expected ", w);
+    c.require(c.shape(i).count() == w.count() && c.dtype(i) == c.dtype(0), "input ", i, " has shape ", c.shape(i),
+              ", expected ", w);
   c.set(0, c.dtype(0), c.shape(0));
   c.set(1, DType(DTypeEnum::Float32), kept_shape(c.shape(0), ax));
   c.set(2, DType(DTypeEnum::Float32), kept_shape(c.shape(0), ax));
@@ -104,13 +105,15 @@ template <class P>
 void infer_backward(InferContext& c) {
   const Axes ax = check<P>(c, 1);
   c.require(c.nin() == (ax.affine ? 5 : 4), "takes ", ax.affine ? 5 : 4, " inputs, got ", c.nin());
-  c.require(c.shape(0) == c.shape(1) && c.dtype(0) == c.dtype(1), "gradient has shape ", c.shape(0), ", input ", c.shape(1));
+  c.require(c.shape(0) == c.shape(1) && c.dtype(0) == c.dtype(1), "gradient has shape ", c.shape(0), ", input ",
+            c.shape(1));
   const Shape kept = kept_shape(c.shape(1), ax), w = normalized_shape(c.shape(1), ax);
   for (int i = c.nin() - 2; i < c.nin(); ++i)
-    c.require(c.shape(i).count() == kept.count() && c.dtype(i).id == DTypeEnum::Float32, "input ", i, " has shape ", c.shape(i),
-              ", expected ", kept);
+    c.require(c.shape(i).count() == kept.count() && c.dtype(i).id == DTypeEnum::Float32, "input ", i, " has shape ",
+              c.shape(i), ", expected ", kept);
   if (ax.affine)
-    c.require(c.shape(2).count() == w.count() && c.dtype(2) == c.dtype(0), "weight has shape ", c.shape(2), ", expected ", w);
+    c.require(c.shape(2).count() == w.count() && c.dtype(2) == c.dtype(0), "weight has shape ", c.shape(2),
+              ", expected ", w);
   c.set(0, c.dtype(1), c.shape(1));
   c.set(1, c.dtype(1), ax.affine ? c.shape(2) : Shape{0});
   c.set(2, c.dtype(1), ax.affine ? c.shape(2) : Shape{0});
@@ -185,6 +188,6 @@ void add_norm(Registry& r, const char* name, const char* doc, const char* back, 
 MEGALITH_OPS(nn_general_norm) {
   add_norm<param::LayerNorm>(r, "LayerNorm", "Normalization over the last axes.", "LayerNormBackward",
                              "Gradients of LayerNorm: of the input, of weight and of bias.");
-  add_norm<param::GeneralNorm>(r, "GeneralNorm", "Normalization over the axes [axis_start, axis_end).", "GeneralNormBackward",
-                               "Gradients of GeneralNorm: of the input, of weight and of bias.");
+  add_norm<param::GeneralNorm>(r, "GeneralNorm", "Normalization over the axes [axis_start, axis_end).",
+                               "GeneralNormBackward", "Gradients of GeneralNorm: of the input, of weight and of bias.");
 }

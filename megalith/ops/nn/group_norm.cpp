@@ -1,5 +1,5 @@
-// GroupNorm and InstanceNorm: normalization of groups of channels, with one weight and bias per channel. The last two outputs
-// are the mean and the variance (not its root).
+// GroupNorm and InstanceNorm: normalization of groups of channels, with one weight and bias per channel. The last two
+// outputs are the mean and the variance (not its root).
 #include "megalith/ops/op_util.h"
 #include "megalith/var.h"
 
@@ -30,8 +30,8 @@ void infer_norm(InferContext& c) {
   const Shape stat = check<kInstance>(c, 0);
   c.require(c.nin() == (affine ? 3 : 1), "takes ", affine ? 3 : 1, " inputs, got ", c.nin());
   for (int i = 1; i < c.nin(); ++i)
-    c.require(c.shape(i).count() == c.shape(0)[1] && c.dtype(i) == c.dtype(0), "input ", i, " has shape ", c.shape(i), " for ",
-              c.shape(0)[1], " channels");
+    c.require(c.shape(i).count() == c.shape(0)[1] && c.dtype(i) == c.dtype(0), "input ", i, " has shape ", c.shape(i),
+              " for ", c.shape(0)[1], " channels");
   c.set(0, c.dtype(0), c.shape(0));
   c.set(1, DType(DTypeEnum::Float32), stat);
   c.set(2, DType(DTypeEnum::Float32), stat);
@@ -77,10 +77,11 @@ void infer_backward(InferContext& c) {
   const bool affine = c.param<param::GroupNorm>().affine;
   const Shape stat = check<kInstance>(c, 1);
   c.require(c.nin() == (affine ? 5 : 4), "takes ", affine ? 5 : 4, " inputs, got ", c.nin());
-  c.require(c.shape(0) == c.shape(1) && c.dtype(0) == c.dtype(1), "gradient has shape ", c.shape(0), ", input ", c.shape(1));
+  c.require(c.shape(0) == c.shape(1) && c.dtype(0) == c.dtype(1), "gradient has shape ", c.shape(0), ", input ",
+            c.shape(1));
   for (int i = c.nin() - 2; i < c.nin(); ++i)
-    c.require(c.shape(i).count() == stat.count() && c.dtype(i).id == DTypeEnum::Float32, "input ", i, " has shape ", c.shape(i),
-              ", expected ", stat);
+    c.require(c.shape(i).count() == stat.count() && c.dtype(i).id == DTypeEnum::Float32, "input ", i, " has shape ",
+              c.shape(i), ", expected ", stat);
   if (affine)
     c.require(c.shape(2).count() == c.shape(1)[1] && c.dtype(2) == c.dtype(0), "weight has shape ", c.shape(2), " for ",
               c.shape(1)[1], " channels");
@@ -93,7 +94,8 @@ template <bool kInstance>
 void run_backward(const KernelArgs& a) {
   const auto& p = a.param<param::GroupNorm>();
   const Tensor& x = a.in[1];
-  const int64_t C = x.dim(1), G = groups<kInstance>(a.attrs, x.shape()), D = C / G, hw = x.dim(2) * x.dim(3), n = D * hw;
+  const int64_t C = x.dim(1), G = groups<kInstance>(a.attrs, x.shape()), D = C / G, hw = x.dim(2) * x.dim(3),
+                n = D * hw;
   const float *mean = a.in[a.in.size() - 2].data<float>(), *variance = a.in[a.in.size() - 1].data<float>();
   dispatch_float(x.dtype(), [&](auto e) {
     using T = decltype(e);

@@ -2,8 +2,8 @@
 //
 // One description covers the three. A filter row belongs to a spatial group: for Local and GroupLocal every output
 // position is a group of its own, for LocalShare a rectangle of (OH / SGH) x (OW / SGW) positions is.
-// All results are promised to the bit: from +0, taps inside the image only, in the order fh, fw, input channel; every step
-// multiplies and rounds, then adds and rounds. Gradients add in the order n, oc, oh, ow, fh, fw, ic.
+// All results are promised to the bit: from +0, taps inside the image only, in the order fh, fw, input channel; every
+// step multiplies and rounds, then adds and rounds. Gradients add in the order n, oc, oh, ow, fh, fw, ic.
 #include "megalith/ops/op_util.h"
 #include "megalith/var.h"
 
@@ -16,10 +16,10 @@ enum class Kind { kLocal, kGroupLocal, kLocalShare };
 struct Geometry {
   int64_t n, group, icpg, ocpg;
   int64_t ih, iw, oh, ow, fh, fw;
-  int64_t sgh, sgw;      // spatial groups
-  int64_t rows, cols;    // output positions in one of them
+  int64_t sgh, sgw;    // spatial groups
+  int64_t rows, cols;  // output positions in one of them
   int64_t stride_h, stride_w, pad_h, pad_w;
-  bool flip;             // CONVOLUTION: tap (0, 0) is the last of the window
+  bool flip;  // CONVOLUTION: tap (0, 0) is the last of the window
 
   int64_t input_row(int64_t oh, int64_t k) const { return oh * stride_h - pad_h + (flip ? fh - 1 - k : k); }
   int64_t input_col(int64_t ow, int64_t k) const { return ow * stride_w - pad_w + (flip ? fw - 1 - k : k); }
@@ -71,8 +71,8 @@ void check_params(const InferContext& c) {
   const auto& p = c.param<typename ParamOf<K>::type>();
   c.require(p.dilate_h == 1 && p.dilate_w == 1, "dilation is not supported (dilate_h=", p.dilate_h,
             ", dilate_w=", p.dilate_w, ")");
-  c.require(p.stride_h > 0 && p.stride_w > 0, "strides must be positive (stride_h=", p.stride_h, ", stride_w=", p.stride_w,
-            ")");
+  c.require(p.stride_h > 0 && p.stride_w > 0, "strides must be positive (stride_h=", p.stride_h,
+            ", stride_w=", p.stride_w, ")");
   c.require(p.format == param::ConvolutionFormat::NCHW || K != Kind::kLocalShare, "only format NCHW is supported");
   if constexpr (K != Kind::kLocalShare)
     c.require(p.sparse == param::ConvolutionSparse::DENSE, "only sparse=DENSE is supported");
@@ -91,9 +91,9 @@ int check_filter(const InferContext& c, const Shape& filter) {
   for (int64_t d : filter) c.require(d > 0, "filter has an empty dimension: ", filter);
   if constexpr (K == Kind::kLocalShare) {
     const auto& p = c.param<param::LocalShare>();
-    c.require(filter[group] == p.spatial_groups_h && filter[group + 1] == p.spatial_groups_w, "filter ", filter, " is for ",
-              filter[group], "x", filter[group + 1], " spatial groups, but spatial_groups_h=", p.spatial_groups_h,
-              ", spatial_groups_w=", p.spatial_groups_w);
+    c.require(filter[group] == p.spatial_groups_h && filter[group + 1] == p.spatial_groups_w, "filter ", filter,
+              " is for ", filter[group], "x", filter[group + 1],
+              " spatial groups, but spatial_groups_h=", p.spatial_groups_h, ", spatial_groups_w=", p.spatial_groups_w);
   }
   return group ? 1 : 0;
 }
@@ -110,8 +110,8 @@ Shape forward_shape(const InferContext& c, const Shape& src, const Shape& filter
             " channels, but filter ", filter, " takes ", group, " x ", filter[at + 2]);
   const int64_t oh = window_output(src[2], filter[at + 3], p.pad_h, p.stride_h);
   const int64_t ow = window_output(src[3], filter[at + 4], p.pad_w, p.stride_w);
-  c.require(oh > 0 && ow > 0, "a ", filter[at + 3], "x", filter[at + 4], " window does not fit input ", src, " (pad_h=",
-            p.pad_h, ", pad_w=", p.pad_w, ")");
+  c.require(oh > 0 && ow > 0, "a ", filter[at + 3], "x", filter[at + 4], " window does not fit input ", src,
+            " (pad_h=", p.pad_h, ", pad_w=", p.pad_w, ")");
   if constexpr (K == Kind::kLocalShare)
     c.require(oh % filter[at] == 0 && ow % filter[at + 1] == 0, "a ", oh, "x", ow, " output cannot be divided into ",
               filter[at], "x", filter[at + 1], " spatial groups");
@@ -123,7 +123,8 @@ Shape forward_shape(const InferContext& c, const Shape& src, const Shape& filter
 
 void check_dtypes(const InferContext& c, bool half_too) {
   const DType t = c.dtype(0);
-  c.require(t.id == DTypeEnum::Float32 || (half_too && t.id == DTypeEnum::Float16), "unsupported element type ", t.name());
+  c.require(t.id == DTypeEnum::Float32 || (half_too && t.id == DTypeEnum::Float16), "unsupported element type ",
+            t.name());
   for (int i = 1; i < c.nin(); ++i)
     c.require(c.dtype(i) == t, "inputs must have one element type, got ", t.name(), " and ", c.dtype(i).name());
 }
@@ -176,8 +177,9 @@ int64_t first_output(int64_t at, int64_t size, int64_t pad, int64_t stride) {
 
 // --- reference kernels
 
-// Outputs of one position lie ocpg apart in the filter only, so the innermost loop runs over them with one accumulator each:
-// the order of additions of every output is that of the naive loops. Acc is half where MegEngine rounds after every tap.
+// Outputs of one position lie ocpg apart in the filter only, so the innermost loop runs over them with one accumulator
+// each: the order of additions of every output is that of the naive loops. Acc is half where MegEngine rounds after
+// every tap.
 template <class T, class Acc>
 void forward_loops(const KernelArgs& a, const Geometry& g) {
   const T* src = a.in[0].data<T>();
@@ -216,7 +218,8 @@ void forward_loops(const KernelArgs& a, const Geometry& g) {
 
 template <Kind K>
 void run_forward(const KernelArgs& a) {
-  const auto g = make_geometry(K, a.param<typename ParamOf<K>::type>(), a.in[0].shape(), a.in[1].shape(), a.out[0].shape());
+  const auto g =
+      make_geometry(K, a.param<typename ParamOf<K>::type>(), a.in[0].shape(), a.in[1].shape(), a.out[0].shape());
   if (a.in[0].dtype().id == DTypeEnum::Float32) {
     forward_loops<float, float>(a, g);
   } else if constexpr (K == Kind::kLocal) {
@@ -226,11 +229,12 @@ void run_forward(const KernelArgs& a) {
   }
 }
 
-// Threads split by row of the input. A pixel collects what it gave to the outputs around it: their weights lie ocpg apart,
-// so the loop over oc outside that over the outputs still reads them one after another.
+// Threads split by row of the input. A pixel collects what it gave to the outputs around it: their weights lie ocpg
+// apart, so the loop over oc outside that over the outputs still reads them one after another.
 template <Kind K>
 void run_backward_data(const KernelArgs& a) {
-  const auto g = make_geometry(K, a.param<typename ParamOf<K>::type>(), a.out[0].shape(), a.in[0].shape(), a.in[1].shape());
+  const auto g =
+      make_geometry(K, a.param<typename ParamOf<K>::type>(), a.out[0].shape(), a.in[0].shape(), a.in[1].shape());
   const float* filter = a.in[0].data<float>();
   const float* diff = a.in[1].data<float>();
   float* grad = a.out[0].data<float>();
@@ -244,7 +248,8 @@ void run_backward_data(const KernelArgs& a) {
       const float* d = diff + image * g.ocpg * g.oh * g.ow;
       for (int64_t iw = 0; iw < g.iw; ++iw) {
         taps.clear();
-        for (int64_t oh = first_output(ih, g.fh, g.pad_h, g.stride_h); oh < g.oh && oh * g.stride_h <= ih + g.pad_h; ++oh) {
+        for (int64_t oh = first_output(ih, g.fh, g.pad_h, g.stride_h); oh < g.oh && oh * g.stride_h <= ih + g.pad_h;
+             ++oh) {
           const int64_t row = ih + g.pad_h - oh * g.stride_h, kh = g.flip ? g.fh - 1 - row : row;
           for (int64_t ow = first_output(iw, g.fw, g.pad_w, g.stride_w); ow < g.ow && ow * g.stride_w <= iw + g.pad_w;
                ++ow) {
@@ -265,7 +270,8 @@ void run_backward_data(const KernelArgs& a) {
 // Threads split by row of ocpg weights; each walks n, then the positions of the row's spatial group.
 template <Kind K>
 void run_backward_filter(const KernelArgs& a) {
-  const auto g = make_geometry(K, a.param<typename ParamOf<K>::type>(), a.in[0].shape(), a.out[0].shape(), a.in[1].shape());
+  const auto g =
+      make_geometry(K, a.param<typename ParamOf<K>::type>(), a.in[0].shape(), a.out[0].shape(), a.in[1].shape());
   const float* src = a.in[0].data<float>();
   const float* diff = a.in[1].data<float>();
   float* grad = a.out[0].data<float>();
@@ -306,7 +312,8 @@ void run_backward_filter(const KernelArgs& a) {
 template <Kind K>
 std::vector<Var> grad_forward(const GradContext& c) {
   static constexpr const char* kData[] = {"LocalBackwardData", "GroupLocalBackwardData", "LocalShareBackwardData"};
-  static constexpr const char* kFilter[] = {"LocalBackwardFilter", "GroupLocalBackwardFilter", "LocalShareBackwardFilter"};
+  static constexpr const char* kFilter[] = {"LocalBackwardFilter", "GroupLocalBackwardFilter",
+                                            "LocalShareBackwardFilter"};
   const Registry& r = Registry::get();
   std::vector<Var> dx(2);
   if (c.needs[0]) dx[0] = emit(r.at(kData[static_cast<int>(K)]), c.attrs, {c.in[1], c.dout[0], c.in[0]})[0];
@@ -367,10 +374,11 @@ void add_ops(Registry& r, const char* const (&names)[3], const MgeName (&mge)[3]
 }  // namespace megalith
 
 MEGALITH_OPS(nn_local) {
-  add_ops<Kind::kLocal>(r, {"Local", "LocalBackwardData", "LocalBackwardFilter"},
-                        {{"LocalV2"}, {"LocalBackwardDataV2"}, {"LocalBackwardFilterV2"}},
-                        {"Convolution with a filter of its own for every output position.",
-                         "Gradient of Local with respect to its input.", "Gradient of Local with respect to its filter."});
+  add_ops<Kind::kLocal>(
+      r, {"Local", "LocalBackwardData", "LocalBackwardFilter"},
+      {{"LocalV2"}, {"LocalBackwardDataV2"}, {"LocalBackwardFilterV2"}},
+      {"Convolution with a filter of its own for every output position.",
+       "Gradient of Local with respect to its input.", "Gradient of Local with respect to its filter."});
   add_ops<Kind::kGroupLocal>(r, {"GroupLocal", "GroupLocalBackwardData", "GroupLocalBackwardFilter"},
                              {{"GroupLocalV2"}, {"GroupLocalBackwardDataV2"}, {"GroupLocalBackwardFilterV2"}},
                              {"Local on groups of channels.", "Gradient of GroupLocal with respect to its input.",

@@ -11,8 +11,8 @@ void infer_lrn(InferContext& c) {
   c.require(c.dtype(0).is_float(), "input has type ", c.dtype(0).name());
   c.require(p.n % 2 == 1, "n is ", p.n, ", expected an odd number");
   for (int i = 1; i < c.nin(); ++i)
-    c.require(c.shape(i) == c.shape(0) && c.dtype(i) == c.dtype(0), "input ", i, " has shape ", c.shape(i), ", expected ",
-              c.shape(0));
+    c.require(c.shape(i) == c.shape(0) && c.dtype(i) == c.dtype(0), "input ", i, " has shape ", c.shape(i),
+              ", expected ", c.shape(0));
   c.set(0, c.dtype(0), c.shape(0));
 }
 
@@ -29,7 +29,8 @@ void run_lrn(const KernelArgs& a) {
         T* y = a.out[0].data<T>() + k * hw;
         for (int64_t i = 0; i < hw; ++i) {
           float sum = 0;
-          for (int64_t s = first; s <= last; ++s) sum += static_cast<float>(xp[s * hw + i]) * static_cast<float>(xp[s * hw + i]);
+          for (int64_t s = first; s <= last; ++s)
+            sum += static_cast<float>(xp[s * hw + i]) * static_cast<float>(xp[s * hw + i]);
           y[i] = T(static_cast<float>(xp[c * hw + i]) * std::pow(p.k + p.alpha * sum, -p.beta));
         }
       }
@@ -56,7 +57,8 @@ void run_backward(const KernelArgs& a) {
             base += p.alpha * static_cast<float>(xp[s * hw + i]) * static_cast<float>(xp[s * hw + i]);
           const float pow0 = std::pow(base, -p.beta), pow1 = std::pow(base, -p.beta - 1.f);
           for (int64_t s = first; s <= last; ++s) {
-            float g = static_cast<float>(xp[c * hw + i]) * -p.beta * pow1 * 2.f * static_cast<float>(xp[s * hw + i]) * p.alpha;
+            float g = static_cast<float>(xp[c * hw + i]) * -p.beta * pow1 * 2.f * static_cast<float>(xp[s * hw + i]) *
+                      p.alpha;
             if (s == c) g += pow0;
             T& to = dx[s * hw + i];
             to = T(static_cast<float>(to) + g * static_cast<float>(dy[c * hw + i]));

@@ -4,7 +4,9 @@
 namespace megalith {
 namespace {
 
-void check_mask_dtype(const InferContext& c, DType t) { c.require(t.is_int(), "the mask must be integers, got ", t.name()); }
+void check_mask_dtype(const InferContext& c, DType t) {
+  c.require(t.is_int(), "the mask must be integers, got ", t.name());
+}
 
 // inputs: src, filter, mask (OH, OW)
 void infer_mask_convolution(InferContext& c) {
@@ -64,8 +66,9 @@ void infer_mask_propagate(InferContext& c) {
   check_mask_dtype(c, c.dtype(0));
   c.require(c.shape(0).ndim() == 2, "the mask must have 2 dimensions, got ", c.shape(0));
   c.require(p.kernel_h > 0 && p.kernel_w > 0 && p.stride_h > 0 && p.stride_w > 0 && p.dilate_h > 0 && p.dilate_w > 0,
-            "kernel, strides and dilations must be positive (kernel_h=", p.kernel_h, ", kernel_w=", p.kernel_w, ", stride_h=",
-            p.stride_h, ", stride_w=", p.stride_w, ", dilate_h=", p.dilate_h, ", dilate_w=", p.dilate_w, ")");
+            "kernel, strides and dilations must be positive (kernel_h=", p.kernel_h, ", kernel_w=", p.kernel_w,
+            ", stride_h=", p.stride_h, ", stride_w=", p.stride_w, ", dilate_h=", p.dilate_h, ", dilate_w=", p.dilate_w,
+            ")");
   c.require(p.kernel_h < 1u << 31 && p.kernel_w < 1u << 31 && p.dilate_h < 1u << 31 && p.dilate_w < 1u << 31,
             "kernel or dilation is too large");
   const int64_t oh = window_output(c.shape(0)[0], p.kernel_h, p.pad_h, p.stride_h, p.dilate_h);

@@ -9,8 +9,8 @@ using Mode = param::PoolingMode;
 
 void check_dtype(const InferContext& c) {
   const DType d = c.dtype(0);
-  c.require(d.is_float() || d.id == DTypeEnum::Int8 || (d.is_quantized() && !(d.bits() < 4)), "can't pool elements of type ",
-            d.name());
+  c.require(d.is_float() || d.id == DTypeEnum::Int8 || (d.is_quantized() && !(d.bits() < 4)),
+            "can't pool elements of type ", d.name());
 }
 
 void check_mode(const InferContext& c, Mode mode) {
@@ -24,7 +24,8 @@ T finish_mean(double sum, int64_t n) {
   if constexpr (std::is_integral_v<T>) {
     const float v = n ? static_cast<float>(sum) / static_cast<float>(n) : 0.f;
     const float r = std::round(v);
-    const float lo = static_cast<float>(std::numeric_limits<T>::lowest()), hi = static_cast<float>(std::numeric_limits<T>::max());
+    const float lo = static_cast<float>(std::numeric_limits<T>::lowest()),
+                hi = static_cast<float>(std::numeric_limits<T>::max());
     return r <= lo ? std::numeric_limits<T>::lowest() : r >= hi ? std::numeric_limits<T>::max() : static_cast<T>(r);
   } else {
     return T(n ? static_cast<float>(sum) / static_cast<float>(n) : 0.f);
@@ -32,7 +33,8 @@ T finish_mean(double sum, int64_t n) {
 }
 
 template <class T>
-void forward_typed(Exec& exec, const Tensor& src, const Tensor& dst, const Window& win, param::ConvolutionFormat format) {
+void forward_typed(Exec& exec, const Tensor& src, const Tensor& dst, const Window& win,
+                   param::ConvolutionFormat format) {
   const Grid in = make_grid(src.shape(), format), out = make_grid(dst.shape(), format);
   const T* x = src.data<T>();
   T* y = dst.data<T>();
@@ -52,7 +54,8 @@ void forward_typed(Exec& exec, const Tensor& src, const Tensor& dst, const Windo
         for (int64_t i = 0; i < out.inner; ++i) {
           T* to = yi + ow * out.w_stride + i;
           if (win.mode == Mode::MAX) {
-            Acc best = std::is_integral_v<T> ? Acc(std::numeric_limits<T>::lowest()) : std::numeric_limits<Acc>::lowest();
+            Acc best =
+                std::is_integral_v<T> ? Acc(std::numeric_limits<T>::lowest()) : std::numeric_limits<Acc>::lowest();
             for (int64_t h = hb; h < he; ++h)
               for (int64_t w = wb; w < we; ++w)
                 best = std::max(best, static_cast<Acc>(xi[h * in.h_stride + w * in.w_stride + i]));
@@ -74,7 +77,9 @@ void forward_typed(Exec& exec, const Tensor& src, const Tensor& dst, const Windo
   });
 }
 
-Window window_of(const param::Pooling& p) { return {p.mode, p.window_h, p.window_w, p.pad_h, p.pad_w, p.stride_h, p.stride_w}; }
+Window window_of(const param::Pooling& p) {
+  return {p.mode, p.window_h, p.window_w, p.pad_h, p.pad_w, p.stride_h, p.stride_w};
+}
 
 void infer_pooling(InferContext& c) {
   const auto& p = c.param<param::Pooling>();
@@ -98,9 +103,10 @@ void run_pooling(const KernelArgs& a) {
 
 void infer_backward(InferContext& c) {
   infer_pooling(c);
-  c.require(c.dtype(0).is_float() && c.dtype(1) == c.dtype(0) && c.dtype(2) == c.dtype(0), "inputs must have one float type");
-  c.require(c.shape(2) == c.out[0].shape && c.shape(1) == c.out[0].shape, "result and gradient have shapes ", c.shape(1), " and ",
-            c.shape(2), ", expected ", c.out[0].shape);
+  c.require(c.dtype(0).is_float() && c.dtype(1) == c.dtype(0) && c.dtype(2) == c.dtype(0),
+            "inputs must have one float type");
+  c.require(c.shape(2) == c.out[0].shape && c.shape(1) == c.out[0].shape, "result and gradient have shapes ",
+            c.shape(1), " and ", c.shape(2), ", expected ", c.out[0].shape);
   c.set(0, c.dtype(0), c.shape(0));
 }
 
@@ -158,7 +164,8 @@ void backward(const KernelArgs& a, const Tensor& src, const Tensor& diff, const 
                 // every element that equals the maximum takes the whole gradient, as in MegEngine
                 float top = static_cast<float>(x[at + hb * in.h_stride + wb * in.w_stride]);
                 for (int64_t h = hb; h < he; ++h)
-                  for (int64_t w = wb; w < we; ++w) top = std::max(top, static_cast<float>(x[at + h * in.h_stride + w * in.w_stride]));
+                  for (int64_t w = wb; w < we; ++w)
+                    top = std::max(top, static_cast<float>(x[at + h * in.h_stride + w * in.w_stride]));
                 for (int64_t h = hb; h < he; ++h)
                   for (int64_t w = wb; w < we; ++w) {
                     const int64_t k = at + h * in.h_stride + w * in.w_stride;

@@ -17,14 +17,23 @@ inline Spatial spatial_axes(const InferContext& c, param::ConvolutionFormat form
   int64_t block = 0;  // what the last dimension must be
   switch (format) {
     case F::NCHW: want = 4; break;
-    case F::NHWC: want = 4; s = {1, 2}; break;
+    case F::NHWC:
+      want = 4;
+      s = {1, 2};
+      break;
     case F::NCHW4:
     case F::NCHW44: block = 4; break;
     case F::NCHW88: block = 8; break;
     case F::NCHW32: block = 32; break;
     case F::NCHW64: block = 64; break;
-    case F::CHWN4: block = 4; s = {1, 2}; break;
-    case F::NHWCD4: block = 4; s = {1, 3}; break;
+    case F::CHWN4:
+      block = 4;
+      s = {1, 2};
+      break;
+    case F::NHWCD4:
+      block = 4;
+      s = {1, 3};
+      break;
     default: c.fail("format ", static_cast<uint32_t>(format), " can't be pooled");
   }
   c.require(ndim == want, "input has shape ", c.shape(0), ", this format needs ", want, " dimensions");

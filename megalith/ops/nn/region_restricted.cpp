@@ -25,7 +25,8 @@ ConvGeometry check_regions(const InferContext& c, const Shape& src, const Shape&
 // inputs: src, filter, rin, rout
 void infer_forward(InferContext& c) {
   const auto& p = c.param<param::Convolution>();
-  c.require(p.stride_h == 1 && p.stride_w == 1, "strides must be 1 (stride_h=", p.stride_h, ", stride_w=", p.stride_w, ")");
+  c.require(p.stride_h == 1 && p.stride_w == 1, "strides must be 1 (stride_h=", p.stride_h, ", stride_w=", p.stride_w,
+            ")");
   c.set(0, c.dtype(0), check_regions(c, c.shape(0), c.shape(1)).output());
 }
 
@@ -39,7 +40,8 @@ void infer_backward_data(InferContext& c) {
     src = c.shape(4);
   } else {
     const bool group = p.sparse == param::ConvolutionSparse::GROUP;
-    c.require(filter.ndim() == (group ? 5 : 4) && diff.ndim() == 4, "bad shapes of filter ", filter, " and diff ", diff);
+    c.require(filter.ndim() == (group ? 5 : 4) && diff.ndim() == 4, "bad shapes of filter ", filter, " and diff ",
+              diff);
     const ConvGeometry g = [&] {
       param::Convolution unit = p;
       unit.stride_h = unit.stride_w = 1;
@@ -149,7 +151,8 @@ void run_backward_data(const KernelArgs& a) {
               });
             }
         }
-        for (size_t k = 0; k < dx.size(); ++k) grad[static_cast<size_t>(i) * dx.size() + k] = T(static_cast<float>(dx[k]));
+        for (size_t k = 0; k < dx.size(); ++k)
+          grad[static_cast<size_t>(i) * dx.size() + k] = T(static_cast<float>(dx[k]));
       }
     });
   });
@@ -178,7 +181,8 @@ void run_backward_filter(const KernelArgs& a) {
                 add_product(dw[static_cast<size_t>(kh * g.fw + kw)], x[ih * g.iw + iw], d[oh * g.ow + ow]);
               });
         }
-        for (size_t k = 0; k < dw.size(); ++k) grad[static_cast<size_t>(i) * dw.size() + k] = T(static_cast<float>(dw[k]));
+        for (size_t k = 0; k < dw.size(); ++k)
+          grad[static_cast<size_t>(i) * dw.size() + k] = T(static_cast<float>(dw[k]));
       }
     });
   });

@@ -1,7 +1,7 @@
 // Moving tensors between plain layouts and those that pack channels in blocks.
 //
-// Every mode is a rule that says, for each axis of the packed tensor, which axis of the plain one it walks and how: whole,
-// by blocks, or inside a block. Elements of the packed tensor that have no place in the plain one are padding.
+// Every mode is a rule that says, for each axis of the packed tensor, which axis of the plain one it walks and how:
+// whole, by blocks, or inside a block. Elements of the packed tensor that have no place in the plain one are padding.
 #include <array>
 #include <span>
 
@@ -26,10 +26,10 @@ constexpr Axis whole(uint8_t axis) { return {axis, Part::kWhole}; }
 struct Rule {
   int plain_ndim = 0;
   int64_t pack = 1;
-  std::vector<Axis> axes;          // of the packed tensor
-  bool reverse = false;            // the input is the packed tensor
-  std::vector<int> full;           // plain axes that must hold full blocks
-  bool pad_zero_point = false;     // padding is the quantized zero, not the number 0
+  std::vector<Axis> axes;       // of the packed tensor
+  bool reverse = false;         // the input is the packed tensor
+  std::vector<int> full;        // plain axes that must hold full blocks
+  bool pad_zero_point = false;  // padding is the quantized zero, not the number 0
 };
 
 Rule find_rule(Mode mode, int src_ndim) {
@@ -69,7 +69,8 @@ Rule find_rule(Mode mode, int src_ndim) {
     // the channels of the next four are seen as (group, channel)
     case Mode::NCHW_NCHW4: return {5, 4, {whole(0), whole(1), block(2), whole(3), whole(4), inner(2)}, false, {}, true};
     case Mode::NCHW4_NCHW: return {5, 4, {whole(0), whole(1), block(2), whole(3), whole(4), inner(2)}, true};
-    case Mode::NCHW_NCHW64: return {5, 64, {whole(0), whole(1), block(2), whole(3), whole(4), inner(2)}, false, {}, true};
+    case Mode::NCHW_NCHW64:
+      return {5, 64, {whole(0), whole(1), block(2), whole(3), whole(4), inner(2)}, false, {}, true};
     case Mode::NCHW64_NCHW: return {5, 64, {whole(0), whole(1), block(2), whole(3), whole(4), inner(2)}, true};
     case Mode::NCHW_NCHW4_WEIGHT:
       if (src_ndim == 5) return {5, 4, {whole(0), padded(1), block(2), whole(3), whole(4), inner(2)}};
@@ -138,8 +139,8 @@ void infer_relayout(InferContext& c) {
   const Shape& src = c.shape(0);
   const int ndim = (rule.reverse ? static_cast<int>(rule.axes.size()) : rule.plain_ndim) - grouped(mode);
   c.require(src.ndim() == ndim, "input must have ", ndim, " dimensions, got ", src);
-  c.require(group > 0 && (!grouped(mode) || src[1] % group == 0), "the channels of ", src, " cannot be divided into group=",
-            group);
+  c.require(group > 0 && (!grouped(mode) || src[1] % group == 0), "the channels of ", src,
+            " cannot be divided into group=", group);
   const Shape in = grouped(mode) ? split_channels(src, group) : src;
   Shape out;
   if (rule.reverse) {
@@ -227,7 +228,8 @@ void requantize(const Tensor& src, DType from, const Tensor& dst, DType to, int6
         for (int64_t i = 0; i < src.count(); ++i) {
           const float real = static_cast<float>(static_cast<int64_t>(s[i]) - from_zero) * from_scale;
           const double q = std::round(real / to.scale) + static_cast<float>(to.zero_point);
-          d[i] = static_cast<D>(std::clamp(std::isnan(q) ? 0. : q, static_cast<double>(lowest), static_cast<double>(highest)));
+          d[i] = static_cast<D>(
+              std::clamp(std::isnan(q) ? 0. : q, static_cast<double>(lowest), static_cast<double>(highest)));
         }
       }
     });

@@ -54,7 +54,8 @@ void walk(const KernelArgs& a, F&& fn) {
   Odometer od(x, strides);
   const Range range{static_cast<float>(p.qmin), static_cast<float>(p.qmax)};
   const int64_t n = x.count();
-  for (int64_t i = 0; i < n; ++i, od.next()) fn(i, range, [&](size_t in) { return a.in[in].data<float>()[od.offset(in - kFirst)]; });
+  for (int64_t i = 0; i < n; ++i, od.next())
+    fn(i, range, [&](size_t in) { return a.in[in].data<float>()[od.offset(in - kFirst)]; });
 }
 
 void run_fake_quant(const KernelArgs& a) {
@@ -130,9 +131,9 @@ MEGALITH_OPS(quant_fake_quant) {
   add("FakeQuantBackward", "Gradient of FakeQuant: the upstream gradient inside the range.", FakeQuant::kSchema, 4,
       infer_quant<FakeQuant, 2>, run_fake_quant_backward, false);
   add("TQT", "Rounds to a grid whose scale is a power of two.", TQT::kSchema, 2, infer_quant<TQT, 1>, run_tqt, false);
-  add("TQTBackward", "Gradients of TQT: of the data, and of the scale per element.", TQT::kSchema, 3, infer_quant<TQT, 2>,
-      run_tqt_backward, true);
+  add("TQTBackward", "Gradients of TQT: of the data, and of the scale per element.", TQT::kSchema, 3,
+      infer_quant<TQT, 2>, run_tqt_backward, true);
   add("LSQ", "Rounds to a grid with a learned scale.", LSQ::kSchema, 4, infer_quant<LSQ, 1>, run_lsq, false);
-  add("LSQBackward", "Gradients of LSQ: of the data, and of the scale per element.", LSQ::kSchema, 5, infer_quant<LSQ, 2>,
-      run_lsq_backward, true);
+  add("LSQBackward", "Gradients of LSQ: of the data, and of the scale per element.", LSQ::kSchema, 5,
+      infer_quant<LSQ, 2>, run_lsq_backward, true);
 }

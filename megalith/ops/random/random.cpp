@@ -13,8 +13,11 @@ void infer_shape_rng(InferContext& c) {
   const std::vector<int64_t> v = c.ints(0, kMaxDims);
   c.require(!v.empty(), "the shape is empty");
   int64_t total = 1;
-  for (const int64_t d : v) c.require(d >= 0 && !__builtin_mul_overflow(total, d, &total) && total < int64_t{1} << 40, "dimension ", d, " makes no sense");
-  c.require(c.param<P>().dtype == DTypeEnum::Float32 || c.param<P>().dtype == DTypeEnum::Float16, "no random numbers of this type");
+  for (const int64_t d : v)
+    c.require(d >= 0 && !__builtin_mul_overflow(total, d, &total) && total < int64_t{1} << 40, "dimension ", d,
+              " makes no sense");
+  c.require(c.param<P>().dtype == DTypeEnum::Float32 || c.param<P>().dtype == DTypeEnum::Float16,
+            "no random numbers of this type");
   c.set(0, c.param<P>().dtype, Shape(std::span<const int64_t>(v)));
 }
 
@@ -22,14 +25,16 @@ void infer_permutation(InferContext& c) {
   const std::vector<int64_t> n = c.ints(0, 1);
   const DType t = c.param<param::PermutationRNG>().dtype;
   c.require(n.size() == 1 && n[0] >= 0 && n[0] <= INT32_MAX, "the length makes no sense");
-  c.require(t.id == DTypeEnum::Int32 || t.id == DTypeEnum::Int16 || t.id == DTypeEnum::Float32, "no permutation of ", t.str());
+  c.require(t.id == DTypeEnum::Int32 || t.id == DTypeEnum::Int16 || t.id == DTypeEnum::Float32, "no permutation of ",
+            t.str());
   c.require(t.id != DTypeEnum::Int16 || n[0] <= INT16_MAX, n[0], " numbers don't fit Int16");
   c.set(0, t, {n[0]});
 }
 
 void infer_like(InferContext& c) {
   for (int i = 0; i < c.nin(); ++i) {
-    c.require(c.dtype(i).is_float() && c.dtype(i) == c.dtype(0) && c.shape(i) == c.shape(0), "input ", i, " is ", c.dtype(i).str(), " ", c.shape(i), ", input 0 ", c.dtype(0).str(), " ", c.shape(0));
+    c.require(c.dtype(i).is_float() && c.dtype(i) == c.dtype(0) && c.shape(i) == c.shape(0), "input ", i, " is ",
+              c.dtype(i).str(), " ", c.shape(i), ", input 0 ", c.dtype(0).str(), " ", c.shape(0));
   }
   infer_same_as_input(c);
 }
@@ -135,13 +140,15 @@ void shuffle_reference(const KernelArgs& a) {
   std::copy(v.begin(), v.end(), a.out[1].data<int32_t>());
   const size_t row = v.empty() ? 0 : a.out[0].bytes() / v.size();
   if (row == 0) return;
-  for (size_t i = 0; i < v.size(); ++i) std::memcpy(a.out[0].data<char>() + i * row, a.in[0].data<char>() + static_cast<size_t>(v[i]) * row, row);
+  for (size_t i = 0; i < v.size(); ++i)
+    std::memcpy(a.out[0].data<char>() + i * row, a.in[0].data<char>() + static_cast<size_t>(v[i]) * row, row);
 }
 
 // Inputs: the gradient of the shuffled data, the indices, the data.
 void infer_shuffle_backward(InferContext& c) {
   const Shape &dy = c.shape(0), &index = c.shape(1), &x = c.shape(2);
-  c.require(x.ndim() >= 1 && dy == x && index == Shape{x[0]}, "gradient ", dy, " and indices ", index, " do not fit data ", x);
+  c.require(x.ndim() >= 1 && dy == x && index == Shape{x[0]}, "gradient ", dy, " and indices ", index,
+            " do not fit data ", x);
   c.require(c.dtype(1).id == DTypeEnum::Int32, "the indices must be Int32, but are ", c.dtype(1).str());
   c.require(!c.dtype(0).is_lowbit(), "no shuffling of ", c.dtype(0).str());
   c.set(0, c.dtype(0), x);
@@ -155,7 +162,8 @@ void shuffle_backward_reference(const KernelArgs& a) {
   for (int64_t i = 0; i < n; ++i) {
     const int32_t to = a.in[1].data<int32_t>()[i];
     if (to < 0 || to >= n) throw OpError(cat("ShuffleRNGBackward: index ", to, " lies outside ", n, " entries"));
-    std::memcpy(a.out[0].data<char>() + static_cast<size_t>(to) * row, a.in[0].data<char>() + static_cast<size_t>(i) * row, row);
+    std::memcpy(a.out[0].data<char>() + static_cast<size_t>(to) * row,
+                a.in[0].data<char>() + static_cast<size_t>(i) * row, row);
   }
 }
 
@@ -165,16 +173,31 @@ int two(const Attrs&, int) { return 2; }
 }  // namespace megalith
 
 MEGALITH_OPS(random_random) {
-  auto add = [&](const char* name, const char* stored, const char* doc, const ParamSchema* params, int inputs, void (*infer)(InferContext&), void (*run)(const KernelArgs&)) {
-    r.add({.name = name, .doc = doc, .mge = {stored}, .params = params, .min_inputs = inputs, .max_inputs = inputs, .infer = infer, .kernels = {{.name = "reference", .run = run}}, .random = true});
+  auto add = [&](const char* name, const char* stored, const char* doc, const ParamSchema* params, int inputs,
+                 void (*infer)(InferContext&), void (*run)(const KernelArgs&)) {
+    r.add({.name = name,
+           .doc = doc,
+           .mge = {stored},
+           .params = params,
+           .min_inputs = inputs,
+           .max_inputs = inputs,
+           .infer = infer,
+           .kernels = {{.name = "reference", .run = run}},
+           .random = true});
   };
   using namespace megalith::param;
-  add("UniformRNG", "UniformRNGV1", "Uniform random numbers in (0, 1].", &UniformRNG::kSchema, 1, infer_shape_rng<UniformRNG>, uniform_reference);
-  add("GaussianRNG", "GaussianRNGV1", "Normal random numbers.", &GaussianRNG::kSchema, 1, infer_shape_rng<GaussianRNG>, gaussian_reference);
-  add("GammaRNG", "GammaRNG", "Gamma random numbers with the shapes and scales of the inputs.", &GammaRNG::kSchema, 2, infer_like, gamma_reference);
-  add("BetaRNG", "BetaRNG", "Beta random numbers with the parameters of the inputs.", &BetaRNG::kSchema, 2, infer_like, beta_reference);
-  add("PoissonRNG", "PoissonRNG", "Poisson random numbers with the means of the input.", &PoissonRNG::kSchema, 1, infer_like, poisson_reference);
-  add("PermutationRNG", "PermutationRNG", "The numbers below the input's value in random order.", &PermutationRNG::kSchema, 1, infer_permutation, permutation_reference);
+  add("UniformRNG", "UniformRNGV1", "Uniform random numbers in (0, 1].", &UniformRNG::kSchema, 1,
+      infer_shape_rng<UniformRNG>, uniform_reference);
+  add("GaussianRNG", "GaussianRNGV1", "Normal random numbers.", &GaussianRNG::kSchema, 1, infer_shape_rng<GaussianRNG>,
+      gaussian_reference);
+  add("GammaRNG", "GammaRNG", "Gamma random numbers with the shapes and scales of the inputs.", &GammaRNG::kSchema, 2,
+      infer_like, gamma_reference);
+  add("BetaRNG", "BetaRNG", "Beta random numbers with the parameters of the inputs.", &BetaRNG::kSchema, 2, infer_like,
+      beta_reference);
+  add("PoissonRNG", "PoissonRNG", "Poisson random numbers with the means of the input.", &PoissonRNG::kSchema, 1,
+      infer_like, poisson_reference);
+  add("PermutationRNG", "PermutationRNG", "The numbers below the input's value in random order.",
+      &PermutationRNG::kSchema, 1, infer_permutation, permutation_reference);
   r.add({.name = "ShuffleRNG",
          .doc = "The entries of axis 0 in random order, and their old indices.",
          .mge = {"ShuffleRNG"},

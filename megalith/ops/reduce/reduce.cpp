@@ -49,7 +49,8 @@ DType output_type(const InferContext& c, Type t) {
 
 void infer(InferContext& c) {
   const auto& p = c.param<param::Reduce>();
-  c.require(static_cast<uint32_t>(p.mode) <= static_cast<uint32_t>(Mode::MEAN), "unknown mode ", static_cast<uint32_t>(p.mode));
+  c.require(static_cast<uint32_t>(p.mode) <= static_cast<uint32_t>(Mode::MEAN), "unknown mode ",
+            static_cast<uint32_t>(p.mode));
   c.require(!c.dtype(0).is_lowbit() && c.dtype(0).id != DTypeEnum::Complex64, "no kernel for ", c.dtype(0).str());
   if (c.dtype(0).is_quantized() && p.data_type == Type::DEFAULT) {
     c.require(p.mode != Mode::SUM_SQR && p.mode != Mode::PRODUCT, "mode is not defined for ", c.dtype(0).str());
@@ -69,7 +70,8 @@ void infer(InferContext& c) {
     const std::vector<int64_t> dims = c.ints(1, kMaxDims);
     out = Shape(std::span<const int64_t>(dims));
     for (const int64_t d : out) c.require(d >= 0, "target shape ", out, " has a negative dimension");
-    c.require(one_element(out) || out.ndim() <= in.ndim(), "target shape ", out, " has more dimensions than the input ", in);
+    c.require(one_element(out) || out.ndim() <= in.ndim(), "target shape ", out, " has more dimensions than the input ",
+              in);
     const Shape t = padded_target(in, out);
     for (int i = 0; i < in.ndim(); ++i) {
       c.require(t[i] == in[i] || t[i] == 1, "can't reduce ", in, " to target shape ", out);
@@ -85,12 +87,16 @@ template <class T>
 struct Arithmetic {
   // Sums of integers wrap around, without the undefined overflow of signed types.
   static T add(T x, T y) {
-    if constexpr (std::is_integral_v<T>) return static_cast<T>(static_cast<uint32_t>(x) + static_cast<uint32_t>(y));
-    else return T(static_cast<float>(x) + static_cast<float>(y));
+    if constexpr (std::is_integral_v<T>)
+      return static_cast<T>(static_cast<uint32_t>(x) + static_cast<uint32_t>(y));
+    else
+      return T(static_cast<float>(x) + static_cast<float>(y));
   }
   static T mul(T x, T y) {
-    if constexpr (std::is_integral_v<T>) return static_cast<T>(static_cast<uint32_t>(x) * static_cast<uint32_t>(y));
-    else return T(static_cast<float>(x) * static_cast<float>(y));
+    if constexpr (std::is_integral_v<T>)
+      return static_cast<T>(static_cast<uint32_t>(x) * static_cast<uint32_t>(y));
+    else
+      return T(static_cast<float>(x) * static_cast<float>(y));
   }
   static T div(T x, int64_t n) {
     if constexpr (std::is_integral_v<T>) {
@@ -107,26 +113,33 @@ T tree(const T* p, int64_t stride, int64_t n) {
   if (n > 1) {
     const int64_t half_n = n / 2;
     const T x = tree<M>(p, stride, half_n), y = tree<M>(p + half_n * stride, stride, n - half_n);
-    if constexpr (M == Mode::PRODUCT) return Arithmetic<T>::mul(x, y);
-    else if constexpr (M == Mode::MIN) return x < y ? x : y;
-    else if constexpr (M == Mode::MAX) return x > y ? x : y;
-    else return Arithmetic<T>::add(x, y);
+    if constexpr (M == Mode::PRODUCT)
+      return Arithmetic<T>::mul(x, y);
+    else if constexpr (M == Mode::MIN)
+      return x < y ? x : y;
+    else if constexpr (M == Mode::MAX)
+      return x > y ? x : y;
+    else
+      return Arithmetic<T>::add(x, y);
   }
-  if constexpr (M == Mode::SUM_SQR) return Arithmetic<T>::mul(*p, *p);
-  else return *p;
+  if constexpr (M == Mode::SUM_SQR)
+    return Arithmetic<T>::mul(*p, *p);
+  else
+    return *p;
 }
 
 // in (outer, n, inner) -> out (outer, inner)
 template <Mode M, class T>
 void reduce_axis(const T* in, T* out, int64_t outer, int64_t n, int64_t inner, Exec& exec) {
-  exec.parallel_for(outer * inner, std::max<int64_t>(1, 8192 / std::max<int64_t>(1, n)), [&](int64_t begin, int64_t end) {
-    for (int64_t i = begin; i < end; ++i) {
-      const T* p = in + i / inner * n * inner + i % inner;
-      T v = n == 0 ? T(M == Mode::PRODUCT ? 1 : 0) : tree<M>(p, inner, n);
-      if constexpr (M == Mode::MEAN) v = Arithmetic<T>::div(v, n);
-      out[i] = v;
-    }
-  });
+  exec.parallel_for(outer * inner, std::max<int64_t>(1, 8192 / std::max<int64_t>(1, n)),
+                    [&](int64_t begin, int64_t end) {
+                      for (int64_t i = begin; i < end; ++i) {
+                        const T* p = in + i / inner * n * inner + i % inner;
+                        T v = n == 0 ? T(M == Mode::PRODUCT ? 1 : 0) : tree<M>(p, inner, n);
+                        if constexpr (M == Mode::MEAN) v = Arithmetic<T>::div(v, n);
+                        out[i] = v;
+                      }
+                    });
 }
 
 template <class T>
@@ -153,7 +166,8 @@ Tensor converted(const Tensor& t, DType dtype, Exec& exec) {
 
 // The type in which MegEngine accumulates.
 DType compute_type(const param::Reduce& p, DType in) {
-  if (in.is_quantized() && (p.mode == Mode::SUM || p.mode == Mode::MEAN)) return DType(DTypeEnum::QuantizedS32, in.scale);
+  if (in.is_quantized() && (p.mode == Mode::SUM || p.mode == Mode::MEAN))
+    return DType(DTypeEnum::QuantizedS32, in.scale);
   return p.data_type == Type::DEFAULT ? in : DType(DTypeEnum::Float32);
 }
 
@@ -178,7 +192,8 @@ void reference(const KernelArgs& a) {
     for (int k = i; k < end; ++k) next[k] = 1;
     const Tensor r = Tensor::empty(t.dtype(), next);
     dispatch_storage(t.dtype(), [&](auto tag) {
-      reduce_axis<decltype(tag)>(m, t, r, shape.count(0, i), shape.count(i, end), shape.count(end, shape.ndim()), a.exec);
+      reduce_axis<decltype(tag)>(m, t, r, shape.count(0, i), shape.count(i, end), shape.count(end, shape.ndim()),
+                                 a.exec);
     });
     t = r;
     shape = next;
@@ -199,8 +214,12 @@ double flops(const KernelQuery& q) { return static_cast<double>(q.in[0].shape.co
 std::vector<Var> grad(const GradContext& c) {
   const auto& p = c.attrs.param<param::Reduce>();
   const Var& x = c.in[0];
-  const auto call = [](param::ElemwiseMode m, const std::vector<Var>& in) { return emit1("Elemwise", param::Elemwise{.mode = m}, in); };
-  const auto constant = [](float v) { return Var(Tensor::of<float>(DTypeEnum::Float32, {1}, std::span<const float>(&v, 1))); };
+  const auto call = [](param::ElemwiseMode m, const std::vector<Var>& in) {
+    return emit1("Elemwise", param::Elemwise{.mode = m}, in);
+  };
+  const auto constant = [](float v) {
+    return Var(Tensor::of<float>(DTypeEnum::Float32, {1}, std::span<const float>(&v, 1)));
+  };
   using E = param::ElemwiseMode;
   const Var spread = emit1("Broadcast", {c.dout[0], emit1("GetVarShape", {x})});
   std::vector<Var> g(c.in.size());
@@ -213,7 +232,8 @@ std::vector<Var> grad(const GradContext& c) {
     case Mode::MEAN: {
       // The number of elements behind each mean is the sum of as many ones.
       const Var ones = emit1("Broadcast", {constant(1), emit1("GetVarShape", {x})});
-      const Var count = emit1("Reduce", param::Reduce{.mode = Mode::SUM, .axis = p.axis}, c.in.size() > 1 ? std::vector<Var>{ones, c.in[1]} : std::vector<Var>{ones});
+      const Var count = emit1("Reduce", param::Reduce{.mode = Mode::SUM, .axis = p.axis},
+                              c.in.size() > 1 ? std::vector<Var>{ones, c.in[1]} : std::vector<Var>{ones});
       g[0] = call(E::TRUE_DIV, {spread, count});
       break;
     }

@@ -23,8 +23,10 @@ void infer_cumsum(InferContext& c) {
 
 template <class T>
 T add(T x, T y) {
-  if constexpr (std::is_integral_v<T>) return static_cast<T>(static_cast<uint32_t>(x) + static_cast<uint32_t>(y));
-  else return T(static_cast<float>(x) + static_cast<float>(y));
+  if constexpr (std::is_integral_v<T>)
+    return static_cast<T>(static_cast<uint32_t>(x) + static_cast<uint32_t>(y));
+  else
+    return T(static_cast<float>(x) + static_cast<float>(y));
 }
 
 void cumsum_reference(const KernelArgs& a) {

@@ -13,8 +13,8 @@ void infer(InferContext& c) {
 
 void infer_backward(InferContext& c) {
   infer(c);
-  c.require(c.dtype(1) == c.dtype(0) && c.shape(1) == c.shape(0), "output ", c.dtype(0).str(), c.shape(0), " and its gradient ",
-            c.dtype(1).str(), c.shape(1), " differ");
+  c.require(c.dtype(1) == c.dtype(0) && c.shape(1) == c.shape(0), "output ", c.dtype(0).str(), c.shape(0),
+            " and its gradient ", c.dtype(1).str(), c.shape(1), " differ");
 }
 
 // Calls fn(offset of the first element, length, stride) for each line along the axis.
@@ -38,7 +38,8 @@ void reference(const KernelArgs& a) {
       float top = -INFINITY, sum = 0;
       for (int64_t k = 0; k < n; ++k) top = std::max(top, static_cast<float>(x[at + k * stride]));
       for (int64_t k = 0; k < n; ++k) sum += std::exp(static_cast<float>(x[at + k * stride]) - top);
-      for (int64_t k = 0; k < n; ++k) y[at + k * stride] = T(std::exp(static_cast<float>(x[at + k * stride]) - top) / sum);
+      for (int64_t k = 0; k < n; ++k)
+        y[at + k * stride] = T(std::exp(static_cast<float>(x[at + k * stride]) - top) / sum);
     });
   });
 }
@@ -50,7 +51,8 @@ void backward_reference(const KernelArgs& a) {
     T* dx = a.out[0].data<T>();
     for_lines(a, [&](int64_t at, int64_t n, int64_t stride) {
       float sum = 0;
-      for (int64_t k = 0; k < n; ++k) sum += static_cast<float>(y[at + k * stride]) * static_cast<float>(dy[at + k * stride]);
+      for (int64_t k = 0; k < n; ++k)
+        sum += static_cast<float>(y[at + k * stride]) * static_cast<float>(dy[at + k * stride]);
       for (int64_t k = 0; k < n; ++k) {
         const int64_t i = at + k * stride;
         dx[i] = T(static_cast<float>(y[i]) * (static_cast<float>(dy[i]) - sum));

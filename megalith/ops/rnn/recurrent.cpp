@@ -1,5 +1,5 @@
-// RNNCell, LSTMCell, RNN and LSTM. Packed weights hold, per layer and direction: input weights, hidden weights and, with
-// bias, the two biases. The gates of an LSTM stand in the order i, f, g, o.
+// RNNCell, LSTMCell, RNN and LSTM. Packed weights hold, per layer and direction: input weights, hidden weights and,
+// with bias, the two biases. The gates of an LSTM stand in the order i, f, g, o.
 #include "megalith/ops/op_util.h"
 
 namespace megalith {
@@ -19,7 +19,7 @@ float activate(Nonline mode, float v) {
 // Weights of one cell; biases may be null.
 struct Cell {
   const float *w_ih = nullptr, *w_hh = nullptr, *b_ih = nullptr, *b_hh = nullptr;
-  int64_t in = 0, hidden = 0, gates = 1;  // gates: multiples of hidden
+  int64_t in = 0, hidden = 0, gates = 1;    // gates: multiples of hidden
   bool one_b_ih = false, one_b_hh = false;  // a single number for all gates
 };
 
@@ -58,15 +58,23 @@ void check_cell(InferContext& c, int64_t gates) {
   const Shape &x = c.shape(0), &wi = c.shape(1), &h = c.shape(3), &wh = c.shape(4);
   c.require(x.ndim() == 2 && wi.ndim() == 2 && h.ndim() == 2 && wh.ndim() == 2, "inputs have shapes ", x, wi, h, wh,
             ", expected 2 dimensions");
-  c.require(h[0] == x[0] && wi[1] == x[1] && wh[1] == h[1] && wi[0] == gates * h[1] && wh[0] == wi[0], "inputs have shapes ", x,
-            wi, h, wh);
+  c.require(h[0] == x[0] && wi[1] == x[1] && wh[1] == h[1] && wi[0] == gates * h[1] && wh[0] == wi[0],
+            "inputs have shapes ", x, wi, h, wh);
   for (int i : {2, 5})
-    c.require(c.shape(i).count() == wi[0] || c.shape(i).count() == 1, "bias has shape ", c.shape(i), " for ", wi[0], " rows");
+    c.require(c.shape(i).count() == wi[0] || c.shape(i).count() == 1, "bias has shape ", c.shape(i), " for ", wi[0],
+              " rows");
 }
 
 Cell cell_of(const KernelArgs& a, int64_t gates) {
-  return {a.in[1].data<float>(), a.in[4].data<float>(), a.in[2].data<float>(), a.in[5].data<float>(), a.in[0].dim(1),
-          a.in[3].dim(1), gates, a.in[2].count() == 1, a.in[5].count() == 1};
+  return {a.in[1].data<float>(),
+          a.in[4].data<float>(),
+          a.in[2].data<float>(),
+          a.in[5].data<float>(),
+          a.in[0].dim(1),
+          a.in[3].dim(1),
+          gates,
+          a.in[2].count() == 1,
+          a.in[5].count() == 1};
 }
 
 void infer_rnn_cell(InferContext& c) {
@@ -113,7 +121,9 @@ struct Dims {
 
 template <class P>
 Dims dims_of(const P& p, const Shape& x) {
-  return {p.num_layers, p.bidirectional ? 2 : 1, p.hidden_size, x[0], x[1], x[2], std::is_same_v<P, param::LSTM> ? 4 : 1, p.bias};
+  return {
+      p.num_layers, p.bidirectional ? 2 : 1, p.hidden_size, x[0], x[1], x[2], std::is_same_v<P, param::LSTM> ? 4 : 1,
+      p.bias};
 }
 
 // Inputs: x, h (, c), weights.
@@ -124,8 +134,8 @@ void infer_recurrent(InferContext& c) {
   for (int i = 0; i < c.nin(); ++i)
     c.require(c.dtype(i).id == DTypeEnum::Float32, "input ", i, " has type ", c.dtype(i).name());
   c.require(c.shape(0).ndim() == 3, "input has shape ", c.shape(0), ", expected 3 dimensions");
-  c.require(p.num_layers > 0 && p.num_layers <= 1024 && p.hidden_size > 0 && p.hidden_size <= (1u << 20), "num_layers is ",
-            p.num_layers, ", hidden_size ", p.hidden_size);
+  c.require(p.num_layers > 0 && p.num_layers <= 1024 && p.hidden_size > 0 && p.hidden_size <= (1u << 20),
+            "num_layers is ", p.num_layers, ", hidden_size ", p.hidden_size);
   c.require(c.shape(0)[2] < (int64_t{1} << 31), "input has shape ", c.shape(0));
   if constexpr (lstm) c.require(p.proj_size == 0, "proj_size is ", p.proj_size, ", expected 0");
   const Dims d = dims_of(p, c.shape(0));
@@ -134,7 +144,8 @@ void infer_recurrent(InferContext& c) {
     c.require(c.shape(i).count() == state.count(), "state has shape ", c.shape(i), ", expected ", state);
   int64_t weights = 0;
   for (int64_t l = 0; l < d.layers; ++l) weights += d.dirs * d.cell_weights(l);
-  c.require(c.shape(c.nin() - 1).count() == weights, "weights have shape ", c.shape(c.nin() - 1), ", expected ", weights, " numbers");
+  c.require(c.shape(c.nin() - 1).count() == weights, "weights have shape ", c.shape(c.nin() - 1), ", expected ",
+            weights, " numbers");
   c.set(0, c.dtype(0), Shape{d.seq, d.batch, d.dirs * d.hidden});
   for (int i = 1; i < c.nin() - 1; ++i) c.set(i, c.dtype(0), c.shape(i));
   c.set(c.nin() - 1, DType(DTypeEnum::Byte),
@@ -204,7 +215,8 @@ void infer_backward(InferContext& c) {
   c.require(c.shape(2 + s).count() == d.seq * d.batch * d.dirs * d.hidden, "gradient has shape ", c.shape(2 + s));
   int64_t weights = 0;
   for (int64_t l = 0; l < d.layers; ++l) weights += d.dirs * d.cell_weights(l);
-  c.require(c.shape(3 + 2 * s).count() == weights, "weights have shape ", c.shape(3 + 2 * s), ", expected ", weights, " numbers");
+  c.require(c.shape(3 + 2 * s).count() == weights, "weights have shape ", c.shape(3 + 2 * s), ", expected ", weights,
+            " numbers");
   c.set(0, c.dtype(0), c.shape(0));
   for (int i = 0; i < s; ++i) c.set(1 + i, c.dtype(0), c.shape(2 + i));
   c.set(1 + s, c.dtype(0), c.shape(3 + 2 * s));
@@ -245,8 +257,10 @@ void run_backward(const KernelArgs& a) {
         const int64_t step = dir == 0 ? i : d.seq - 1 - i;
         float *gi = g.data() + i * B * R, *hn = h.data() + (i + 1) * S;
         linear(cell, inputs.back().data() + step * B * cell.in, h.data() + i * S, gi, B);
-        if (lstm) lstm_step(gi, c.data() + i * S, hn, c.data() + (i + 1) * S, B, H);
-        else if constexpr (!lstm) for (int64_t k = 0; k < S; ++k) hn[k] = activate(p.nonlineMode, gi[k]);
+        if (lstm)
+          lstm_step(gi, c.data() + i * S, hn, c.data() + (i + 1) * S, B, H);
+        else if constexpr (!lstm)
+          for (int64_t k = 0; k < S; ++k) hn[k] = activate(p.nonlineMode, gi[k]);
         for (int64_t b = 0; b < B; ++b) std::copy_n(hn + b * H, H, out.data() + ((step * B + b) * d.dirs + dir) * H);
       }
       cells.push_back(cell), hs.push_back(h), cs.push_back(c), gs.push_back(g);
@@ -284,7 +298,9 @@ void run_backward(const KernelArgs& a) {
               dc[q] = e * vf;
             } else {
               const float y = hs[k][static_cast<size_t>((i + 1) * S) + q];
-              to[0] = p.nonlineMode == Nonline::TANH ? g * (1.f - y * y) : p.nonlineMode == Nonline::RELU && y <= 0 ? 0.f : g;
+              to[0] = p.nonlineMode == Nonline::TANH             ? g * (1.f - y * y)
+                      : p.nonlineMode == Nonline::RELU && y <= 0 ? 0.f
+                                                                 : g;
             }
           }
         for (int64_t b = 0; b < B; ++b)

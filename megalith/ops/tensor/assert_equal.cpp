@@ -7,8 +7,10 @@ namespace {
 // Inputs: expected, actual and, where the file stores it, the error that the graph computed from the two.
 void infer_assert_equal(InferContext& c) {
   c.require(c.shape(0) == c.shape(1), "expected ", c.shape(0), " but the actual value has shape ", c.shape(1));
-  c.require(!c.dtype(0).is_lowbit() && !c.dtype(1).is_lowbit(), "no AssertEqual of ", c.dtype(0).str(), " and ", c.dtype(1).str());
-  c.require(c.nin() < 3 || c.shape(2).count() == 1, "the error must be a single number, but has shape ", c.nin() < 3 ? Shape{} : c.shape(2));
+  c.require(!c.dtype(0).is_lowbit() && !c.dtype(1).is_lowbit(), "no AssertEqual of ", c.dtype(0).str(), " and ",
+            c.dtype(1).str());
+  c.require(c.nin() < 3 || c.shape(2).count() == 1, "the error must be a single number, but has shape ",
+            c.nin() < 3 ? Shape{} : c.shape(2));
   c.set(0, c.dtype(0), c.shape(0));
 }
 

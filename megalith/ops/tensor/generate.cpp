@@ -1,4 +1,5 @@
-// Tensors made from a shape or a few numbers, and values filled in or around: Linspace, Eye, Alloc, MaskedFill, Padding.
+// Tensors made from a shape or a few numbers, and values filled in or around: Linspace, Eye, Alloc, MaskedFill,
+// Padding.
 #include "megalith/ops/op_util.h"
 
 namespace megalith {
@@ -8,7 +9,9 @@ Shape wanted_shape(const InferContext& c, int64_t limit) {
   const std::vector<int64_t> v = c.ints(0, limit);
   c.require(!v.empty(), "the shape is empty");
   int64_t total = 1;
-  for (const int64_t d : v) c.require(d >= 0 && !__builtin_mul_overflow(total, d, &total) && total < int64_t{1} << 40, "dimension ", d, " makes no sense");
+  for (const int64_t d : v)
+    c.require(d >= 0 && !__builtin_mul_overflow(total, d, &total) && total < int64_t{1} << 40, "dimension ", d,
+              " makes no sense");
   return Shape(std::span<const int64_t>(v));
 }
 
@@ -29,8 +32,10 @@ void linspace_reference(const KernelArgs& a) {
     using T = decltype(t);
     for (int64_t i = 0; i < n; ++i) {
       const double v = start + static_cast<double>(i) * step;
-      if constexpr (std::is_integral_v<T>) a.out[0].data<T>()[i] = static_cast<T>(static_cast<int64_t>(std::clamp(v, -9e15, 9e15)));
-      else a.out[0].data<T>()[i] = static_cast<T>(static_cast<float>(v));
+      if constexpr (std::is_integral_v<T>)
+        a.out[0].data<T>()[i] = static_cast<T>(static_cast<int64_t>(std::clamp(v, -9e15, 9e15)));
+      else
+        a.out[0].data<T>()[i] = static_cast<T>(static_cast<float>(v));
     }
   });
 }
@@ -48,7 +53,8 @@ void eye_reference(const KernelArgs& a) {
   const int64_t k = a.param<param::Eye>().k, m = a.out[0].dim(0), n = a.out[0].dim(1);
   dispatch_storage(a.out[0].dtype(), [&](auto t) {
     using T = decltype(t);
-    for (int64_t i = std::max<int64_t>(0, -k); i < m && i + k < n; ++i) a.out[0].data<T>()[i * n + i + k] = static_cast<T>(1.0f);
+    for (int64_t i = std::max<int64_t>(0, -k); i < m && i + k < n; ++i)
+      a.out[0].data<T>()[i * n + i + k] = static_cast<T>(1.0f);
   });
 }
 
@@ -68,9 +74,12 @@ void infer_masked_fill(InferContext& c) {
 // A parameter as an element; integers saturate.
 template <class T>
 T element(float v) {
-  if constexpr (!std::is_integral_v<T>) return static_cast<T>(v);
-  else if (!(v == v)) return T{0};
-  else return static_cast<T>(std::clamp<double>(v, std::numeric_limits<T>::min(), std::numeric_limits<T>::max()));
+  if constexpr (!std::is_integral_v<T>)
+    return static_cast<T>(v);
+  else if (!(v == v))
+    return T{0};
+  else
+    return static_cast<T>(std::clamp<double>(v, std::numeric_limits<T>::min(), std::numeric_limits<T>::max()));
 }
 
 void masked_fill_reference(const KernelArgs& a) {
@@ -94,10 +103,14 @@ void infer_padding(InferContext& c) {
   c.require(p.padding_mode <= param::PaddingMode::CONSTANT, "unknown mode ", static_cast<uint32_t>(p.padding_mode));
   int64_t total = 1;
   for (int d = 0; d < s.ndim(); ++d) {
-    if (p.padding_mode == param::PaddingMode::REFLECT) c.require(std::max(front(p, d), back(p, d)) < std::max<int64_t>(s[d], 1), "axis ", d, " of ", s, " is too short to reflect");
-    if (p.padding_mode == param::PaddingMode::REPLICATE) c.require(s[d] > 0, "axis ", d, " of ", s, " has nothing to repeat");
+    if (p.padding_mode == param::PaddingMode::REFLECT)
+      c.require(std::max(front(p, d), back(p, d)) < std::max<int64_t>(s[d], 1), "axis ", d, " of ", s,
+                " is too short to reflect");
+    if (p.padding_mode == param::PaddingMode::REPLICATE)
+      c.require(s[d] > 0, "axis ", d, " of ", s, " has nothing to repeat");
     s[d] += front(p, d) + back(p, d);
-    c.require(!__builtin_mul_overflow(total, s[d], &total) && total < int64_t{1} << 40, "the padded shape ", s, " is too large");
+    c.require(!__builtin_mul_overflow(total, s[d], &total) && total < int64_t{1} << 40, "the padded shape ", s,
+              " is too large");
   }
   c.set(0, c.dtype(0), s);
 }
@@ -110,8 +123,10 @@ int64_t padding_source(const param::Padding& p, const Layout& in, const Shape& a
     int64_t i = at[d] - front(p, d);
     if (i < 0 || i >= n) {
       if (p.padding_mode == param::PaddingMode::CONSTANT) return -1;
-      if (p.padding_mode == param::PaddingMode::REPLICATE) i = i < 0 ? 0 : n - 1;
-      else i = i < 0 ? -i : 2 * n - 2 - i;
+      if (p.padding_mode == param::PaddingMode::REPLICATE)
+        i = i < 0 ? 0 : n - 1;
+      else
+        i = i < 0 ? -i : 2 * n - 2 - i;
     }
     from += i * in.stride[d];
   }
@@ -134,13 +149,17 @@ void padding_reference(const KernelArgs& a) {
 void infer_padding_backward(InferContext& c) {
   const param::Padding& p = c.param<param::Padding>();
   const Shape &dy = c.shape(0), &x = c.shape(1);
-  c.require(c.dtype(0).is_float() && c.dtype(0) == c.dtype(1), "no gradient of ", c.dtype(0).str(), " for ", c.dtype(1).str());
+  c.require(c.dtype(0).is_float() && c.dtype(0) == c.dtype(1), "no gradient of ", c.dtype(0).str(), " for ",
+            c.dtype(1).str());
   c.require(p.padding_mode <= param::PaddingMode::CONSTANT, "unknown mode ", static_cast<uint32_t>(p.padding_mode));
   c.require(dy.ndim() == x.ndim(), "gradient ", dy, " does not fit data ", x);
   for (int d = 0; d < x.ndim(); ++d) {
     c.require(dy[d] == x[d] + front(p, d) + back(p, d), "gradient ", dy, " does not fit data ", x, " on axis ", d);
-    if (p.padding_mode == param::PaddingMode::REFLECT) c.require(std::max(front(p, d), back(p, d)) < std::max<int64_t>(x[d], 1), "axis ", d, " of ", x, " is too short to reflect");
-    if (p.padding_mode == param::PaddingMode::REPLICATE) c.require(x[d] > 0, "axis ", d, " of ", x, " has nothing to repeat");
+    if (p.padding_mode == param::PaddingMode::REFLECT)
+      c.require(std::max(front(p, d), back(p, d)) < std::max<int64_t>(x[d], 1), "axis ", d, " of ", x,
+                " is too short to reflect");
+    if (p.padding_mode == param::PaddingMode::REPLICATE)
+      c.require(x[d] > 0, "axis ", d, " of ", x, " has nothing to repeat");
   }
   c.set(0, c.dtype(0), x);
 }
@@ -164,14 +183,27 @@ void padding_backward_reference(const KernelArgs& a) {
 }  // namespace megalith
 
 MEGALITH_OPS(tensor_generate) {
-  auto add = [&](const char* name, const char* doc, const ParamSchema* params, int inputs, void (*infer)(InferContext&), void (*run)(const KernelArgs&)) {
-    r.add({.name = name, .doc = doc, .mge = {name}, .params = params, .min_inputs = inputs, .max_inputs = inputs, .infer = infer, .kernels = {{.name = "reference", .run = run}}, .exact = true});
+  auto add = [&](const char* name, const char* doc, const ParamSchema* params, int inputs, void (*infer)(InferContext&),
+                 void (*run)(const KernelArgs&)) {
+    r.add({.name = name,
+           .doc = doc,
+           .mge = {name},
+           .params = params,
+           .min_inputs = inputs,
+           .max_inputs = inputs,
+           .infer = infer,
+           .kernels = {{.name = "reference", .run = run}},
+           .exact = true});
   };
   using namespace megalith::param;
-  add("Linspace", "Evenly spaced numbers from input 0 to input 1.", &Linspace::kSchema, 3, infer_linspace, linspace_reference);
+  add("Linspace", "Evenly spaced numbers from input 0 to input 1.", &Linspace::kSchema, 3, infer_linspace,
+      linspace_reference);
   add("Eye", "Ones on a diagonal of a matrix of zeros.", &Eye::kSchema, 1, infer_eye, eye_reference);
-  add("Alloc", "A tensor of the shape that the input holds; its values are zero.", &TypeCvt::kSchema, 1, infer_alloc, alloc_reference);
-  add("MaskedFill", "Input 0 with a number written where the mask is set.", &Fill::kSchema, 2, infer_masked_fill, masked_fill_reference);
+  add("Alloc", "A tensor of the shape that the input holds; its values are zero.", &TypeCvt::kSchema, 1, infer_alloc,
+      alloc_reference);
+  add("MaskedFill", "Input 0 with a number written where the mask is set.", &Fill::kSchema, 2, infer_masked_fill,
+      masked_fill_reference);
   add("Padding", "The input with borders added.", &Padding::kSchema, 1, infer_padding, padding_reference);
-  add("PaddingBackward", "The gradient of Padding: input 0 summed over the elements that repeat one of input 1.", &Padding::kSchema, 2, infer_padding_backward, padding_backward_reference);
+  add("PaddingBackward", "The gradient of Padding: input 0 summed over the elements that repeat one of input 1.",
+      &Padding::kSchema, 2, infer_padding_backward, padding_backward_reference);
 }

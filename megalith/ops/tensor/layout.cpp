@@ -6,12 +6,11 @@
 namespace megalith {
 namespace {
 
-void copy_same_count(const KernelArgs& a) {
-  copy_strided(a.in[0], a.out[0].view(Layout(a.in[0].shape())));
-}
+void copy_same_count(const KernelArgs& a) { copy_strided(a.in[0], a.out[0].view(Layout(a.in[0].shape()))); }
 
 void require_bytes(const InferContext& c, int i) {
-  c.require(!c.dtype(i).is_lowbit(), "input ", i, " has type ", c.dtype(i).str(), "; types below a byte can't be re-laid");
+  c.require(!c.dtype(i).is_lowbit(), "input ", i, " has type ", c.dtype(i).str(),
+            "; types below a byte can't be re-laid");
 }
 
 Shape target_shape(const InferContext& c, int input) {
@@ -66,8 +65,8 @@ void infer_reshape(InferContext& c) {
     c.require(rest == total, "can't reshape ", in, " (", total, " elements) to ", out);
   }
   if (c.dtype(0).is_lowbit()) {
-    c.require(in.ndim() > 0 && in[in.ndim() - 1] == out[out.ndim() - 1],
-              "the last dimension of a ", c.dtype(0).str(), " tensor can't change: ", in, " to ", out);
+    c.require(in.ndim() > 0 && in[in.ndim() - 1] == out[out.ndim() - 1], "the last dimension of a ", c.dtype(0).str(),
+              " tensor can't change: ", in, " to ", out);
   }
   c.set(0, c.dtype(0), out);
 }
@@ -226,7 +225,8 @@ void infer_axis_add_remove(InferContext& c) {
   }
   if (c.dtype(0).is_lowbit()) {
     const Shape& in = c.shape(0);
-    c.require(in[in.ndim() - 1] == s[s.ndim() - 1], "the last dimension of a ", c.dtype(0).str(), " tensor can't change");
+    c.require(in[in.ndim() - 1] == s[s.ndim() - 1], "the last dimension of a ", c.dtype(0).str(),
+              " tensor can't change");
   }
   c.set(0, c.dtype(0), s);
 }
@@ -285,7 +285,8 @@ void infer_split(InferContext& c) {
   int64_t left = in[axis];
   for (int i = 1; i < c.nin(); ++i) {
     const std::vector<int64_t> size = c.ints(i, 1);
-    c.require(size.size() == 1 && size[0] >= 0 && size[0] <= left, "part ", i - 1, " does not fit axis ", axis, " of ", in);
+    c.require(size.size() == 1 && size[0] >= 0 && size[0] <= left, "part ", i - 1, " does not fit axis ", axis, " of ",
+              in);
     left -= size[0];
     Shape s = in;
     s[axis] = size[0];

@@ -26,7 +26,8 @@ void infer_blur(InferContext& c) {
   const Shape& s = c.shape(0);
   c.require(c.dtype(0).id == DTypeEnum::Uint8 || c.dtype(0).id == DTypeEnum::Float32,
             "the image must be Uint8 or Float32, got ", c.dtype(0).name());
-  c.require(s.ndim() == 4 && (s[3] == 1 || s[3] == 3), "the image must have the shape (n, height, width, 1 or 3), got ", s);
+  c.require(s.ndim() == 4 && (s[3] == 1 || s[3] == 3), "the image must have the shape (n, height, width, 1 or 3), got ",
+            s);
   c.require(known_border(p.border_mode), "border_mode=", static_cast<uint32_t>(p.border_mode), " is not supported");
   const KernelSize k = kernel_size(p);
   for (int64_t v : {k.height, k.width})
@@ -92,8 +93,10 @@ void blur(const KernelArgs& a) {
 }
 
 void blur_reference(const KernelArgs& a) {
-  if (a.in[0].dtype().id == DTypeEnum::Float32) blur<float>(a);
-  else blur<uint8_t>(a);
+  if (a.in[0].dtype().id == DTypeEnum::Float32)
+    blur<float>(a);
+  else
+    blur<uint8_t>(a);
 }
 
 void infer_rotate(InferContext& c) {

@@ -9,16 +9,25 @@ namespace megalith {
 namespace {
 
 struct Geometry {
-  int64_t n, channels, height, width;      // of the images
-  int64_t radius, grid;                    // displacements: -radius .. radius, grid = 2 * radius + 1
+  int64_t n, channels, height, width;  // of the images
+  int64_t radius, grid;                // displacements: -radius .. radius, grid = 2 * radius + 1
   int64_t kernel_radius, max_displacement, stride1, stride2, pad;
   int64_t oh, ow;
   bool multiply;
 
   Geometry(const param::Correlation& p, const Shape& image)
-      : n(image[0]), channels(image[1]), height(image[2]), width(image[3]), radius(p.max_displacement / p.stride2),
-        grid(2 * radius + 1), kernel_radius((p.kernel_size - 1) / 2), max_displacement(p.max_displacement),
-        stride1(p.stride1), stride2(p.stride2), pad(p.pad_size), multiply(p.is_multiply) {
+      : n(image[0]),
+        channels(image[1]),
+        height(image[2]),
+        width(image[3]),
+        radius(p.max_displacement / p.stride2),
+        grid(2 * radius + 1),
+        kernel_radius((p.kernel_size - 1) / 2),
+        max_displacement(p.max_displacement),
+        stride1(p.stride1),
+        stride2(p.stride2),
+        pad(p.pad_size),
+        multiply(p.is_multiply) {
     auto extent = [&](int64_t size) {
       const int64_t inner = size + 2 * pad - 2 * (max_displacement + kernel_radius);
       return static_cast<int64_t>(std::ceil(static_cast<float>(inner) / static_cast<float>(stride1)));
@@ -50,8 +59,8 @@ Geometry check(const InferContext& c, int first) {
                 p.max_displacement < kLimit,
             "a parameter is too large");
   const Shape& image = c.shape(first);
-  c.require(image.ndim() == 4 && image == c.shape(first + 1), "images must have 4 dimensions and one shape, got ", image,
-            " and ", c.shape(first + 1));
+  c.require(image.ndim() == 4 && image == c.shape(first + 1), "images must have 4 dimensions and one shape, got ",
+            image, " and ", c.shape(first + 1));
   c.require(image.count() > 0, "images are empty: ", image);
   c.require(c.dtype(0).is_float(), "unsupported element type ", c.dtype(0).name());
   for (int i = 1; i < c.nin(); ++i)
@@ -105,8 +114,8 @@ void run_forward(const KernelArgs& a) {
   });
 }
 
-// Gradient of one image, pixel by pixel. MegEngine sums the gradient of data1 in float and pairs the displacement channels
-// with x and y exchanged; the gradient of data2 it sums in the type of the tensors.
+// Gradient of one image, pixel by pixel. MegEngine sums the gradient of data1 in float and pairs the displacement
+// channels with x and y exchanged; the gradient of data2 it sums in the type of the tensors.
 template <int Which>
 void run_backward(const KernelArgs& a) {
   const Geometry g(a.param<param::Correlation>(), a.in[1].shape());

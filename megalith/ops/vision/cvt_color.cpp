@@ -11,7 +11,7 @@ using Mode = param::CvtColorMode;
 enum class Yuv : uint8_t { kNone, kNV21, kNV12, kYV12, kYU12 };  // where the chroma of 4:2:0 images lies
 
 struct Kind {
-  int in = 0, out = 0;   // channels
+  int in = 0, out = 0;  // channels
   bool has_float = false;
   Yuv yuv = Yuv::kNone;
   bool bgr = false, bt601 = false;
@@ -63,13 +63,14 @@ void infer_cvt_color(InferContext& c) {
   const Kind k = kind_of(mode);
   const Shape& s = c.shape(0);
   c.require(k.in > 0, "mode=", static_cast<uint32_t>(mode), " is not supported");
-  c.require(c.dtype(0).id == DTypeEnum::Uint8 || (k.has_float && c.dtype(0).id == DTypeEnum::Float32),
-            "mode ", static_cast<uint32_t>(mode), " does not take ", c.dtype(0).name());
+  c.require(c.dtype(0).id == DTypeEnum::Uint8 || (k.has_float && c.dtype(0).id == DTypeEnum::Float32), "mode ",
+            static_cast<uint32_t>(mode), " does not take ", c.dtype(0).name());
   c.require(s.ndim() == 4 && s[3] == k.in, "the image must have the shape (n, height, width, ", k.in, "), got ", s);
   int64_t rows = s[1];
   if (k.yuv != Yuv::kNone) {
     const int64_t step = planar(k.yuv) ? 6 : 3;
-    c.require(rows % step == 0 && s[2] % 2 == 0, "the height must be a multiple of ", step, " and the width even, got ", s);
+    c.require(rows % step == 0 && s[2] % 2 == 0, "the height must be a multiple of ", step, " and the width even, got ",
+              s);
     rows = rows / 3 * 2;
   }
   c.set(0, c.dtype(0), {s[0], rows, s[2], k.out});
@@ -122,7 +123,8 @@ void convert_pixel(Mode mode, const T* v, T* out) {
 }
 
 // 4:2:0: every 2x2 pixels share one U and V.
-void convert_yuv420(const Kind& k, const uint8_t* src, uint8_t* dst, int64_t h, int64_t w, int64_t height, int64_t width) {
+void convert_yuv420(const Kind& k, const uint8_t* src, uint8_t* dst, int64_t h, int64_t w, int64_t height,
+                    int64_t width) {
   const int y = src[h * width + w];
   if (k.out == 1) {
     dst[0] = static_cast<uint8_t>(y);
@@ -166,7 +168,8 @@ void cvt_color(const KernelArgs& a) {
         T* out = dst.data<T>() + (row * width + w) * k.out;
         if constexpr (std::is_same_v<T, uint8_t>) {
           if (k.yuv != Yuv::kNone) {
-            convert_yuv420(k, src.data<const T>() + row / height * src.dim(1) * width, out, row % height, w, height, width);
+            convert_yuv420(k, src.data<const T>() + row / height * src.dim(1) * width, out, row % height, w, height,
+                           width);
             continue;
           }
         }
@@ -177,8 +180,10 @@ void cvt_color(const KernelArgs& a) {
 }
 
 void cvt_color_reference(const KernelArgs& a) {
-  if (a.in[0].dtype().id == DTypeEnum::Float32) cvt_color<float>(a);
-  else cvt_color<uint8_t>(a);
+  if (a.in[0].dtype().id == DTypeEnum::Float32)
+    cvt_color<float>(a);
+  else
+    cvt_color<uint8_t>(a);
 }
 
 }  // namespace

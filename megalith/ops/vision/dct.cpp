@@ -70,8 +70,8 @@ std::vector<std::vector<int32_t>> selection(const KernelArgs& a, int64_t channel
   return keep;
 }
 
-// basis[i][j] = alpha(i) * cos((2j + 1) * i * pi / (2 * size)). MegEngine rounds alpha and the angle to float, but not the
-// cosine; with that the results are equal to the bit.
+// basis[i][j] = alpha(i) * cos((2j + 1) * i * pi / (2 * size)). MegEngine rounds alpha and the angle to float, but not
+// the cosine; with that the results are equal to the bit.
 std::vector<float> make_basis(int64_t size) {
   constexpr float pi = 3.14159265358979323846f;
   const float n = static_cast<float>(size);
@@ -79,7 +79,8 @@ std::vector<float> make_basis(int64_t size) {
   for (int64_t i = 0; i < size; ++i)
     for (int64_t j = 0; j < size; ++j) {
       const float alpha = std::sqrt((i == 0 ? 1.f : 2.f) / n);
-      const float angle = (2.f * static_cast<float>(j) + 1.f) * static_cast<float>(i) * pi / static_cast<float>(2 * size);
+      const float angle =
+          (2.f * static_cast<float>(j) + 1.f) * static_cast<float>(i) * pi / static_cast<float>(2 * size);
       basis.push_back(static_cast<float>(static_cast<double>(alpha) * std::cos(static_cast<double>(angle))));
     }
   return basis;

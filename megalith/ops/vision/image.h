@@ -34,9 +34,7 @@ inline int packed_channels(Format f) {
   }
 }
 
-inline bool image_format(Format f) {
-  return f == Format::NCHW || f == Format::NHWC || packed_channels(f) > 1;
-}
+inline bool image_format(Format f) { return f == Format::NCHW || f == Format::NHWC || packed_channels(f) > 1; }
 
 // `s` must have the number of axes that the format asks for; infer_image checks.
 inline Image image_of(const Shape& s, Format f) {

@@ -10,14 +10,15 @@ template <class P>
 Shape check_windows(const InferContext& c, const P& p, const Shape& image) {
   c.require(image.ndim() == 4, "the image must have 4 dimensions, got ", image);
   c.require(p.stride_h > 0 && p.stride_w > 0 && p.dilate_h > 0 && p.dilate_w > 0 && p.window_h > 0 && p.window_w > 0,
-            "windows, strides and dilations must be positive (window_h=", p.window_h, ", window_w=", p.window_w, ", stride_h=",
-            p.stride_h, ", stride_w=", p.stride_w, ", dilate_h=", p.dilate_h, ", dilate_w=", p.dilate_w, ")");
+            "windows, strides and dilations must be positive (window_h=", p.window_h, ", window_w=", p.window_w,
+            ", stride_h=", p.stride_h, ", stride_w=", p.stride_w, ", dilate_h=", p.dilate_h, ", dilate_w=", p.dilate_w,
+            ")");
   c.require(p.window_h < 1u << 31 && p.window_w < 1u << 31 && p.dilate_h < 1u << 31 && p.dilate_w < 1u << 31,
             "window or dilation is too large");
   const int64_t oh = window_output(image[2], p.window_h, p.pad_h, p.stride_h, p.dilate_h);
   const int64_t ow = window_output(image[3], p.window_w, p.pad_w, p.stride_w, p.dilate_w);
-  c.require(oh > 0 && ow > 0, "a ", p.window_h, "x", p.window_w, " window does not fit image ", image, " (pad_h=", p.pad_h,
-            ", pad_w=", p.pad_w, ")");
+  c.require(oh > 0 && ow > 0, "a ", p.window_h, "x", p.window_w, " window does not fit image ", image,
+            " (pad_h=", p.pad_h, ", pad_w=", p.pad_w, ")");
   return {image[0], image[1], oh, ow, p.window_h, p.window_w};
 }
 

@@ -17,8 +17,8 @@ void check_remap(const InferContext& c, int src, int map) {
   c.require(m.h > 0 && m.w > 0, "the image is empty: ", c.shape(src));
   c.require(c.dtype(map).id == DTypeEnum::Float32, "the map must be Float32, got ", c.dtype(map).name());
   const Shape& s = c.shape(map);
-  c.require(s.ndim() == 4 && s[0] == m.n && s[3] == 2, "the map must have the shape (", m.n, ", height, width, 2), got ",
-            s);
+  c.require(s.ndim() == 4 && s[0] == m.n && s[3] == 2, "the map must have the shape (", m.n,
+            ", height, width, 2), got ", s);
 }
 
 Shape remapped(const InferContext& c, int src, int map) {
@@ -37,10 +37,10 @@ void infer_remap(InferContext& c) {
 void check_backward(const InferContext& c, int src, int map, int diff) {
   check_remap(c, src, map);
   c.require(c.param<P>().format == Format::NCHW, "the gradient needs format NCHW");
-  c.require(c.dtype(src).is_float() && c.dtype(diff) == c.dtype(src), "image and gradient must have one floating type, got ",
-            c.dtype(src).name(), " and ", c.dtype(diff).name());
-  c.require(c.shape(diff) == remapped(c, src, map), "the gradient must have the shape ", remapped(c, src, map), ", got ",
-            c.shape(diff));
+  c.require(c.dtype(src).is_float() && c.dtype(diff) == c.dtype(src),
+            "image and gradient must have one floating type, got ", c.dtype(src).name(), " and ", c.dtype(diff).name());
+  c.require(c.shape(diff) == remapped(c, src, map), "the gradient must have the shape ", remapped(c, src, map),
+            ", got ", c.shape(diff));
 }
 
 // inputs: map, gradient, image
@@ -196,9 +196,12 @@ MEGALITH_OPS(vision_remap) {
            .grad = grad,
            .exact = true});
   };
-  add("Remap", "RemapV1", "Images sampled at the positions (x, y) of a map.", 2, infer_remap, remap_reference, grad_remap);
-  add("RemapBackwardData", "RemapBackwardDataV1", "Gradient of Remap with respect to the image; inputs: map, gradient, image.",
-      3, infer_backward_data, backward_data_reference, nullptr);
-  add("RemapBackwardMat", "RemapBackwardMatV1", "Gradient of Remap with respect to the map; inputs: image, map, gradient.",
-      3, infer_backward_mat, backward_mat_reference, nullptr);
+  add("Remap", "RemapV1", "Images sampled at the positions (x, y) of a map.", 2, infer_remap, remap_reference,
+      grad_remap);
+  add("RemapBackwardData", "RemapBackwardDataV1",
+      "Gradient of Remap with respect to the image; inputs: map, gradient, image.", 3, infer_backward_data,
+      backward_data_reference, nullptr);
+  add("RemapBackwardMat", "RemapBackwardMatV1",
+      "Gradient of Remap with respect to the map; inputs: image, map, gradient.", 3, infer_backward_mat,
+      backward_mat_reference, nullptr);
 }

@@ -25,8 +25,10 @@ void check_resize(const InferContext& c, int image) {
   const DTypeEnum id = c.dtype(image).id;
   const Interp mode = mode_for(p, c.shape(image));
   c.require(p.format == Format::NHWC || !uses_filter(mode), "imode AREA and LANCZOS4 need format NHWC");
-  c.require(!few_channels(p, c.shape(image)) || mode == Interp::LINEAR || id == DTypeEnum::Float32 || id == DTypeEnum::Uint8,
-            "format NHWC with 1 or 3 channels and imode other than LINEAR needs Float32 or Uint8, got ", c.dtype(image).name());
+  c.require(
+      !few_channels(p, c.shape(image)) || mode == Interp::LINEAR || id == DTypeEnum::Float32 || id == DTypeEnum::Uint8,
+      "format NHWC with 1 or 3 channels and imode other than LINEAR needs Float32 or Uint8, got ",
+      c.dtype(image).name());
 }
 
 void infer_resize(InferContext& c) {
@@ -73,8 +75,10 @@ Filter plain_filter(Interp mode, int64_t in, int64_t out) {
       f.taps.push_back({{0, 1.f}, {0, 0.f}});
       continue;
     }
-    if (s < 0) s = 0, x = 0;
-    else if (s + 1 >= in) s = in - 2, x = 1;
+    if (s < 0)
+      s = 0, x = 0;
+    else if (s + 1 >= in)
+      s = in - 2, x = 1;
     f.taps.push_back({{s, 1.0f - x}, {s + 1, x}});
   }
   return f;
@@ -96,8 +100,8 @@ void resize(const KernelArgs& a) {
   const auto* src = a.in[0].data<const T>();
   auto* dst = a.out[0].data<T>();
   const DTypeEnum id = a.in[0].dtype().id;
-  const bool interleaved = p.format == Format::NHWC && (in.c == 1 || in.c == 3) &&
-                           (id == DTypeEnum::Float32 || id == DTypeEnum::Uint8);
+  const bool interleaved =
+      p.format == Format::NHWC && (in.c == 1 || in.c == 3) && (id == DTypeEnum::Float32 || id == DTypeEnum::Uint8);
   const Interp mode = mode_for(p, a.in[0].shape());
   const bool opencv = uses_filter(mode) || (interleaved && mode == Interp::CUBIC);
   const bool shrink = in.h >= out.h && in.w >= out.w;
@@ -189,8 +193,8 @@ Filter filter_3d(bool align_corners, int64_t in, int64_t out) {
   const float scale = align_corners ? (out > 1 ? static_cast<float>(in - 1) / static_cast<float>(out - 1) : 0.f)
                                     : static_cast<float>(in) / static_cast<float>(out);
   for (int64_t d = 0; d < out; ++d) {
-    const float x = align_corners ? scale * static_cast<float>(d)
-                                  : std::max(0.f, scale * (static_cast<float>(d) + 0.5f) - 0.5f);
+    const float x =
+        align_corners ? scale * static_cast<float>(d) : std::max(0.f, scale * (static_cast<float>(d) + 0.5f) - 0.5f);
     const int64_t s = std::min(static_cast<int64_t>(x), in - 1);
     const float frac = x - static_cast<float>(s);
     f.taps.push_back({{s, 1.f - frac}, {std::min(s + 1, in - 1), frac}});

@@ -63,8 +63,10 @@ inline Filter make_filter(Interp mode, int64_t in, int64_t out, bool shrink) {
         x = static_cast<float>((static_cast<double>(d) + 0.5) * scale - 0.5);
         s = static_cast<int64_t>(std::floor(x));
         x -= static_cast<float>(s);
-        if (mode == Interp::CUBIC) interpolate_cubic(x, k), n = 4;
-        else interpolate_lanczos4(x, k), n = 8;
+        if (mode == Interp::CUBIC)
+          interpolate_cubic(x, k), n = 4;
+        else
+          interpolate_lanczos4(x, k), n = 8;
       }
       for (int i = 0; i < n; ++i) taps.push_back({std::clamp<int64_t>(s - n / 2 + 1 + i, 0, in - 1), k[i]});
     }

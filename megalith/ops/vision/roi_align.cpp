@@ -16,8 +16,8 @@ void check_rois(const InferContext& c, int src, int rois) {
             p.sample_height, "x", p.sample_width);
   c.require(p.sample_height <= 4096 && p.sample_width <= 4096, "too many samples: ", p.sample_height, "x",
             p.sample_width);
-  c.require(c.dtype(src).is_float() && c.dtype(src) == c.dtype(rois), "image and rois must have one floating type, got ",
-            c.dtype(src).name(), " and ", c.dtype(rois).name());
+  c.require(c.dtype(src).is_float() && c.dtype(src) == c.dtype(rois),
+            "image and rois must have one floating type, got ", c.dtype(src).name(), " and ", c.dtype(rois).name());
   c.require(c.shape(src).ndim() == 4, "the image must have 4 dimensions, got ", c.shape(src));
   c.require(c.shape(rois).ndim() == 2 && c.shape(rois)[1] == 5, "rois must have the shape (n, 5), got ", c.shape(rois));
 }
@@ -173,17 +173,18 @@ std::vector<Var> grad_roi_align(const GradContext& c) {
 }  // namespace megalith
 
 MEGALITH_OPS(vision_roi_align) {
-  r.add({.name = "ROIAlign",
-         .doc = "Pools bilinear samples of regions (image, x0, y0, x1, y1); output 1 tells which sample was the largest.",
-         .mge = {"ROIAlignV1"},
-         .params = &param::ROIAlign::kSchema,
-         .min_inputs = 2,
-         .max_inputs = 2,
-         .outputs = [](const Attrs&, int) { return 2; },
-         .infer = infer_roi_align,
-         .kernels = {{.name = "reference", .run = roi_align_reference}},
-         .grad = grad_roi_align,
-         .exact = true});
+  r.add(
+      {.name = "ROIAlign",
+       .doc = "Pools bilinear samples of regions (image, x0, y0, x1, y1); output 1 tells which sample was the largest.",
+       .mge = {"ROIAlignV1"},
+       .params = &param::ROIAlign::kSchema,
+       .min_inputs = 2,
+       .max_inputs = 2,
+       .outputs = [](const Attrs&, int) { return 2; },
+       .infer = infer_roi_align,
+       .kernels = {{.name = "reference", .run = roi_align_reference}},
+       .grad = grad_roi_align,
+       .exact = true});
   r.add({.name = "ROIAlignBackward",
          .doc = "Gradient of ROIAlign with respect to the image; inputs: gradient, image, regions, index.",
          .mge = {"ROIAlignBackwardV1"},

@@ -9,8 +9,8 @@ using P = param::ROIPooling;
 bool is_max(const P& p) { return p.mode == param::ROIPoolingMode::MAX; }
 
 void check_rois(const InferContext& c, int src, int rois) {
-  c.require(c.dtype(src).is_float() && c.dtype(src) == c.dtype(rois), "image and rois must have one floating type, got ",
-            c.dtype(src).name(), " and ", c.dtype(rois).name());
+  c.require(c.dtype(src).is_float() && c.dtype(src) == c.dtype(rois),
+            "image and rois must have one floating type, got ", c.dtype(src).name(), " and ", c.dtype(rois).name());
   c.require(c.shape(src).ndim() == 4, "the image must have 4 dimensions, got ", c.shape(src));
   c.require(c.shape(rois).ndim() == 2 && c.shape(rois)[1] == 5, "rois must have the shape (n, 5), got ", c.shape(rois));
 }
@@ -28,8 +28,8 @@ void infer_roi_pooling(InferContext& c) {
 void infer_roi_pooling_backward(InferContext& c) {
   check_rois(c, 1, 2);
   const Shape& d = c.shape(0);
-  c.require(c.dtype(0) == c.dtype(1) && d.ndim() == 4 && d[0] == c.shape(2)[0] && d[1] == c.shape(1)[1],
-            "gradient ", d, " does not fit image ", c.shape(1), " and rois ", c.shape(2));
+  c.require(c.dtype(0) == c.dtype(1) && d.ndim() == 4 && d[0] == c.shape(2)[0] && d[1] == c.shape(1)[1], "gradient ", d,
+            " does not fit image ", c.shape(1), " and rois ", c.shape(2));
   c.require(c.dtype(3).id == DTypeEnum::Int32 && c.shape(3) == d, "the index must be Int32 ", d, ", got ",
             c.dtype(3).name(), " ", c.shape(3));
   c.set(0, c.dtype(1), c.shape(1));
@@ -139,7 +139,8 @@ std::vector<Var> grad_roi_pooling(const GradContext& c) {
 
 MEGALITH_OPS(vision_roi_pooling) {
   r.add({.name = "ROIPooling",
-         .doc = "Pools the pixels of regions (image, x0, y0, x1, y1) into a grid; output 1 tells which pixel was the largest.",
+         .doc = "Pools the pixels of regions (image, x0, y0, x1, y1) into a grid; output 1 tells which pixel was the "
+                "largest.",
          .mge = {"ROIPooling"},
          .params = &param::ROIPooling::kSchema,
          .min_inputs = 3,

@@ -37,8 +37,8 @@ void infer_warp_perspective(InferContext& c) {
   check_warp(c, p.imode, p.bmode, !indexed && fixed_coordinates(p.format, c.shape(0), c.dtype(0)));
   int64_t batch = m.n;
   if (indexed) {
-    c.require(c.dtype(2).id == DTypeEnum::Int32 && c.shape(2).ndim() == 1, "mat_idx must be Int32 with 1 dimension, got ",
-              c.dtype(2).name(), " ", c.shape(2));
+    c.require(c.dtype(2).id == DTypeEnum::Int32 && c.shape(2).ndim() == 1,
+              "mat_idx must be Int32 with 1 dimension, got ", c.dtype(2).name(), " ", c.shape(2));
     batch = c.shape(2)[0];
   }
   check_matrix(c, 1, 3, batch);
@@ -81,9 +81,12 @@ struct Corners {
 
 Corners corners(Point at, Border mode, int64_t height, int64_t width) {
   const float fw = std::floor(at.x), fh = std::floor(at.y);
-  return {border(mode, to_index(fw), width),      border(mode, to_index(fw + 1.f), width),
-          border(mode, to_index(fh), height),     border(mode, to_index(fh + 1.f), height),
-          at.x - fw, at.y - fh};
+  return {border(mode, to_index(fw), width),
+          border(mode, to_index(fw + 1.f), width),
+          border(mode, to_index(fh), height),
+          border(mode, to_index(fh + 1.f), height),
+          at.x - fw,
+          at.y - fh};
 }
 
 struct WarpImages {
@@ -148,7 +151,8 @@ void warp_row_fixed(const WarpImages& v, Interp imode, const T* src, T* dst, int
 template <class T>
 void warp_perspective(const KernelArgs& a) {
   const PP& p = a.param<PP>();
-  const WarpImages v = {image_of(a.in[0].shape(), p.format), image_of(a.out[0].shape(), p.format), p.bmode, p.border_val};
+  const WarpImages v = {image_of(a.in[0].shape(), p.format), image_of(a.out[0].shape(), p.format), p.bmode,
+                        p.border_val};
   const auto* index = a.in.size() == 4 ? a.in[2].data<const int32_t>() : nullptr;
   const std::vector<float> mats = to_floats(a.in[1]);
   const bool fixed = !index && fixed_coordinates(p.format, a.in[0].shape(), a.in[0].dtype());
@@ -168,7 +172,8 @@ void warp_perspective(const KernelArgs& a) {
           const auto x = static_cast<double>(ow), y = static_cast<double>(oh);
           double d = m[6] * x + m[7] * y + m[8];
           d = d != 0 ? unit / d : 0;
-          FixedPoint at = {round_index((m[0] * x + m[1] * y + m[2]) * d), round_index((m[3] * x + m[4] * y + m[5]) * d)};
+          FixedPoint at = {round_index((m[0] * x + m[1] * y + m[2]) * d),
+                           round_index((m[3] * x + m[4] * y + m[5]) * d)};
           if (p.imode == Interp::NEAREST) at = {at.x * 32, at.y * 32};
           return at;
         });
@@ -227,8 +232,8 @@ void check_backward(const InferContext& c, int src, int mat, int idx, int diff) 
   c.require(known_border(p.bmode), "border mode ", static_cast<uint32_t>(p.bmode), " is not supported");
   c.require(p.imode == Interp::LINEAR, "the gradient needs imode LINEAR");
   const Image m = infer_image(c, src, p.format), d = infer_image(c, diff, p.format);
-  c.require(c.dtype(src).is_float() && c.dtype(src) == c.dtype(diff), "image and gradient must have one floating type, got ",
-            c.dtype(src).name(), " and ", c.dtype(diff).name());
+  c.require(c.dtype(src).is_float() && c.dtype(src) == c.dtype(diff),
+            "image and gradient must have one floating type, got ", c.dtype(src).name(), " and ", c.dtype(diff).name());
   c.require(m.h > 0 && m.w > 0 && d.c == m.c, "gradient ", c.shape(diff), " does not fit image ", c.shape(src));
   if (idx >= 0) {
     c.require(c.dtype(idx).id == DTypeEnum::Int32 && c.shape(idx) == Shape({d.n}), "mat_idx must be Int32 ", Shape{d.n},
@@ -375,15 +380,16 @@ MEGALITH_OPS(vision_warp) {
          .infer = infer_backward_data,
          .kernels = {{.name = "reference", .run = backward_data_reference}},
          .exact = true});
-  r.add({.name = "WarpPerspectiveBackwardMat",
-         .doc = "Gradient of WarpPerspective with respect to the matrices; inputs: image, matrices, [mat_idx], gradient.",
-         .mge = {"WarpPerspectiveBackwardMatV2"},
-         .params = &param::WarpPerspective::kSchema,
-         .min_inputs = 3,
-         .max_inputs = 4,
-         .infer = infer_backward_mat,
-         .kernels = {{.name = "reference", .run = backward_mat_reference}},
-         .exact = true});
+  r.add(
+      {.name = "WarpPerspectiveBackwardMat",
+       .doc = "Gradient of WarpPerspective with respect to the matrices; inputs: image, matrices, [mat_idx], gradient.",
+       .mge = {"WarpPerspectiveBackwardMatV2"},
+       .params = &param::WarpPerspective::kSchema,
+       .min_inputs = 3,
+       .max_inputs = 4,
+       .infer = infer_backward_mat,
+       .kernels = {{.name = "reference", .run = backward_mat_reference}},
+       .exact = true});
   r.add({.name = "WarpAffine",
          .doc = "Images seen through 2x3 matrices that map output to input coordinates.",
          .mge = {"WarpAffineV2"},

@@ -13,25 +13,6 @@ constexpr int64_t kSmallValue = 1024;  // values of at most so many elements are
 void copy_kernel(const KernelArgs& a) { copy_strided(a.in[0], a.out[0]); }
 const Kernel kCopyKernel{.name = "make_contiguous", .run = copy_kernel, .strided = true};
 
-uint64_t mix(uint64_t a, uint64_t b) {
-  uint64_t x = a + 0x9e3779b97f4a7c15u * (b + 1);
-  x = (x ^ (x >> 30)) * 0xbf58476d1ce4e5b9u;
-  x = (x ^ (x >> 27)) * 0x94d049bb133111ebu;
-  return x ^ (x >> 31);
-}
-
-uint64_t seed_param(const Attrs& attrs) {
-  if (!attrs.params.schema()) return 0;
-  for (const Field& f : attrs.params.schema()->fields) {
-    if (f.type == FieldType::kUint64 && std::string_view(f.name) == "seed") {
-      uint64_t v;
-      std::memcpy(&v, attrs.params.field(f), sizeof v);
-      return v;
-    }
-  }
-  return 0;
-}
-
 void append_key(std::string& key, const Tensor& t, bool with_value) {
   key += t.dtype().str() + t.shape().str();
   if (with_value) {
@@ -434,7 +415,7 @@ class Planner {
     for (size_t i = 0; i < outs.size(); ++i) {
       p.out_types.push_back(copied ? copied->dtype : specs_[static_cast<size_t>(node.outputs[i])].dtype);
     }
-    seg_->seeds.push_back(mix(seed_param(*step.attrs), static_cast<uint64_t>(step.node)));
+    seg_->seeds.push_back(random_key(*step.attrs, static_cast<uint64_t>(step.node)));
     seg_->steps.push_back(std::move(step));
     step_places_.push_back(std::move(p));
   }
@@ -556,7 +537,7 @@ std::vector<Tensor> Executor::Impl::run(const std::vector<Tensor>& feeds, Exec& 
     for (size_t s = 0; s < seg->steps.size(); ++s) {
       Step& step = seg->steps[s];
       if (!profile && !observer) {
-        run_step(step, exec, mix(mix(seed, seg->seeds[s]), runs));
+        run_step(step, exec, mix_bits(mix_bits(seed, seg->seeds[s]), runs));
         continue;
       }
       if (!step.kernel) {  // a view: only looked at
@@ -566,7 +547,7 @@ std::vector<Tensor> Executor::Impl::run(const std::vector<Tensor>& feeds, Exec& 
         }
       }
       const double start = profile ? profile->now() : 0;
-      run_step(step, exec, mix(mix(seed, seg->seeds[s]), runs));
+      run_step(step, exec, mix_bits(mix_bits(seed, seg->seeds[s]), runs));
       if (profile) {
         const double end = profile->now();
         NodeProfile& n = profile->node(step.node);

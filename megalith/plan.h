@@ -42,6 +42,11 @@ struct Step {
 };
 void run_step(Step& step, Exec& exec, uint64_t random_key);
 
+// A 64-bit hash of two numbers.
+uint64_t mix_bits(uint64_t a, uint64_t b);
+// The key of a random op's draw: its `seed` parameter, if it has one, and the number of the draw.
+uint64_t random_key(const Attrs& attrs, uint64_t draw);
+
 // Picks the first kernel that accepts the call; throws UnsupportedError when none does.
 const Kernel& select_kernel(const OpDef& op, const KernelQuery& q, bool reference, std::string_view node_name);
 

@@ -1,9 +1,28 @@
 // One step: the same for eager, planned and folded execution.
-#include <array>
+#include <cstring>
 
 #include "megalith/plan.h"
 
 namespace megalith {
+
+uint64_t mix_bits(uint64_t a, uint64_t b) {
+  uint64_t x = a + 0x9e3779b97f4a7c15u * (b + 1);
+  x = (x ^ (x >> 30)) * 0xbf58476d1ce4e5b9u;
+  x = (x ^ (x >> 27)) * 0x94d049bb133111ebu;
+  return x ^ (x >> 31);
+}
+
+uint64_t random_key(const Attrs& attrs, uint64_t draw) {
+  uint64_t seed = 0;
+  if (attrs.params.schema()) {
+    for (const Field& f : attrs.params.schema()->fields) {
+      if (f.type == FieldType::kUint64 && std::string_view(f.name) == "seed") {
+        std::memcpy(&seed, attrs.params.field(f), sizeof seed);
+      }
+    }
+  }
+  return mix_bits(seed, draw);
+}
 
 void run_step(Step& step, Exec& exec, uint64_t random_key) {
   if (!step.kernel) return;

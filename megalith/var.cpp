@@ -1,8 +1,36 @@
 #include "megalith/var.h"
 
+#include <atomic>
+
+#include "megalith/autograd.h"
 #include "megalith/plan.h"
+#include "megalith/platform/thread_pool.h"
+#include "megalith/recorder.h"
 
 namespace megalith {
+namespace {
+
+// Of all eager calls.
+ThreadPool& eager_pool() {
+  static ThreadPool pool(default_threads());
+  return pool;
+}
+
+std::vector<Var> emit_eager(const OpDef& op, const Attrs& attrs, const std::vector<Var>& inputs) {
+  static std::atomic<uint64_t> draws{0};
+  std::vector<Tensor> in;
+  in.reserve(inputs.size());
+  for (const Var& v : inputs) in.push_back(v.tensor());
+  Exec exec(&eager_pool());
+  if (op.random) exec.set_random_key(random_key(attrs, ++draws));
+  std::vector<Var> out;
+  for (Tensor& t : run_op(op, attrs, in, exec)) out.emplace_back(std::move(t));
+  remember(&op, attrs, inputs, out);
+  if (Recorder* recorder = Recorder::active()) recorder->record(op, attrs, inputs, out);
+  return out;
+}
+
+}  // namespace
 
 std::vector<Var> emit(const OpDef& op, const Attrs& attrs, const std::vector<Var>& inputs) {
   Graph* graph = nullptr;
@@ -11,14 +39,8 @@ std::vector<Var> emit(const OpDef& op, const Attrs& attrs, const std::vector<Var
     if (graph && graph != v.graph()) throw Error(cat(op.name, ": its inputs belong to two graphs"));
     graph = v.graph();
   }
+  if (!graph) return emit_eager(op, attrs, inputs);
   std::vector<Var> out;
-  if (!graph) {
-    std::vector<Tensor> in;
-    for (const Var& v : inputs) in.push_back(v.tensor());
-    Exec exec;
-    for (Tensor& t : run_op(op, attrs, in, exec)) out.emplace_back(t);
-    return out;
-  }
   std::vector<ValueId> in;
   for (const Var& v : inputs) in.push_back(v.is_graph() ? v.value() : graph->add_constant(v.tensor()));
   const NodeId n = graph->add(op, attrs, std::move(in));

@@ -12,6 +12,14 @@
 
 namespace megalith {
 
+struct GradLink;  // megalith/autograd.h
+
+// Where an eager value stands in the graph that a Recorder is making (megalith/recorder.h).
+struct TraceRef {
+  uint64_t recorder = 0;  // 0: none
+  ValueId value = -1;
+};
+
 class Var {
  public:
   Var() = default;
@@ -22,14 +30,19 @@ class Var {
   Graph* graph() const { return graph_; }
   ValueId value() const { return value_; }
   const Tensor& tensor() const { return tensor_; }
+  const std::shared_ptr<GradLink>& link() const { return link_; }  // null: no gradient flows through this value
+  std::shared_ptr<GradLink>& mutable_link() { return link_; }
+  TraceRef trace;
 
  private:
   Tensor tensor_;
+  std::shared_ptr<GradLink> link_;
   Graph* graph_ = nullptr;
   ValueId value_ = -1;
 };
 
-// Calls an op. Mixed arguments are graph calls: tensors become constants of the graph.
+// Calls an op. Mixed arguments are graph calls: tensors become constants of the graph. Eager calls are remembered by
+// open tapes and recorded by an active Recorder.
 std::vector<Var> emit(const OpDef& op, const Attrs& attrs, const std::vector<Var>& inputs);
 // The same by name, first output only.
 Var emit1(const char* op, const Params& params, const std::vector<Var>& inputs);

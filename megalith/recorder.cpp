@@ -1,0 +1,63 @@
+#include "megalith/recorder.h"
+
+#include <atomic>
+
+namespace megalith {
+namespace {
+thread_local Recorder* current = nullptr;
+std::atomic<uint64_t> last_id{0};
+}  // namespace
+
+Recorder::Recorder() : id_(++last_id) {}
+Recorder::~Recorder() { stop(); }
+Recorder* Recorder::active() { return current; }
+
+void Recorder::start() {
+  if (current) throw Error("a recorder is active already");
+  current = this;
+}
+
+void Recorder::stop() {
+  if (current == this) current = nullptr;
+}
+
+Recorder::Identity Recorder::identity(const Tensor& t) {
+  return {t.storage().get(), t.offset(), cat(t.dtype().str(), t.shape(), t.stride())};
+}
+
+void Recorder::add_input(Var& v, const std::string& name) {
+  v.trace = {id_, graph_.add_input(name, v.tensor().dtype(), v.tensor().shape())};
+}
+
+void Recorder::add_parameter(const Var& v, const std::string& name) {
+  parameters_[identity(v.tensor())] = {v.tensor(), name};
+}
+
+void Recorder::add_output(const Var& v, const std::string& name) { graph_.add_output(value_of(v), name); }
+
+void Recorder::name_value(const Var& v, const std::string& name) {
+  if (v.trace.recorder == id_) graph_.values[static_cast<size_t>(v.trace.value)].name = name;
+}
+
+ValueId Recorder::value_of(const Var& v) {
+  if (v.trace.recorder == id_) return v.trace.value;
+  if (!v.tensor().defined()) throw Error("a value without a tensor can't be recorded");
+  const Identity key = identity(v.tensor());
+  const auto known = captured_.find(key);
+  if (known != captured_.end()) return known->second.second;
+  const auto parameter = parameters_.find(key);
+  const Tensor value = v.tensor().clone();  // later in-place writes must not reach the graph
+  const ValueId id = parameter == parameters_.end() ? graph_.add_constant(value)
+                                                    : graph_.add_parameter(value, parameter->second.second);
+  captured_[key] = {v.tensor(), id};
+  return id;
+}
+
+void Recorder::record(const OpDef& op, const Attrs& attrs, const std::vector<Var>& in, std::vector<Var>& out) {
+  std::vector<ValueId> ids;
+  for (const Var& v : in) ids.push_back(value_of(v));
+  const NodeId n = graph_.add(op, attrs, std::move(ids));
+  for (size_t i = 0; i < out.size(); ++i) out[i].trace = {id_, graph_.node(n).outputs[i]};
+}
+
+}  // namespace megalith

@@ -1,0 +1,1 @@
+"""What MegEngine scripts reach for under ``megengine.core``; no public API."""

@@ -1,0 +1,1 @@
+"""What MegEngine scripts reach for under ``megengine.core.tensor``; no public API."""

@@ -1,0 +1,257 @@
+"""Operators and methods that Tensors and graph variables share."""
+
+import numpy as np
+
+from ... import _core
+
+_M = _core.elemwise_modes
+_elemwise = _core.elemwise
+
+
+def _unary(mode):
+    number = _M[mode]
+    return lambda self: _elemwise(number, self)
+
+
+def _binary(mode, reverse=False):
+    number = _M[mode]
+
+    def forward(self, value):
+        return _elemwise(number, self, value)
+
+    def backward(self, value):
+        return _elemwise(number, value, self)
+
+    return backward if reverse else forward
+
+
+def _logic(mode, reverse=False):
+    number = _M[mode]
+
+    def f(self, value):
+        for v in (self, value):
+            if isinstance(v, ArrayMethodMixin) and v.dtype != np.bool_:
+                raise TypeError(f"{mode} takes bool tensors, not {v.dtype}")
+        return _elemwise(number, value, self) if reverse else _elemwise(number, self, value)
+
+    return f
+
+
+def _inplace(mode):
+    number = _M[mode]
+
+    def f(self, value):
+        out = _elemwise(number, self, value)
+        if out.dtype != self.dtype:
+            out = out.astype(self.dtype)
+        self._reset(out)
+        return self
+
+    return f
+
+
+class ArrayMethodMixin:
+    """Arithmetic, comparison, indexing and reductions."""
+
+    __slots__ = ()
+    __array_priority__ = 1001  # numpy_array + tensor calls the Tensor's operator
+
+    __hash__ = None
+
+    __lt__ = _binary("LT")
+    __le__ = _binary("LEQ")
+    __gt__ = _binary("LT", reverse=True)
+    __ge__ = _binary("LEQ", reverse=True)
+    __eq__ = _binary("EQ")
+    __ne__ = _binary("NEQ")
+
+    __neg__ = _unary("NEGATE")
+    __abs__ = _unary("ABS")
+
+    def __pos__(self):
+        return self
+
+    __add__ = _binary("ADD")
+    __sub__ = _binary("SUB")
+    __mul__ = _binary("MUL")
+    __floordiv__ = _binary("FLOOR_DIV")
+    __truediv__ = _binary("TRUE_DIV")
+    __mod__ = _binary("MOD")
+    __radd__ = _binary("ADD", reverse=True)
+    __rsub__ = _binary("SUB", reverse=True)
+    __rmul__ = _binary("MUL", reverse=True)
+    __rfloordiv__ = _binary("FLOOR_DIV", reverse=True)
+    __rtruediv__ = _binary("TRUE_DIV", reverse=True)
+    __rmod__ = _binary("MOD", reverse=True)
+
+    __iadd__ = _inplace("ADD")
+    __isub__ = _inplace("SUB")
+    __imul__ = _inplace("MUL")
+    __ifloordiv__ = _inplace("FLOOR_DIV")
+    __itruediv__ = _inplace("TRUE_DIV")
+    __imod__ = _inplace("MOD")
+
+    def __pow__(self, value):
+        if isinstance(value, (int, float)) and value == 2:
+            return _elemwise(_M["SQUARE"], self) if self.dtype.kind == "f" else _elemwise(_M["POW"], self, value)
+        return _elemwise(_M["POW"], self, value)
+
+    __rpow__ = _binary("POW", reverse=True)
+    __ipow__ = _inplace("POW")
+
+    __lshift__ = _binary("SHL")
+    __rshift__ = _binary("SHR")
+    __ilshift__ = _inplace("SHL")
+    __irshift__ = _inplace("SHR")
+
+    __and__ = _logic("AND")
+    __or__ = _logic("OR")
+    __xor__ = _logic("XOR")
+    __rand__ = _logic("AND", reverse=True)
+    __ror__ = _logic("OR", reverse=True)
+    __rxor__ = _logic("XOR", reverse=True)
+
+    def __invert__(self):
+        if self.dtype != np.bool_:
+            raise TypeError(f"~ takes bool tensors, not {self.dtype}")
+        return _elemwise(_M["NOT"], self)
+
+    def __matmul__(self, value):
+        from ...functional import matmul
+
+        return matmul(self, value)
+
+    def __rmatmul__(self, value):
+        from ...functional import matmul
+
+        return matmul(value, self)
+
+    def __getitem__(self, index):
+        from .indexing import getitem
+
+        return getitem(self, index)
+
+    def __setitem__(self, index, value):
+        from .indexing import setitem
+
+        self._reset(setitem(self, index, value))
+
+    def __contains__(self, value):
+        return bool(np.any(self.numpy() == np.asarray(value)))
+
+    def __len__(self):
+        shape = self.shape
+        if not shape:
+            raise TypeError("len() of a scalar tensor")
+        return int(shape[0])
+
+    def __iter__(self):
+        if not self.shape:
+            raise TypeError("iteration over a scalar tensor")
+        for i in range(len(self)):
+            yield self[i]
+
+    def __bool__(self):
+        return bool(self.item())
+
+    def __int__(self):
+        return int(self.item())
+
+    def __index__(self):
+        value = self.item()
+        if not isinstance(value, int):
+            raise TypeError(f"a tensor of {self.dtype} is no index")
+        return value
+
+    def __float__(self):
+        return float(self.item())
+
+    def __complex__(self):
+        return complex(self.item())
+
+    def __round__(self):
+        return _elemwise(_M["ROUND"], self)
+
+    def __array__(self, dtype=None, copy=None):
+        a = self.numpy()
+        return a if dtype is None else a.astype(dtype)
+
+    @property
+    def T(self):
+        """All axes in reverse order."""
+        return self.transpose()
+
+    def item(self, *args):
+        """The only element (or the one at an index) as a Python number."""
+        if args:
+            return self.numpy().item(*args)
+        if self.size != 1:
+            raise ValueError(f"item() of a tensor of shape {tuple(self.shape)}; it has {self.size} elements")
+        return self.numpy().item()
+
+    def tolist(self):
+        """Nested lists of Python numbers."""
+        return self.numpy().tolist()
+
+    def astype(self, dtype):
+        """The values as another element type."""
+        from .dtype import to_native
+
+        return _core.astype(self, to_native(dtype))
+
+    def reshape(self, *args):
+        """The same elements in another shape; one dimension may be -1."""
+        from ...functional import reshape
+
+        return reshape(self, _shape_args(args))
+
+    def transpose(self, *args):
+        """Axes in another order; reversed without arguments."""
+        from ...functional import transpose
+
+        if args == (None,):
+            args = ()
+        return transpose(self, _shape_args(args) if args else list(range(self.ndim))[::-1])
+
+    def _broadcast(self, *args):
+        from ...functional import broadcast_to
+
+        return broadcast_to(self, _shape_args(args))
+
+    def flatten(self):
+        """One axis."""
+        return self.reshape(-1)
+
+    def sum(self, axis=None, keepdims: bool = False):
+        """Sum over ``axis``, or over all axes."""
+        from ... import functional as F
+
+        return F.sum(self, axis, keepdims)
+
+    def prod(self, axis=None, keepdims: bool = False):
+        """Product over ``axis``, or over all axes."""
+        from ... import functional as F
+
+        return F.prod(self, axis, keepdims)
+
+    def min(self, axis=None, keepdims: bool = False):
+        """Smallest element over ``axis``, or over all axes."""
+        from ... import functional as F
+
+        return F.min(self, axis, keepdims)
+
+    def max(self, axis=None, keepdims: bool = False):
+        """Largest element over ``axis``, or over all axes."""
+        from ... import functional as F
+
+        return F.max(self, axis, keepdims)
+
+    def mean(self, axis=None, keepdims: bool = False):
+        """Mean over ``axis``, or over all axes."""
+        from ... import functional as F
+
+        return F.mean(self, axis, keepdims)
+
+
+def _shape_args(args):
+    return args[0] if len(args) == 1 and not isinstance(args[0], (int, np.integer)) else args

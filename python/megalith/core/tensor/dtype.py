@@ -1,0 +1,173 @@
+"""Element types: NumPy dtypes, with quantized ones as integer dtypes that carry MegEngine's metadata."""
+
+from collections import namedtuple
+from typing import Union
+
+import numpy as np
+
+# number in `.mge` files -> NumPy type of the stored values
+_STORAGE = {
+    0: np.float32, 1: np.uint8, 2: np.int8, 3: np.int16, 4: np.int32, 5: np.int8, 6: np.int8, 7: np.int8, 8: np.uint8,
+    9: np.float16, 10: np.uint8, 11: np.uint8, 12: np.int32, 13: np.int8, 14: np.uint8, 15: np.int8, 16: np.int16,
+    17: np.float32, 18: np.bool_, 19: np.uint16, 20: np.int8,
+}  # fmt: skip
+_PLAIN = {0: "float32", 1: "uint8", 2: "int8", 3: "int16", 4: "int32", 9: "float16", 18: "bool", 19: "uint16"}
+_ID = {np.dtype(name): i for i, name in _PLAIN.items()}
+_ID.update({np.dtype("float64"): 0, np.dtype("int64"): 4, np.dtype("uint32"): 4, np.dtype("uint64"): 4})
+_NAMED = {8: "Byte", 5: "IntB1", 6: "IntB2", 7: "IntB4", 10: "UintB4", 17: "BFloat16"}
+_QUANTIZED = {11: "Quantized8Asymm", 12: "QuantizedS32", 13: "QuantizedS8", 14: "Quantized4Asymm", 15: "QuantizedS4",
+              16: "QuantizedS16", 20: "QuantizedS1"}  # fmt: skip
+_BY_NAME = {name: i for table in (_NAMED, _QUANTIZED) for i, name in table.items()}
+
+bfloat16 = np.dtype("float32", metadata={"mgb_dtype": {"name": "BFloat16"}})
+intb1 = np.dtype("int8", metadata={"mgb_dtype": {"name": "IntB1"}})
+intb2 = np.dtype("int8", metadata={"mgb_dtype": {"name": "IntB2"}})
+intb4 = np.dtype("int8", metadata={"mgb_dtype": {"name": "IntB4"}})
+_NAMED_DTYPES = {8: np.dtype("uint8", metadata={"mgb_dtype": {"name": "Byte"}}), 5: intb1, 6: intb2, 7: intb4,
+                 10: np.dtype("uint8", metadata={"mgb_dtype": {"name": "UintB4"}}), 17: bfloat16}  # fmt: skip
+_PLAIN_DTYPES = {i: np.dtype(name) for i, name in _PLAIN.items()}
+
+
+def to_numpy(spec: tuple) -> np.dtype:
+    """The dtype of a native ``(id, scale, zero_point)``."""
+    plain = _PLAIN_DTYPES.get(spec[0])
+    if plain is not None:
+        return plain
+    i, scale, zero_point = spec
+    if i in _NAMED_DTYPES:
+        return _NAMED_DTYPES[i]
+    if i not in _QUANTIZED:
+        raise TypeError(f"element type {i} has no NumPy form")
+    info = {"name": _QUANTIZED[i], "scale": scale}
+    if "Asymm" in _QUANTIZED[i]:
+        info["zero_point"] = zero_point
+    return np.dtype(_STORAGE[i], metadata={"mgb_dtype": info})
+
+
+def to_native(dtype) -> tuple:
+    """The native ``(id, scale, zero_point)`` of anything that names a dtype.
+
+    64-bit types mean their 32-bit forms.
+    """
+    if isinstance(dtype, str) and dtype in ("bfloat16", "qint1", "qint4", "quint4", "qint8", "quint8", "qint32"):
+        if dtype != "bfloat16":
+            raise TypeError(f"{dtype} needs a scale: use megalith.core.tensor.dtype.{dtype}(scale)")
+        return (17, 0.0, 0)
+    if isinstance(dtype, QuantDtypeMeta):
+        raise TypeError(f"{dtype.name} needs a scale: use create_quantized_dtype")
+    dtype = np.dtype(dtype)
+    info = (dtype.metadata or {}).get("mgb_dtype")
+    if info is not None:
+        return (_BY_NAME[info["name"]], float(info.get("scale", 0.0)), int(info.get("zero_point", 0)))
+    try:
+        return (_ID[dtype], 0.0, 0)
+    except KeyError:
+        raise TypeError(f"tensors can't hold elements of type {dtype}") from None
+
+
+def storage_type(spec: tuple):
+    """NumPy type of the values that a native dtype stores."""
+    return _STORAGE[spec[0]]
+
+
+class QuantDtypeMeta(namedtuple("QuantDtypeMeta", ["name", "cname", "np_dtype_str", "qmin", "qmax", "is_unsigned"])):
+    """What is the same for every scale of a quantized type."""
+
+    def __new__(cls, name, cname, np_dtype_str, qmin, qmax, is_unsigned=False):
+        return super().__new__(cls, name, cname, np_dtype_str, qmin, qmax, is_unsigned)
+
+    def __deepcopy__(self, _):
+        return self
+
+
+_builtin_quant_dtypes = {
+    "quint8": QuantDtypeMeta("quint8", "Quantized8Asymm", "uint8", 0, 255, True),
+    "qint8": QuantDtypeMeta("qint8", "QuantizedS8", "int8", -128, 127),
+    "qint8_narrow": QuantDtypeMeta("qint8_narrow", "QuantizedS8", "int8", -127, 127),
+    "quint4": QuantDtypeMeta("quint4", "Quantized4Asymm", "uint8", 0, 15, True),
+    "qint4": QuantDtypeMeta("qint4", "QuantizedS4", "int8", -8, 7),
+    "qint32": QuantDtypeMeta("qint32", "QuantizedS32", "int32", -(2**31), 2**31 - 1),
+    "qint1": QuantDtypeMeta("qint1", "QuantizedS1", "int8", 0, 1),
+}
+
+
+def create_quantized_dtype(dtype_meta: QuantDtypeMeta, scale: float, zp: Union[int, None]) -> np.dtype:
+    """The quantized dtype of a scale and, for unsigned ones, a zero point: real = (stored - zp) * scale."""
+    if dtype_meta.is_unsigned:
+        if zp is None:
+            raise ValueError(f"{dtype_meta.name} needs a zero point")
+        if int(zp) != zp or not dtype_meta.qmin <= zp <= dtype_meta.qmax:
+            raise ValueError(f"zero point {zp} of {dtype_meta.name} is not an integer in [{dtype_meta.qmin}, {dtype_meta.qmax}]")
+        info = {"name": dtype_meta.cname, "scale": float(scale), "zero_point": int(zp)}
+    else:
+        info = {"name": dtype_meta.cname, "scale": float(scale)}
+    return np.dtype(dtype_meta.np_dtype_str, metadata={"mgb_dtype": info})
+
+
+def quint8(scale, zero_point):
+    """Quantized8Asymm with ``scale`` and ``zero_point``."""
+    return create_quantized_dtype(_builtin_quant_dtypes["quint8"], scale, zero_point)
+
+
+def qint8(scale):
+    """QuantizedS8 with ``scale``."""
+    return create_quantized_dtype(_builtin_quant_dtypes["qint8"], scale, None)
+
+
+def qint32(scale):
+    """QuantizedS32 with ``scale``."""
+    return create_quantized_dtype(_builtin_quant_dtypes["qint32"], scale, None)
+
+
+def quint4(scale, zero_point):
+    """Quantized4Asymm with ``scale`` and ``zero_point``."""
+    return create_quantized_dtype(_builtin_quant_dtypes["quint4"], scale, zero_point)
+
+
+def qint4(scale):
+    """QuantizedS4 with ``scale``."""
+    return create_quantized_dtype(_builtin_quant_dtypes["qint4"], scale, None)
+
+
+def qint1(scale):
+    """QuantizedS1 with ``scale``."""
+    return create_quantized_dtype(_builtin_quant_dtypes["qint1"], scale, None)
+
+
+def _info(dtype):
+    metadata = getattr(dtype, "metadata", None) or {}
+    return metadata.get("mgb_dtype", {})
+
+
+def is_quantize(dtype) -> bool:
+    """Whether a dtype has a scale."""
+    return "scale" in _info(dtype)
+
+
+def get_scale(dtype) -> float:
+    """The scale of a quantized dtype."""
+    if not is_quantize(dtype):
+        raise TypeError(f"{dtype} has no scale")
+    return _info(dtype)["scale"]
+
+
+def get_zero_point(dtype) -> int:
+    """The zero point of an asymmetric quantized dtype."""
+    if "zero_point" not in _info(dtype):
+        raise TypeError(f"{dtype} has no zero point")
+    return _info(dtype)["zero_point"]
+
+
+def is_lowbit(dtype) -> bool:
+    """Whether the dtype is one of the packed integers intb1, intb2 and intb4."""
+    return _info(dtype).get("name") in ("IntB1", "IntB2", "IntB4")
+
+
+def is_bfloat16(dtype) -> bool:
+    """Whether the dtype is bfloat16."""
+    return _info(dtype).get("name") == "BFloat16"
+
+
+def is_equal(dt0, dt1) -> bool:
+    """Whether two dtypes are the same, scales and zero points included."""
+    return np.dtype(dt0) == np.dtype(dt1) and _info(np.dtype(dt0)) == _info(np.dtype(dt1))

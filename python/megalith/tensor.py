@@ -1,0 +1,242 @@
+"""Tensor and Parameter."""
+
+from typing import Union
+
+import numpy as np
+
+from . import _core
+from .core.tensor import dtype as _dtype
+from .core.tensor.array_method import ArrayMethodMixin
+from .device import CompNode, as_device
+
+__all__ = ["Parameter", "Tensor"]
+
+
+def _host_array(data, dtype):
+    """An array and the native dtype that stores it: Python numbers are float32, int32 or bool."""
+    if dtype is None:
+        a = np.asarray(data)
+        if a.dtype == object or a.dtype.kind not in "fiub":
+            raise TypeError(f"can't make a tensor of {type(data).__name__} with elements of type {a.dtype}")
+        native = _dtype.to_native(a.dtype)
+    else:
+        native = _dtype.to_native(dtype)
+        a = np.asarray(data)
+        if a.dtype == object or a.dtype.kind not in "fiub":
+            raise TypeError(f"can't make a tensor of {type(data).__name__} with elements of type {a.dtype}")
+    return np.ascontiguousarray(a, dtype=None).reshape(a.shape), native
+
+
+def _is_real(native):
+    return native[0] in (0, 9)
+
+
+class Tensor(_core.TensorBase, ArrayMethodMixin):
+    """A multi-dimensional array of one element type.
+
+    Args:
+        data: numbers, nested lists, an ndarray or a Tensor, which is copied.
+        dtype: element type; by default that of ``data``, with 64-bit types as 32-bit ones.
+        device: name of the device, by default the one of :func:`megalith.set_default_device`.
+        is_const: accepted for compatibility; every tensor may be recorded as a constant.
+        no_cache: accepted for compatibility.
+        name: a name for dumps and messages.
+        format: memory format of images, ``default``, ``nchw`` or ``nhwc``.
+
+    Raises:
+        TypeError: ``data`` is no array of numbers.
+
+    Examples:
+        >>> import megalith as mge
+        >>> mge.Tensor([1, 2.5]) * 2
+        Tensor([2. 5.], device=xpux:0)
+    """
+
+    grad = None
+    dmap_callback = None
+    _qparams = None
+    _name = ""
+    _custom_name = ""
+    _short_name = ""
+    _prefix = ""
+    _format = "default"
+    _device = None
+
+    def __init__(
+        self,
+        data: Union["Tensor", np.ndarray, list, int, float],
+        dtype: np.dtype = None,
+        device: str = None,
+        is_const: bool = False,
+        no_cache: bool = False,
+        name: str = None,
+        format: str = "default",
+    ):
+        super().__init__()
+        if isinstance(data, _core.TensorBase):
+            self._reset(data if dtype is None else data.astype(dtype))
+            self._device = getattr(data, "_device", None)
+        else:
+            array, native = _host_array(data, dtype)
+            stored = _dtype.storage_type(native)
+            if native[0] == 17 or (array.dtype.kind == "f" and native[0] not in (0, 9) and native[1]):
+                # Rounding to bfloat16 and quantizing are conversions, not storage formats.
+                self._reset(_core.astype(_core.from_array(array.astype(np.float32), 0), native))
+            else:
+                with np.errstate(all="ignore"):
+                    array = array.astype(stored, copy=False)
+                self._reset(_core.from_array(np.require(array, requirements="CA"), native))
+        if device is not None:
+            self._device = as_device(device)
+        if name is not None:
+            self._name = self._custom_name = name
+        if format != "default":
+            if format not in ("nchw", "nhwc"):
+                raise ValueError(f"format {format!r} is none of 'default', 'nchw' and 'nhwc'")
+            self._format = format
+
+    @property
+    def shape(self) -> tuple:
+        """Its dimensions; () for a scalar."""
+        return self._tuple_shape
+
+    @property
+    def dtype(self) -> np.dtype:
+        """The element type as a NumPy dtype; quantized types carry scale and zero point as metadata."""
+        return _dtype.to_numpy(self._dtype)
+
+    @property
+    def device(self) -> CompNode:
+        """The device that holds it."""
+        return self._device or as_device(None)
+
+    @property
+    def format(self) -> str:
+        """Memory format of an image."""
+        return self._format
+
+    @property
+    def qparams(self):
+        """Quantization parameters of a fake-quantized tensor."""
+        if self._qparams is None:
+            from .quantization.utils import create_qparams
+
+            self._qparams = create_qparams()
+        return self._qparams
+
+    @property
+    def name(self) -> str:
+        """Its name in dumps and messages."""
+        return self._name
+
+    @name.setter
+    def name(self, name):
+        self._name = self._custom_name = "" if name is None else name
+
+    def numpy(self) -> np.ndarray:
+        """A copy of the values; quantized ones as stored integers with the quantized dtype."""
+        a = self._numpy()
+        return a if a.dtype == self._plain_dtype() else a.view(self.dtype)
+
+    def _plain_dtype(self):
+        native = self._dtype
+        return np.dtype(_dtype.storage_type(native)) if native[0] in _dtype._PLAIN or native[0] == 17 else None
+
+    def detach(self) -> "Tensor":
+        """The same values, through which no gradient flows."""
+        out = self._detach()
+        out._device, out._format = self._device, self._format
+        return out
+
+    def set_value(self, value):
+        """Replaces the values; they are converted to this tensor's dtype."""
+        if not isinstance(value, Tensor):
+            value = Tensor(value, dtype=self.dtype)
+        elif not _dtype.is_equal(value.dtype, self.dtype):
+            value = value.astype(self.dtype)
+        self._reset(value)
+
+    def reset_zero(self):
+        """Sets every element to zero."""
+        self *= 0
+
+    def to(self, device, *, _borrow=False) -> "Tensor":
+        """A copy on another device."""
+        out = Tensor(self)
+        out._device = as_device(device)
+        return out
+
+    @property
+    def requires_grad(self):
+        """Accepted for compatibility; a GradManager says what gets gradients."""
+        raise AttributeError("requires_grad is reserved: attach the tensor to a GradManager")
+
+    @requires_grad.setter
+    def requires_grad(self, value):
+        raise AttributeError("requires_grad is reserved: attach the tensor to a GradManager")
+
+    def __hash__(self):
+        return id(self)
+
+    def __repr__(self):
+        kind = type(self).__name__
+        native = self._dtype
+        name = "" if native[0] in (0, 4) else f", dtype={self.dtype if native[0] in _dtype._PLAIN else _dtype_text(self.dtype)}"
+        text = f"{self.numpy()}"
+        return f"{kind}({text}{name}, device={self.device})"
+
+    def _repr_html_(self):
+        shape = "×".join(map(str, self.shape)) or "scalar"
+        return f"<div><b>{type(self).__name__}</b> {shape} {self.dtype}<pre>{np.array2string(self.numpy(), threshold=60)}</pre></div>"
+
+    def __format__(self, spec):
+        return format(self.item(), spec) if spec and self.size == 1 else str(self) if not spec else format(self.numpy(), spec)
+
+    def __reduce_ex__(self, protocol):
+        return (_rebuild, (type(self), self.numpy(), self.dtype, str(self.device), self._state()))
+
+    def _state(self):
+        state = {k: v for k, v in self.__dict__.items() if k not in ("grad", "_device")}
+        return state
+
+    def __deepcopy__(self, memo):
+        import copy
+
+        out = type(self).__new__(type(self))
+        Tensor.__init__(out, self.detach())
+        memo[id(self)] = out
+        for k, v in self.__dict__.items():
+            if k != "grad":
+                out.__dict__[k] = copy.deepcopy(v, memo)
+        return out
+
+    def __copy__(self):
+        out = type(self).__new__(type(self))
+        Tensor.__init__(out, self)
+        out.__dict__.update(self.__dict__)
+        return out
+
+
+def _dtype_text(dtype):
+    info = dtype.metadata["mgb_dtype"]
+    rest = ", ".join(f"{k}={v:g}" for k, v in info.items() if k != "name")
+    return f"{info['name']}({rest})" if rest else info["name"]
+
+
+def _rebuild(cls, array, dtype, device, state):
+    out = cls.__new__(cls)
+    Tensor.__init__(out, array, dtype=dtype)
+    out.__dict__.update(state)
+    return out
+
+
+class Parameter(Tensor):
+    """A Tensor that a Module trains."""
+
+
+def _convert(value):
+    """What native calls make of operands that are no Tensors."""
+    return Tensor(value)
+
+
+tensor = Tensor

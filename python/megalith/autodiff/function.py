@@ -1,0 +1,59 @@
+"""Functions whose gradient is written in Python."""
+
+from .. import _core
+
+
+class Function:
+    """A differentiable block with its own gradient.
+
+    ``forward`` computes with Tensors as usual; ``backward`` takes the gradient of each result and returns one for each
+    argument, or None where there is none. What ``backward`` needs is kept on ``self``, so use each instance once.
+
+    Examples:
+        >>> import megalith as mge
+        >>> from megalith.autodiff import Function, GradManager
+        >>> class Double(Function):
+        ...     def forward(self, x):
+        ...         return x * 2
+        ...     def backward(self, dy):
+        ...         return dy * 2
+        >>> x = mge.Tensor([3.0])
+        >>> with GradManager().attach(x) as gm:
+        ...     gm.backward(Double()(x))
+        >>> x.grad
+        Tensor([2.], device=xpux:0)
+    """
+
+    def forward(self, *args, **kwargs):
+        """Computes the results; override it."""
+        raise NotImplementedError
+
+    def backward(self, *output_grads):
+        """Gradients of the arguments from those of the results; override it."""
+        raise NotImplementedError
+
+    def __call__(self, *args):
+        pause = _core.NoTape()
+        try:
+            results = self.forward(*args)
+        finally:
+            del pause
+        single = not isinstance(results, (tuple, list))
+        # Results get links of their own: a forward that returns its argument must not relabel it.
+        outputs = [r._detach() for r in ([results] if single else results)]
+        zeros = [o._detach() for o in outputs]
+        takes_gradient = [isinstance(a, _core.TensorBase) for a in args]
+
+        def backward(*grads):
+            back = self.backward(*(z * 0 if g is None else g for g, z in zip(grads, zeros)))
+            back = list(back) if isinstance(back, (tuple, list)) else [back]
+            if len(back) != len(args):
+                raise ValueError(f"{type(self).__name__}.backward returned {len(back)} gradients for {len(args)} arguments")
+            return [b for b, takes in zip(back, takes_gradient) if takes]
+
+        tensors = [a for a, takes in zip(args, takes_gradient) if takes]
+        _core.remember_custom(tensors, outputs, backward)
+        return outputs[0] if single else type(results)(outputs)
+
+    def __deepcopy__(self, memo):
+        return type(self)()

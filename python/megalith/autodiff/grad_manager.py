@@ -1,0 +1,195 @@
+"""GradManager: remembers what happens to attached tensors and computes their gradients."""
+
+import weakref
+from typing import Iterable
+
+from .. import _core
+
+_backwarded = None  # the tensors of the backward() that is running
+
+
+def get_backwarded_tensors():
+    """The tensors whose ``backward`` is running now, or None."""
+    return _backwarded
+
+
+class _Attached:
+    """A tensor that wants a gradient, held weakly, and what to do with the gradient."""
+
+    __slots__ = ("tensor", "callbacks")
+
+    def __init__(self, tensor, on_drop):
+        self.tensor = weakref.ref(tensor, on_drop)
+        self.callbacks = []
+
+
+class GradManager:
+    """Computes gradients of tensors by going back through what was computed from them.
+
+    Between :meth:`record` and :meth:`backward` (or inside ``with gm:``) every op on an attached tensor is remembered.
+    ``backward`` adds to the ``grad`` of each attached tensor and forgets.
+
+    Examples:
+        >>> import megalith as mge
+        >>> from megalith.autodiff import GradManager
+        >>> x = mge.Tensor([1.0, 2.0])
+        >>> gm = GradManager().attach(x)
+        >>> with gm:
+        ...     gm.backward(x * x)
+        >>> x.grad
+        Tensor([2. 4.], device=xpux:0)
+
+    Gradients of gradients need a second manager around the first one.
+    """
+
+    def __init__(self):
+        self._attached = {}  # id of the tensor -> _Attached
+        self._after_backward = []
+        self._tape = None
+
+    def attached_tensors(self) -> list:
+        """The attached tensors that are still alive."""
+        tensors = (spec.tensor() for spec in self._attached.values())
+        return [t for t in tensors if t is not None]
+
+    def attach(self, tensors: Iterable, callbacks=None) -> "GradManager":
+        """Makes :meth:`backward` compute gradients of tensors.
+
+        Args:
+            tensors: a Tensor or an iterable of Tensors; they are held weakly.
+            callbacks: a function or a list of functions ``callback(tensor, grad) -> grad``, called in this order before the
+                gradient is added to ``tensor.grad``.
+
+        Returns:
+            This manager.
+
+        Raises:
+            TypeError: something to attach is no Tensor.
+        """
+        if callbacks is None:
+            callbacks = []
+        elif callable(callbacks):
+            callbacks = [callbacks]
+        if isinstance(tensors, _core.TensorBase):
+            tensors = [tensors]
+        for tensor in tensors:
+            if not isinstance(tensor, _core.TensorBase):
+                raise TypeError(f"GradManager attaches Tensors, not {type(tensor).__name__}")
+            key = id(tensor)
+            spec = self._attached.get(key)
+            if spec is None or spec.tensor() is not tensor:
+                spec = self._attached[key] = _Attached(tensor, self._forget(key))
+                if self._tape is not None:
+                    self._tape.watch(tensor)
+            spec.callbacks.extend(callbacks)
+        return self
+
+    def _forget(self, key):
+        me = weakref.ref(self)
+
+        def drop(ref):
+            manager = me()
+            if manager is not None and key in manager._attached and manager._attached[key].tensor is ref:
+                del manager._attached[key]
+
+        return drop
+
+    def _register_after_backward_callback(self, callback):
+        self._after_backward.append(callback)
+        return self
+
+    def record(self):
+        """Starts to remember.
+
+        Raises:
+            RuntimeError: it is recording already.
+        """
+        if self._tape is not None:
+            raise RuntimeError("already recording")
+        self._tape = _core.Tape()
+        for tensor in self.attached_tensors():
+            self._tape.watch(tensor)
+
+    def release(self):
+        """Stops remembering and frees what was kept; no gradients are computed."""
+        if self._tape is not None:
+            self._tape.release()
+            self._tape = None
+
+    def backward(self, y=None, dy=None):
+        """Adds to the ``grad`` of each attached tensor the gradient of ``sum(y * dy)``, then stops remembering.
+
+        Args:
+            y: a Tensor or a list of Tensors.
+            dy: what flows into ``y``, of the same shapes; ones by default.
+
+        Raises:
+            RuntimeError: nothing was recorded.
+        """
+        global _backwarded
+        if self._tape is None:
+            raise RuntimeError(
+                "no computation history. did you forget record() or call a method that clears the history?"
+            )
+        ys = [] if y is None else [y] if isinstance(y, _core.TensorBase) else list(y)
+        dys = [None] * len(ys) if dy is None else [dy] if isinstance(dy, _core.TensorBase) else list(dy)
+        if len(ys) != len(dys):
+            raise ValueError(f"backward of {len(ys)} tensors takes as many gradients, not {len(dys)}")
+        for one, d in zip(ys, dys):
+            if not isinstance(one, _core.TensorBase):
+                raise TypeError(f"backward takes Tensors, not {type(one).__name__}")
+            if d is not None and tuple(d.shape) != tuple(one.shape):
+                raise ValueError(f"backward of a tensor of shape {tuple(one.shape)} got a gradient of shape {tuple(d.shape)}")
+        specs = [spec for spec in self._attached.values() if spec.tensor() is not None]
+        tensors = [spec.tensor() for spec in specs]
+        try:
+            _backwarded = ys
+            grads = self._tape.gradients(ys, dys, tensors)
+            for spec, tensor, grad in zip(specs, tensors, grads):
+                if grad is None:
+                    continue
+                for callback in spec.callbacks:
+                    grad = callback(tensor, grad)
+                tensor.grad = grad if tensor.grad is None else tensor.grad + grad
+            for callback in self._after_backward:
+                callback()
+        finally:
+            self.release()
+            _backwarded = None
+
+    def __enter__(self):
+        self.record()
+        return self
+
+    def __exit__(self, exc_type, exc, traceback):
+        self.release()
+
+    def __or__(self, other):
+        if isinstance(other, (GradManager, GradManagerGroup)):
+            return GradManagerGroup([self]) | other
+        return NotImplemented
+
+
+class GradManagerGroup:
+    """Several managers that record together: ``with gm1 | gm2:``."""
+
+    def __init__(self, managers):
+        self._managers = list(managers)
+
+    def __or__(self, other):
+        if isinstance(other, GradManager):
+            return GradManagerGroup([*self._managers, other])
+        if isinstance(other, GradManagerGroup):
+            return GradManagerGroup([*self._managers, *other._managers])
+        return NotImplemented
+
+    __ror__ = __or__
+
+    def __enter__(self):
+        for manager in self._managers:
+            manager.record()
+        return self
+
+    def __exit__(self, exc_type, exc, traceback):
+        for manager in self._managers:
+            manager.release()

@@ -1,0 +1,88 @@
+import gc
+
+import numpy as np
+import pytest
+
+import megalith as mge
+from megalith import _ops
+from megalith.autodiff import Function, GradManager
+
+
+def test_gradients_accumulate_until_cleared():
+    x = mge.Tensor([1.0, 2.0])
+    gm = GradManager().attach([x])
+    for _ in range(2):
+        with gm:
+            gm.backward(x * x)
+    np.testing.assert_allclose(x.grad.numpy(), [4, 8])
+
+
+def test_backward_needs_a_record():
+    x = mge.Tensor([1.0])
+    gm = GradManager().attach(x)
+    with pytest.raises(RuntimeError, match="no computation history"):
+        gm.backward(x * 2)
+    with gm:
+        with pytest.raises(RuntimeError, match="already recording"):
+            gm.record()
+        gm.backward(x * 2)
+
+
+def test_callbacks_run_in_order():
+    x = mge.Tensor([1.0])
+    gm = GradManager().attach(x, callbacks=[lambda t, g: g + 1, lambda t, g: g * 10])
+    with gm:
+        gm.backward(x * 2)
+    assert x.grad.item() == 30
+
+
+def test_second_order():
+    x = mge.Tensor([2.0])
+    outer, inner = GradManager().attach(x), GradManager().attach(x)
+    with outer:
+        with inner:
+            inner.backward(x * x * x)
+        first, x.grad = x.grad, None
+        outer.backward(first)
+    assert first.item() == 12 and x.grad.item() == 12
+
+
+def test_a_dead_tensor_is_forgotten():
+    x = mge.Tensor([1.0])
+    gm = GradManager().attach(x)
+    del x
+    gc.collect()
+    assert gm.attached_tensors() == []
+
+
+def test_function():
+    class Sine(Function):
+        def forward(self, x, scale):
+            self.x = x
+            return _ops.Elemwise(x, mode="SIN"), x
+
+        def backward(self, dy, dx):
+            return dy * _ops.Elemwise(self.x, mode="COS") + dx, None
+
+    x = mge.Tensor([0.5, 1.0])
+    gm = GradManager().attach(x)
+    with gm:
+        y, _ = Sine()(x, 3)
+        gm.backward(y)
+    np.testing.assert_allclose(x.grad.numpy(), np.cos([0.5, 1.0]), rtol=1e-6)
+
+
+def test_long_chains_are_freed():
+    x = mge.Tensor([1.0])
+    gm = GradManager().attach(x)
+    with gm:
+        y = x
+        for _ in range(20000):
+            y = y + 1
+    del y
+    with gm:
+        y = x
+        for _ in range(20000):
+            y = y + 1
+        gm.backward(y)
+    assert x.grad.item() == 1

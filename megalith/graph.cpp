@@ -25,7 +25,7 @@ NodeId Graph::add(const OpDef& op, Attrs attrs, std::vector<ValueId> inputs, std
   node.inputs = std::move(inputs);
   for (int i = 0; i < outs; ++i) {
     node.outputs.push_back(static_cast<ValueId>(values.size()));
-    values.push_back({"", id, i});
+    values.push_back({"", id, i, {}});
   }
   nodes.push_back(std::move(node));
   return id;
@@ -52,6 +52,76 @@ ValueId Graph::add_parameter(const Tensor& v, const std::string& name) {
   return add_holder(*this, "SharedDeviceTensor", name, v.dtype(), v.shape(), v);
 }
 void Graph::add_output(ValueId v, const std::string& name) { outputs.push_back({name, v, static_cast<uint32_t>(v)}); }
+
+namespace {
+// Which nodes the values need, themselves included.
+std::vector<bool> needed_nodes(const Graph& g, const std::vector<ValueId>& values) {
+  std::vector<bool> needed(g.nodes.size(), false);
+  for (ValueId v : values) {
+    if (v < 0 || v >= static_cast<ValueId>(g.values.size())) throw ModelError(cat("there is no variable ", v));
+    needed[static_cast<size_t>(g.value(v).node)] = true;
+  }
+  for (size_t i = g.nodes.size(); i-- > 0;) {
+    if (!needed[i]) continue;
+    for (ValueId v : g.nodes[i].inputs) needed[static_cast<size_t>(g.value(v).node)] = true;
+  }
+  return needed;
+}
+}  // namespace
+
+Graph Graph::extract(const std::vector<ValueId>& wanted, const std::vector<std::string>& names) const {
+  const std::vector<bool> needed = needed_nodes(*this, wanted);
+  Graph out;
+  out.metadata = metadata;
+  out.mge_version = mge_version;
+  out.hash = hash;
+  std::vector<ValueId> renamed(values.size(), -1);
+  for (size_t i = 0; i < nodes.size(); ++i) {
+    if (!needed[i]) continue;
+    Node copy = nodes[i];
+    for (ValueId& v : copy.inputs) v = renamed[static_cast<size_t>(v)];
+    for (ValueId& v : copy.outputs) {
+      Value value = values[static_cast<size_t>(v)];
+      value.node = static_cast<NodeId>(out.nodes.size());
+      renamed[static_cast<size_t>(v)] = static_cast<ValueId>(out.values.size());
+      v = static_cast<ValueId>(out.values.size());
+      out.values.push_back(std::move(value));
+    }
+    out.nodes.push_back(std::move(copy));
+  }
+  for (size_t i = 0; i < wanted.size(); ++i) {
+    out.add_output(renamed[static_cast<size_t>(wanted[i])], i < names.size() ? names[i] : value(wanted[i]).name);
+  }
+  return out;
+}
+
+std::vector<ValueId> Graph::replace(const std::vector<ValueId>& dst, const std::map<ValueId, ValueId>& replaced) {
+  const std::vector<bool> needed = needed_nodes(*this, dst);
+  std::map<ValueId, ValueId> renamed = replaced;
+  const auto now = [&](ValueId v) {
+    const auto it = renamed.find(v);
+    return it == renamed.end() ? v : it->second;
+  };
+  for (size_t i = 0; i < needed.size(); ++i) {
+    if (!needed[i]) continue;
+    bool touched = false;
+    for (ValueId v : nodes[i].inputs) touched = touched || renamed.count(v) > 0;
+    if (!touched) continue;
+    std::vector<ValueId> in, old = nodes[i].outputs;
+    for (ValueId v : nodes[i].inputs) in.push_back(now(v));
+    const NodeId n = add(*nodes[i].op, nodes[i].attrs, std::move(in), nodes[i].name);
+    node(n).comp_node = nodes[i].comp_node;
+    node(n).priority = nodes[i].priority;
+    for (size_t k = 0; k < old.size(); ++k) {
+      const ValueId made = node(n).outputs[k];
+      values[static_cast<size_t>(made)].name = value(old[k]).name;
+      renamed.emplace(old[k], made);  // a value that was replaced stays replaced
+    }
+  }
+  std::vector<ValueId> r;
+  for (ValueId v : dst) r.push_back(now(v));
+  return r;
+}
 
 std::vector<NodeId> Graph::inputs() const {
   std::vector<NodeId> r;

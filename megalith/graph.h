@@ -2,6 +2,8 @@
 #pragma once
 
 #include <cstdint>
+#include <map>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -25,7 +27,8 @@ struct Node {
 struct Value {
   std::string name;
   NodeId node = -1;
-  int index = 0;  // which output of the node
+  int index = 0;                   // which output of the node
+  std::optional<TensorSpec> spec;  // what is known before running (megalith/infer.h)
 };
 
 struct GraphOutput {
@@ -59,6 +62,11 @@ class Graph {
   ValueId add_constant(const Tensor& value, const std::string& name = {});
   ValueId add_parameter(const Tensor& value, const std::string& name = {});
   void add_output(ValueId v, const std::string& name = {});
+
+  // A graph of what these values need, with them as its outputs (named like their values unless names are given).
+  Graph extract(const std::vector<ValueId>& outputs, const std::vector<std::string>& names = {}) const;
+  // Appends copies of the nodes between `replaced` and `dst` that read the replacements instead; the new `dst`.
+  std::vector<ValueId> replace(const std::vector<ValueId>& dst, const std::map<ValueId, ValueId>& replaced);
 
   std::vector<NodeId> inputs() const;  // the nodes of kind kInput, in order
   const std::string& input_name(NodeId n) const { return nodes[static_cast<size_t>(n)].attrs.tensors[0].name; }

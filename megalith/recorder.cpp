@@ -2,6 +2,8 @@
 
 #include <atomic>
 
+#include "megalith/infer.h"
+
 namespace megalith {
 namespace {
 thread_local Recorder* current = nullptr;
@@ -27,13 +29,18 @@ Recorder::Identity Recorder::identity(const Tensor& t) {
 
 void Recorder::add_input(Var& v, const std::string& name) {
   v.trace = {id_, graph_.add_input(name, v.tensor().dtype(), v.tensor().shape())};
+  infer_node(graph_, graph_.value(v.trace.value).node);
 }
 
 void Recorder::add_parameter(const Var& v, const std::string& name) {
   parameters_[identity(v.tensor())] = {v.tensor(), name};
 }
 
-void Recorder::add_output(const Var& v, const std::string& name) { graph_.add_output(value_of(v), name); }
+void Recorder::add_output(const Var& v, const std::string& name) {
+  const ValueId id = value_of(v);
+  graph_.values[static_cast<size_t>(id)].name = name;  // FBS_V2 names outputs by their values
+  graph_.add_output(id, name);
+}
 
 void Recorder::name_value(const Var& v, const std::string& name) {
   if (v.trace.recorder == id_) graph_.values[static_cast<size_t>(v.trace.value)].name = name;
@@ -46,9 +53,9 @@ ValueId Recorder::value_of(const Var& v) {
   const auto known = captured_.find(key);
   if (known != captured_.end()) return known->second.second;
   const auto parameter = parameters_.find(key);
-  const Tensor value = v.tensor().clone();  // later in-place writes must not reach the graph
-  const ValueId id = parameter == parameters_.end() ? graph_.add_constant(value)
-                                                    : graph_.add_parameter(value, parameter->second.second);
+  const ValueId id = parameter == parameters_.end() ? graph_.add_constant(v.tensor())
+                                                    : graph_.add_parameter(v.tensor(), parameter->second.second);
+  infer_node(graph_, graph_.value(id).node);
   captured_[key] = {v.tensor(), id};
   return id;
 }
@@ -57,7 +64,11 @@ void Recorder::record(const OpDef& op, const Attrs& attrs, const std::vector<Var
   std::vector<ValueId> ids;
   for (const Var& v : in) ids.push_back(value_of(v));
   const NodeId n = graph_.add(op, attrs, std::move(ids));
-  for (size_t i = 0; i < out.size(); ++i) out[i].trace = {id_, graph_.node(n).outputs[i]};
+  for (size_t i = 0; i < out.size(); ++i) {
+    out[i].trace = {id_, graph_.node(n).outputs[i]};
+    graph_.values[static_cast<size_t>(out[i].trace.value)].spec = {
+        out[i].tensor().dtype(), out[i].tensor().shape(), {}};
+  }
 }
 
 }  // namespace megalith

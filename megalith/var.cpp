@@ -3,6 +3,7 @@
 #include <atomic>
 
 #include "megalith/autograd.h"
+#include "megalith/infer.h"
 #include "megalith/plan.h"
 #include "megalith/platform/thread_pool.h"
 #include "megalith/recorder.h"
@@ -14,6 +15,12 @@ namespace {
 ThreadPool& eager_pool() {
   static ThreadPool pool(default_threads());
   return pool;
+}
+
+ValueId add_known(Graph& graph, const Tensor& value) {
+  const ValueId v = graph.add_constant(value);
+  infer_node(graph, graph.value(v).node);
+  return v;
 }
 
 std::vector<Var> emit_eager(const OpDef& op, const Attrs& attrs, const std::vector<Var>& inputs) {
@@ -42,8 +49,9 @@ std::vector<Var> emit(const OpDef& op, const Attrs& attrs, const std::vector<Var
   if (!graph) return emit_eager(op, attrs, inputs);
   std::vector<Var> out;
   std::vector<ValueId> in;
-  for (const Var& v : inputs) in.push_back(v.is_graph() ? v.value() : graph->add_constant(v.tensor()));
+  for (const Var& v : inputs) in.push_back(v.is_graph() ? v.value() : add_known(*graph, v.tensor()));
   const NodeId n = graph->add(op, attrs, std::move(in));
+  infer_node(*graph, n);
   for (ValueId v : graph->node(n).outputs) out.emplace_back(*graph, v);
   return out;
 }

@@ -3,7 +3,8 @@
 from . import _core
 from .device import *
 from .tensor import Parameter, Tensor, _convert, tensor
+from .utils.network_node import VarNode
 
-_core.set_classes(Tensor, Tensor, _convert)
+_core.set_classes(Tensor, VarNode, _convert)
 
 __version__ = "0.1.0"

@@ -110,11 +110,11 @@ nb::object elemwise(int mode_id, const nb::args& args) {
       continue;
     }
     vars[i] = to_var(args[i]);
-    if (vars[i].var.is_graph()) {
+    if (!known_dtype(vars[i].var)) {
       graph = true;
       continue;
     }
-    const DType d = vars[i].var.tensor().dtype();
+    const DType d = dtype_of(vars[i].var);
     dtype = have ? promote(dtype, d) : d;
     tensor_category = std::max(tensor_category, category(d));
     have = true;
@@ -134,12 +134,12 @@ nb::object elemwise(int mode_id, const nb::args& args) {
       continue;
     }
     scalar = scalar && vars[i].scalar;
-    in.push_back(vars[i].var.is_graph() ? vars[i].var : convert_dtype(vars[i].var, dtype));
+    in.push_back(known_dtype(vars[i].var) ? convert_dtype(vars[i].var, dtype) : vars[i].var);
   }
   Attrs attrs;
   attrs.params = param::Elemwise{.mode = mode};
   Var out = call1(elemwise_op(), attrs, in);
-  if (compares(mode) && !out.is_graph()) out = convert_dtype(out, DTypeEnum::Bool);
+  if (compares(mode)) out = convert_dtype(out, DTypeEnum::Bool);
   return wrap(std::move(out), scalar);
 }
 
@@ -153,7 +153,7 @@ nb::list convert_inputs(const nb::args& args) {
   for (nb::handle a : args) {
     if (!as_number(a).category) {
       vars.push_back(to_var(a));
-      if (vars.back().var.is_graph()) continue;
+      if (!known_dtype(vars.back().var)) continue;
       const DType d = dtype_of(vars.back().var);
       dtype = have ? promote(dtype, d) : d;
       have = true;
@@ -169,7 +169,7 @@ nb::list convert_inputs(const nb::args& args) {
       r.append(wrap(scalar_var(n.value, d), true));
     } else {
       const PyVar& v = vars[i];
-      r.append(wrap(v.var.is_graph() || !have ? v.var : convert_dtype(v.var, dtype), v.scalar));
+      r.append(wrap(!known_dtype(v.var) || !have ? v.var : convert_dtype(v.var, dtype), v.scalar));
     }
   }
   return r;

@@ -2,7 +2,9 @@
 #pragma once
 
 #include <nanobind/nanobind.h>
+#include <nanobind/stl/map.h>
 #include <nanobind/stl/pair.h>
+#include <nanobind/stl/shared_ptr.h>
 #include <nanobind/stl/string.h>
 #include <nanobind/stl/vector.h>
 
@@ -17,6 +19,7 @@ namespace nb = nanobind;
 struct PyVar {
   Var var;
   bool scalar = false;
+  std::shared_ptr<Graph> owner;  // of a graph variable
 };
 
 // An op with its parameters, ready to be called.
@@ -27,10 +30,13 @@ struct PyOp {
 
 // A Python object of the class given by set_classes() around a result.
 nb::object wrap(Var var, bool scalar = false);
-nb::object wrap_like(Var var, bool scalar, nb::handle like);  // and of the same class as `like`, for graph variables
-PyVar& unwrap(nb::handle h);                                  // throws TypeError for anything but a Tensor
+PyVar& unwrap(nb::handle h);  // throws TypeError for anything but a Tensor
 bool is_tensor(nb::handle h);
 PyVar to_var(nb::handle h);  // also numbers and whatever NumPy takes, through set_classes' converter
+
+// Graphs that Python holds; a graph variable keeps its graph alive.
+std::shared_ptr<Graph> new_graph(Graph graph = {});
+std::shared_ptr<Graph> owner_of(const Var& v);
 
 // emit() without the GIL.
 std::vector<Var> call(const OpDef& op, const Attrs& attrs, const std::vector<Var>& inputs);
@@ -38,7 +44,8 @@ Var call1(const OpDef& op, const Attrs& attrs, const std::vector<Var>& inputs);
 
 Var scalar_var(double value, DType dtype);
 Var convert_dtype(const Var& v, DType dtype);
-DType dtype_of(const Var& v);  // of graph variables too
+DType dtype_of(const Var& v);  // throws for a graph variable of unknown type
+bool known_dtype(const Var& v);
 
 DType parse_dtype(nb::handle h);  // (id, scale, zero_point), an id, or a name
 nb::object dtype_tuple(DType d);

@@ -198,7 +198,7 @@ Var call1(const OpDef& op, const Attrs& attrs, const std::vector<Var>& inputs) {
 
 Var convert_dtype(const Var& v, DType dtype) {
   static const OpDef& def = Registry::get().at("TypeCvt");
-  if (!v.is_graph() && v.tensor().dtype() == dtype) return v;
+  if (known_dtype(v) && dtype_of(v) == dtype) return v;
   Attrs attrs;
   attrs.params = param::TypeCvt{.dtype = dtype};
   return call1(def, attrs, {v});

@@ -35,7 +35,11 @@ nb::dlpack::dtype dlpack_type(DType d) {
 }
 
 const Tensor& eager(const PyVar& v) {
-  if (v.var.is_graph()) throw nb::type_error("a graph variable has no value; run its graph to get one");
+  if (v.var.is_graph()) {
+    const Value& value = v.var.graph()->value(v.var.value());
+    if (value.spec && value.spec->value.defined()) return value.spec->value;
+    throw nb::value_error(cat("variable '", value.name, "' has no value before its graph runs").c_str());
+  }
   if (!v.var.tensor().defined()) throw nb::value_error("the tensor has no value");
   return v.var.tensor();
 }
@@ -146,7 +150,9 @@ nb::tuple shape_tuple(const Shape& s) {
 
 TensorSpec spec_of(const Var& v) {
   if (!v.is_graph()) return {v.tensor().dtype(), v.tensor().shape(), v.tensor()};
-  throw nb::type_error("the shape and type of this graph variable are not known before its graph runs");
+  const Value& value = v.graph()->value(v.value());
+  if (value.spec) return *value.spec;
+  throw nb::value_error(cat("variable '", value.name, "' has no known shape and type before its graph runs").c_str());
 }
 
 }  // namespace
@@ -155,7 +161,8 @@ nb::object wrap(Var var, bool scalar) {
   const nb::object& type = var.is_graph() ? classes().variable : classes().tensor;
   if (!type.is_valid()) throw nb::type_error("set_classes() was not called");
   nb::object o = nb::inst_alloc(type);
-  new (nb::inst_ptr<PyVar>(o)) PyVar{std::move(var), scalar};
+  std::shared_ptr<Graph> owner = var.is_graph() ? owner_of(var) : nullptr;
+  new (nb::inst_ptr<PyVar>(o)) PyVar{std::move(var), scalar, std::move(owner)};
   nb::inst_mark_ready(o);
   return o;
 }
@@ -173,6 +180,8 @@ PyVar to_var(nb::handle h) {
   if (is_tensor(h)) return unwrap(h);
   return unwrap(classes().converter(h));
 }
+
+bool known_dtype(const Var& v) { return !v.is_graph() || v.graph()->value(v.value()).spec.has_value(); }
 
 DType dtype_of(const Var& v) { return spec_of(v).dtype; }
 

@@ -1,0 +1,1 @@
+"""Graph tools, statistics and profiling."""

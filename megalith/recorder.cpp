@@ -60,6 +60,22 @@ ValueId Recorder::value_of(const Var& v) {
   return id;
 }
 
+std::string Recorder::difference(const Graph& a, const Graph& b) {
+  for (size_t i = 0; i < a.nodes.size() && i < b.nodes.size(); ++i) {
+    const Node &x = a.nodes[i], &y = b.nodes[i];
+    const auto text = [&](const Node& n) { return cat(n.op->name, "{", n.attrs.params.str(), "}"); };
+    const bool params = x.op == y.op && (x.op->random || x.attrs.params == y.attrs.params);  // seeds differ by design
+    if (!params || x.attrs.output_dtype != y.attrs.output_dtype) {
+      return cat("call ", i, " was ", text(x), " and is now ", text(y));
+    }
+    if (x.inputs != y.inputs) return cat("call ", i, ", ", text(x), ", reads other values than before");
+  }
+  if (a.nodes.size() != b.nodes.size()) {
+    return cat("there were ", a.nodes.size(), " calls and are now ", b.nodes.size());
+  }
+  return "";
+}
+
 void Recorder::record(const OpDef& op, const Attrs& attrs, const std::vector<Var>& in, std::vector<Var>& out) {
   std::vector<ValueId> ids;
   for (const Var& v : in) ids.push_back(value_of(v));

@@ -27,6 +27,9 @@ class Recorder {
   void name_value(const Var& v, const std::string& name);  // ignored unless this recorder made the value
   ValueId value_of(const Var& v);                          // captures it when it came from outside
 
+  // What differs between the calls of two recordings: "" when they are the same, shapes and values apart.
+  static std::string difference(const Graph& a, const Graph& b);
+
   void record(const OpDef& op, const Attrs& attrs, const std::vector<Var>& in, std::vector<Var>& out);
   Graph& graph() { return graph_; }
 

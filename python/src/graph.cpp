@@ -305,6 +305,7 @@ void bind_recorder_class(nb::module_& m) {
       .def("add_output", [](Recorder& self, PyVar& t, const std::string& name) { self.add_output(t.var, name); })
       .def("name_value", [](Recorder& self, PyVar& t, const std::string& name) { self.name_value(t.var, name); })
       .def("value_of", [](Recorder& self, PyVar& t) { return self.value_of(t.var); })
+      .def_static("difference", &Recorder::difference, "What differs between two recordings, shapes and values apart.")
       .def("take", [](Recorder& self) { return new_graph(std::move(self.graph())); }, "The graph; recording is over.");
 }
 

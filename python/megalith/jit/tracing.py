@@ -1,0 +1,219 @@
+"""trace: records what a function does, checks that later calls do the same, and writes it as a `.mge` file."""
+
+import contextlib
+import functools
+from typing import Any
+
+from .. import _core
+from ..tensor import Tensor
+
+__all__ = ["TraceError", "exclude_from_trace", "is_tracing", "trace"]
+
+active_trace = None
+
+
+class TraceError(RuntimeError):
+    """A traced function did something else than when it was recorded."""
+
+
+def is_tracing() -> bool:
+    """Whether a traced function is being recorded."""
+    return active_trace is not None
+
+
+@contextlib.contextmanager
+def exclude_from_trace():
+    """What runs in this context is not recorded; its results enter the graph as constants."""
+    recorder = active_trace._recorder if active_trace is not None else None
+    if recorder is None:
+        yield
+        return
+    recorder.stop()
+    try:
+        yield
+    finally:
+        recorder.start()
+
+
+def _flatten(value, leaves):
+    """Appends the Tensors of nested lists, tuples and dicts; returns the structure around them."""
+    if isinstance(value, Tensor):
+        leaves.append(value)
+        return None
+    if isinstance(value, (list, tuple)):
+        return type(value), [_flatten(v, leaves) for v in value]
+    if isinstance(value, dict):
+        return type(value), [(k, _flatten(v, leaves)) for k, v in value.items()]
+    return ("value", value)
+
+
+class trace:
+    """A function that is recorded as a graph when it is called.
+
+    Args:
+        function: what to record. Without it, ``trace(...)`` gives a decorator.
+        symbolic: accepted for compatibility; recorded ops are always run as well.
+        capture_as_const: constants of :meth:`dump` are the values of Tensors that the function takes from outside.
+        record_only: record without checking later calls.
+        sublinear_memory_config, dtr_config, profiling, opt_level, graph_opt_config, symbolic_shape, without_host:
+            accepted for compatibility.
+
+    The first call records; later calls run, and raise TraceError when their ops differ from the recorded ones.
+
+    Examples:
+        >>> import megalith as mge
+        >>> from megalith.jit import trace
+        >>> @trace(symbolic=True, capture_as_const=True)
+        ... def double(x):
+        ...     return x * 2
+        >>> double(mge.Tensor([1.0, 2.0]))
+        Tensor([2. 4.], device=xpux:0)
+        >>> double.dump("double.mge").outputs
+        ['MUL']
+    """
+
+    third_party_backend = False
+
+    def __new__(cls, *args, **kwargs):
+        if not args:
+            return functools.partial(cls, **kwargs)
+        return super().__new__(cls)
+
+    def __init__(self, function, symbolic=False, capture_as_const=False, record_only=False, sublinear_memory_config=None,
+                 dtr_config=None, profiling: bool = False, opt_level: int = 2, graph_opt_config=None,
+                 symbolic_shape: bool = True, without_host: bool = False):  # fmt: skip
+        functools.update_wrapper(self, function)
+        self.__wrapped__ = function
+        self._symbolic = symbolic or record_only
+        self._capture_as_const = capture_as_const or record_only
+        self._record_only = record_only
+        self._profiling = profiling
+        self._recorder = None
+        self._graph = None
+        self._input_names = []
+        self._outputs = None  # graph variables
+        self._output_names = None
+        self._structure = None
+        self._examples = []
+
+    def __get__(self, instance, owner=None):
+        return self if instance is None else functools.partial(self, instance)
+
+    def __call__(self, *args, **kwargs):
+        global active_trace
+        if active_trace is not None:  # traced functions called by traced functions belong to them
+            return self.__wrapped__(*args, **kwargs)
+        names, tensors = self._name_inputs(args, kwargs)
+        structure = _flatten((args, kwargs), [])
+        recorder = self._recorder = _core.Recorder()
+        for name, tensor in zip(names, tensors):
+            recorder.add_input(tensor, name)
+        recorder.start()
+        active_trace = self
+        try:
+            results = self.__wrapped__(*args, **kwargs)
+        finally:
+            active_trace = None
+            recorder.stop()
+            self._recorder = None
+        leaves = []
+        if results is not None:
+            _flatten(results, leaves)
+        if self._graph is None:
+            self._keep(recorder, names, tensors, results, leaves, structure)
+        elif not self._record_only:
+            for leaf in leaves:
+                recorder.value_of(leaf)
+            difference = _core.Recorder.difference(self._graph, recorder.take())
+            if difference:
+                raise TraceError(f"trace of {self.__name__}: {difference}")
+        return results
+
+    def _name_inputs(self, args, kwargs):
+        names, tensors = [], []
+        for i, arg in enumerate(args):
+            leaves = []
+            _flatten(arg, leaves)
+            for k, leaf in enumerate(leaves):
+                names.append(f"arg_{i}" if isinstance(arg, Tensor) else f"arg_{i}_{k}")
+                tensors.append(leaf)
+        for name, arg in sorted(kwargs.items()):
+            leaves = []
+            _flatten(arg, leaves)
+            for k, leaf in enumerate(leaves):
+                names.append(name if isinstance(arg, Tensor) else f"{name}_{k}")
+                tensors.append(leaf)
+        return names, tensors
+
+    def _keep(self, recorder, names, tensors, results, leaves, structure):
+        if self._capture_as_const and isinstance(results, dict):
+            self._output_names = list(results)
+        for leaf in leaves:
+            recorder.add_output(leaf, "")
+        graph = self._graph = recorder.take()
+        self._outputs = [var for var, _ in graph.outputs]
+        self._input_names = names
+        self._structure = structure
+        self._examples = [t.detach() for t in tensors]
+
+    def dump(self, file, *, arg_names=None, output_names=None, append=False, keep_var_name: int = 1,
+             keep_opr_name: bool = False, keep_param_name: bool = False, keep_opr_priority: bool = False,
+             no_change_graph: bool = False, strip_info_file=None, append_json=False, optimize_for_inference=True,
+             user_info: Any = None, enable_metadata: bool = True, input_data=None, repeat=1, silent=False,
+             no_assert=False, maxerr=1e-4, resize_input=False, input_transform=None, dump_format: str = None,
+             model_version: int = 2, **kwargs):  # fmt: skip
+        """Writes the recorded graph as a `.mge` file that MegEngine and Megalith load.
+
+        Args:
+            file: a path or a file that takes bytes.
+            arg_names: names of the inputs; by default ``arg_0``, ``arg_1``, … and the keywords' names.
+            output_names: names of the outputs; by default the names of what computes them.
+            append: adds to the file instead of replacing it.
+            keep_var_name: 0: none but inputs' and outputs' names; 1: names that were given; 2: all names.
+            dump_format: ``"FBS_V2"`` (default) or ``"FBS"``, which releases before 1.10 read too.
+            input_data, repeat, silent, no_assert, maxerr, resize_input, input_transform: test cases written before the model,
+                see :mod:`megalith.utils.dump_tools`.
+
+        Returns:
+            What was written: number of operators, bytes, names of inputs and outputs.
+
+        Raises:
+            ValueError: the function was not traced with ``capture_as_const``.
+            RuntimeError: it was not called yet.
+        """
+        from ..utils.dump_tools import dump_graph
+
+        if not self._capture_as_const:
+            raise ValueError("you must specify capture_as_const=True at __init__ to use dump")
+        if self._graph is None:
+            raise RuntimeError(f"dump of {self.__name__}: call it once, there is nothing recorded")
+        if not self._outputs:
+            raise ValueError(f"dump of {self.__name__}: it returns no Tensors")
+        if isinstance(arg_names, str):
+            arg_names = [arg_names]
+        if isinstance(output_names, str):
+            output_names = [output_names]
+        names = list(self._input_names)
+        if arg_names is not None:
+            if len(arg_names) != len(names):
+                raise ValueError(f"dump of {self.__name__}: {len(arg_names)} arg_names for {len(names)} inputs")
+            names = list(arg_names)
+        if output_names is None:
+            output_names = self._output_names
+        if output_names is not None and len(output_names) != len(self._outputs):
+            raise ValueError(f"dump of {self.__name__}: {len(output_names)} output_names for {len(self._outputs)} outputs")
+        inputs = [n for n in self._graph.nodes() if n.kind == "input"]
+        for node, name in zip(inputs, names):
+            node.holder_name = node.name = name
+        options = dict(kwargs, append=append, keep_var_name=keep_var_name, keep_opr_name=keep_opr_name,
+                       keep_param_name=keep_param_name, keep_opr_priority=keep_opr_priority,
+                       no_change_graph=no_change_graph, strip_info_file=strip_info_file, append_json=append_json,
+                       optimize_for_inference=optimize_for_inference, user_info=user_info,
+                       enable_metadata=enable_metadata, input_data=input_data, repeat=repeat, silent=silent,
+                       no_assert=no_assert, maxerr=maxerr, resize_input=resize_input,
+                       input_transform=input_transform, dump_format=dump_format, model_version=model_version)  # fmt: skip
+        return dump_graph(file, self._outputs, output_names, **options)
+
+    def get_profile(self):
+        """Times of the ops of the last call of a function traced with ``profiling``, as a dict."""
+        raise RuntimeError("nothing was profiled: run the dumped file with mgl run --profile")

@@ -79,18 +79,4 @@ struct bfloat16 {
   static uint16_t from_float(float v);
 };
 
-// The bits of quantized values, so that overloads and templates can tell them from plain integers.
-struct qint8 {
-  int8_t v;
-};
-struct quint8 {
-  uint8_t v;
-};
-struct qint16 {
-  int16_t v;
-};
-struct qint32 {
-  int32_t v;
-};
-
 }  // namespace megalith

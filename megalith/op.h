@@ -140,6 +140,13 @@ struct MgeName {
 
 struct GradContext;
 
+// Which inputs and outputs of an op its gradient reads, a bit each. Of the others it needs the shape and type at most:
+// a tensor of the same shape whose elements all share one place in memory will do.
+struct GradReads {
+  uint32_t in = ~0u;
+  uint32_t out = ~0u;
+};
+
 struct OpDef {
   const char* name;  // MegEngine's, without version suffix
   const char* doc;   // one line: what it computes
@@ -155,6 +162,7 @@ struct OpDef {
   bool (*view)(const InferContext&, std::span<const Layout> in, std::span<View> out) = nullptr;
   std::vector<Kernel> kernels;
   std::vector<Var> (*grad)(const GradContext&) = nullptr;  // one Var per input, undefined where there is no gradient
+  GradReads (*grad_reads)(const Attrs&, const std::vector<bool>& needs) = nullptr;  // null: everything
   double (*flops)(const KernelQuery&) = nullptr;  // multiplications and additions count one each; null: no formula
   std::vector<std::pair<int, int>> updates;       // (output, input): the output is written over that input's storage
   bool dynamic = false;           // the output's shape depends on data: `infer` sets the dtype and a bound

@@ -67,48 +67,4 @@ Var emit1(const char* op, const std::vector<Var>& inputs) {
   return emit1(op, def.params ? Params(*def.params) : Params(), inputs);
 }
 
-std::vector<ValueId> grad(Graph& g, ValueId loss, const std::vector<ValueId>& wrt) {
-  const size_t first_nodes = g.nodes.size();
-  std::vector<bool> wanted(g.values.size(), false);
-  for (ValueId v : wrt) wanted[static_cast<size_t>(v)] = true;
-  for (size_t i = 0; i < first_nodes; ++i) {
-    bool any = false;
-    for (ValueId v : g.nodes[i].inputs) any = any || wanted[static_cast<size_t>(v)];
-    for (ValueId v : g.nodes[i].outputs) wanted[static_cast<size_t>(v)] = wanted[static_cast<size_t>(v)] || any;
-  }
-  std::vector<Var> sums(g.values.size());
-  Tensor one = Tensor::empty(DTypeEnum::Float32, {1});
-  *one.data<float>() = 1;
-  sums[static_cast<size_t>(loss)] = Var(g, g.add_constant(one));
-  for (size_t i = first_nodes; i-- > 0;) {
-    std::vector<Var> in, out, dout;
-    std::vector<bool> needs;
-    bool flows = false, any = false;
-    for (ValueId v : g.nodes[i].outputs) {
-      out.emplace_back(g, v);
-      dout.push_back(sums[static_cast<size_t>(v)]);
-      flows = flows || dout.back().defined();
-    }
-    for (ValueId v : g.nodes[i].inputs) {
-      in.emplace_back(g, v);
-      needs.push_back(wanted[static_cast<size_t>(v)]);
-      any = any || needs.back();
-    }
-    if (!flows || !any) continue;
-    const OpDef& op = *g.nodes[i].op;
-    const Attrs attrs = g.nodes[i].attrs;  // a copy: emitting may move the nodes
-    if (!op.grad) throw UnsupportedError(cat(g.label(static_cast<NodeId>(i)), ": has no gradient"));
-    const std::vector<Var> d = op.grad(GradContext{op, attrs, in, out, dout, needs});
-    const std::vector<ValueId> ids = g.nodes[i].inputs;
-    for (size_t k = 0; k < d.size() && k < ids.size(); ++k) {
-      if (!d[k].defined() || !needs[k]) continue;
-      Var& sum = sums[static_cast<size_t>(ids[k])];
-      sum = sum.defined() ? emit1("Elemwise", param::Elemwise{.mode = param::ElemwiseMode::ADD}, {sum, d[k]}) : d[k];
-    }
-  }
-  std::vector<ValueId> r;
-  for (ValueId v : wrt) r.push_back(sums[static_cast<size_t>(v)].defined() ? sums[static_cast<size_t>(v)].value() : -1);
-  return r;
-}
-
 }  // namespace megalith

@@ -53,13 +53,15 @@ struct GradContext {
   const Attrs& attrs;
   const std::vector<Var>& in;
   const std::vector<Var>& out;
-  const std::vector<Var>& dout;    // undefined where nothing flows back
-  const std::vector<bool>& needs;  // which inputs want a gradient
-  const Var& like(size_t i) const { return in[i]; }
+  const std::vector<Var>& dout;                  // undefined where nothing flows back
+  const std::vector<bool>& needs;                // which inputs want a gradient
+  const std::vector<DType>* in_types = nullptr;  // of graph inputs; eager ones know theirs
+
+  DType dtype(size_t i) const { return in[i].is_graph() ? (*in_types)[i] : in[i].tensor().dtype(); }
 };
 
-// Appends to `graph` the gradients of the scalar `loss` with respect to `wrt`; an undefined id (-1) where there is
-// none.
+// Appends to `graph` the gradients of `loss`, a single number, with respect to `wrt`; an undefined id (-1) where there
+// is none. Throws UnsupportedError for an op without a gradient on the way.
 std::vector<ValueId> grad(Graph& graph, ValueId loss, const std::vector<ValueId>& wrt);
 
 }  // namespace megalith

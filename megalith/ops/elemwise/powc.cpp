@@ -1,6 +1,6 @@
 // PowC: a constant power of each element.
 #include "megalith/ops/elemwise/rows.h"
-#include "megalith/var.h"
+#include "megalith/ops/grad_util.h"
 
 namespace megalith {
 namespace {
@@ -25,11 +25,10 @@ void reference(const KernelArgs& a) {
 
 std::vector<Var> grad(const GradContext& c) {
   const float e = c.attrs.param<param::PowC>().exp;
-  const auto mul = [](const Var& x, const Var& y) {
-    return emit1("Elemwise", param::Elemwise{.mode = param::ElemwiseMode::MUL}, {x, y});
-  };
-  const Var factor = Tensor::of<float>(DTypeEnum::Float32, {1}, std::span<const float>(&e, 1));
-  return {mul(mul(c.dout[0], factor), emit1("PowC", param::PowC{.exp = e - 1}, {c.in[0]}))};
+  if (e == 0) return {Var()};
+  const Var d = grads::mul(c.dout[0], grads::constant(e, c.dtype(0)));
+  if (e == 1) return {d};
+  return {grads::mul(d, e == 2 ? c.in[0] : emit1("PowC", param::PowC{.exp = e - 1}, {c.in[0]}))};
 }
 
 }  // namespace
@@ -42,5 +41,6 @@ MEGALITH_OPS(elemwise_powc) {
          .params = &param::PowC::kSchema,
          .infer = infer,
          .kernels = {{.name = "reference", .run = reference, .strided = true, .inplace = true}},
-         .grad = grad});
+         .grad = grad,
+         .grad_reads = [](const Attrs&, const std::vector<bool>&) { return GradReads{1, 0}; }});
 }

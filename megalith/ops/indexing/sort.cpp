@@ -1,7 +1,7 @@
 // Argsort, TopK and CondTake: order and choice by value.
 #include <numeric>
 
-#include "megalith/ops/op_util.h"
+#include "megalith/ops/grad_util.h"
 
 namespace megalith {
 namespace {
@@ -164,6 +164,48 @@ void cond_take_reference(const KernelArgs& a) {
   });
 }
 
+std::vector<Var> grad_argsort(const GradContext& c) {
+  grads::only_outputs(c, {0}, "the values");
+  return {emit1("ArgsortBackward", {c.dout[0], c.out[1], c.in[0]})};
+}
+
+// The k-th value alone: the elements that equal it share its gradient.
+std::vector<Var> grad_topk(const GradContext& c) {
+  using namespace grads;
+  only_outputs(c, {0}, "the values");
+  std::vector<Var> r(2);
+  if (!c.needs[0]) return r;
+  if (c.attrs.param<param::TopK>().mode != param::TopKMode::KTH_ONLY) {
+    r[0] = emit1("ArgsortBackward", {c.dout[0], c.out[1], c.in[0]});
+    return r;
+  }
+  const Var mask = call(E::EQ, {add_axis(c.out[0], 1), c.in[0]});
+  const Var equal = emit1("Reduce", param::Reduce{.mode = param::ReduceMode::SUM, .axis = 1}, {mask});
+  r[0] = mul(div(add_axis(c.dout[0], 1), equal), mask);
+  return r;
+}
+
+// Values were taken by position; their gradients go back there.
+std::vector<Var> grad_cond_take(const GradContext& c) {
+  using namespace grads;
+  only_outputs(c, {0}, "the values");
+  std::vector<Var> r(2);
+  if (!c.needs[0]) return r;
+  const Var target = Tensor::of<int32_t>(DTypeEnum::Int32, {1}, std::vector<int32_t>{1});
+  const Var count = emit1("Reduce", param::Reduce{.mode = param::ReduceMode::PRODUCT}, {shape_of(c.in[0]), target});
+  const Var zeros = emit1("Broadcast", {constant(0, c.dtype(0)), count});
+  const Params axis0(param::IndexDescMaskDump{}, {0, 0, 0, 0, 1});
+  const Var flat = emit1("IndexingIncrMultiAxisVec", axis0, {zeros, c.dout[0], c.out[1]});
+  r[0] = emit1("Reshape", {flat, shape_of(c.in[0])});
+  return r;
+}
+
+GradReads reads_positions(const Attrs& attrs, const std::vector<bool>&) {
+  if (attrs.params.schema() != &param::TopK::kSchema || attrs.param<param::TopK>().mode != param::TopKMode::KTH_ONLY)
+    return {0, 2};
+  return {1, 1};
+}
+
 }  // namespace
 }  // namespace megalith
 
@@ -175,6 +217,8 @@ MEGALITH_OPS(indexing_sort) {
          .outputs = argsort_outputs,
          .infer = infer_argsort,
          .kernels = {{.name = "reference", .run = argsort_reference}},
+         .grad = grad_argsort,
+         .grad_reads = reads_positions,
          .exact = true});
   r.add({.name = "ArgsortBackward",
          .doc = "Values put back to the positions that they had before sorting.",
@@ -194,6 +238,8 @@ MEGALITH_OPS(indexing_sort) {
          .outputs = topk_outputs,
          .infer = infer_topk,
          .kernels = {{.name = "reference", .run = topk_reference}},
+         .grad = grad_topk,
+         .grad_reads = reads_positions,
          .exact = true});
   r.add({.name = "CondTake",
          .doc = "The values of input 0 where input 1 satisfies a condition, and their positions.",
@@ -204,6 +250,8 @@ MEGALITH_OPS(indexing_sort) {
          .outputs = argsort_outputs,
          .infer = infer_cond_take,
          .kernels = {{.name = "reference", .run = cond_take_reference}},
+         .grad = grad_cond_take,
+         .grad_reads = reads_positions,
          .dynamic = true,
          .exact = true});
 }

@@ -1,6 +1,6 @@
 // Subtensor, SetSubtensor, IncrSubtensor: slices and scalar indices.
+#include "megalith/ops/grad_util.h"
 #include "megalith/ops/indexing/selection.h"
-#include "megalith/var.h"
 
 namespace megalith {
 namespace {
@@ -47,14 +47,16 @@ void modify_reference(const KernelArgs& a) {
     copy_strided(src, dst);
 }
 
+// Of the ops that read, write and add a part: `in` is the data, the value (except when reading), the indices.
 std::vector<Var> grad_subtensor(const GradContext& c) {
-  std::vector<Var> in = c.in;
-  in[0] = emit1("Broadcast", {Tensor::zeros(DTypeEnum::Float32, {1}), emit1("GetVarShape", {c.in[0]})});
-  in.insert(in.begin() + 1, c.dout[0]);
   std::vector<Var> r(c.in.size());
-  r[0] = emit1("IncrSubtensor", c.attrs.params, in);
+  if (c.needs[0]) r[0] = grads::selection_get_gradient(c, "IncrSubtensor");
   return r;
 }
+std::vector<Var> grad_set(const GradContext& c) {
+  return grads::selection_modify_gradient(c, "Subtensor", "SetSubtensor");
+}
+std::vector<Var> grad_incr(const GradContext& c) { return grads::selection_modify_gradient(c, "Subtensor", nullptr); }
 
 }  // namespace
 }  // namespace megalith
@@ -69,8 +71,10 @@ MEGALITH_OPS(indexing_subtensor) {
          .view = view_subtensor,
          .kernels = {{.name = "reference", .run = subtensor_reference, .strided = true}},
          .grad = grad_subtensor,
+         .grad_reads = grads::reads_indices<1>,
          .exact = true});
-  auto modify = [&](const char* name, const char* doc, void (*run)(const KernelArgs&)) {
+  auto modify = [&](const char* name, const char* doc, void (*run)(const KernelArgs&),
+                    std::vector<Var> (*grad)(const GradContext&)) {
     r.add({.name = name,
            .doc = doc,
            .mge = {name},
@@ -79,8 +83,10 @@ MEGALITH_OPS(indexing_subtensor) {
            .max_inputs = -1,
            .infer = infer_modify,
            .kernels = {{.name = "reference", .run = run, .strided = true}},
+           .grad = grad,
+           .grad_reads = grads::reads_indices<2>,
            .exact = true});
   };
-  modify("SetSubtensor", "Input 0 with input 1 written to the selected part.", modify_reference<false>);
-  modify("IncrSubtensor", "Input 0 with input 1 added to the selected part.", modify_reference<true>);
+  modify("SetSubtensor", "Input 0 with input 1 written to the selected part.", modify_reference<false>, grad_set);
+  modify("IncrSubtensor", "Input 0 with input 1 added to the selected part.", modify_reference<true>, grad_incr);
 }

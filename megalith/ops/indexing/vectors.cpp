@@ -1,5 +1,6 @@
 // Indexing by vectors: IndexingMultiAxisVec (the vectors walk together), MeshIndexing (they span a grid),
 // BatchedMeshIndexing (a grid per item of the batch); each reads, writes or adds. IndexingOneHot and IndexingRemap.
+#include "megalith/ops/grad_util.h"
 #include "megalith/ops/indexing/selection.h"
 
 namespace megalith {
@@ -190,6 +191,17 @@ void vectors_reference(const KernelArgs& a) {
   });
 }
 
+template <Way kWay, Use kUse>
+std::vector<Var> grad_vectors(const GradContext& c) {
+  if (kUse == Use::kGet) {
+    std::vector<Var> r(c.in.size());
+    if (c.needs[0]) r[0] = grads::selection_get_gradient(c, name_of(kWay, Use::kIncr));
+    return r;
+  }
+  return grads::selection_modify_gradient(c, name_of(kWay, Use::kGet),
+                                          kUse == Use::kSet ? name_of(kWay, Use::kSet) : nullptr);
+}
+
 // ---- IndexingOneHot
 
 int one_hot_axis(const InferContext& c) {
@@ -248,6 +260,21 @@ void set_one_hot_reference(const KernelArgs& a) {
   });
 }
 
+std::vector<Var> grad_one_hot(const GradContext& c) {
+  const Var zeros = grads::zeros_like(c.in[0], c.dtype(0));
+  return {emit1("IndexingSetOneHot", c.attrs.params, {zeros, c.in[1], c.dout[0]}), {}};
+}
+
+std::vector<Var> grad_set_one_hot(const GradContext& c) {
+  std::vector<Var> r(3);
+  if (c.needs[0]) {
+    const Var zeros = grads::zeros_like(c.in[2], c.dtype(0));
+    r[0] = emit1("IndexingSetOneHot", c.attrs.params, {c.dout[0], c.in[1], zeros});
+  }
+  if (c.needs[2]) r[2] = emit1("IndexingOneHot", c.attrs.params, {c.dout[0], c.in[1]});
+  return r;
+}
+
 // ---- IndexingRemap
 
 void check_map(const InferContext& c, const Shape& data) {
@@ -301,6 +328,15 @@ void remap_reference(const KernelArgs& a) {
   });
 }
 
+std::vector<Var> grad_remap(const GradContext& c) {
+  return {emit1("IndexingRemapBackward", c.attrs.params, {c.dout[0], c.in[1], c.in[0]}), {}};
+}
+std::vector<Var> grad_remap_backward(const GradContext& c) {
+  return {emit1("IndexingRemap", c.attrs.params, {c.dout[0], c.in[1]}), {}, {}};
+}
+
+GradReads reads_second(const Attrs&, const std::vector<bool>&) { return {2, 0}; }
+
 template <Way kWay, Use kUse>
 OpDef vectors_op(const char* doc) {
   const char* name = name_of(kWay, kUse);
@@ -312,11 +348,13 @@ OpDef vectors_op(const char* doc) {
           .max_inputs = -1,
           .infer = infer_vectors<kWay, kUse>,
           .kernels = {{.name = "reference", .run = vectors_reference<kWay, kUse>}},
+          .grad = grad_vectors<kWay, kUse>,
+          .grad_reads = grads::reads_indices < kUse == Use::kGet ? 1 : 2 >,
           .exact = true};
 }
 
 OpDef plain_op(const char* name, const char* doc, const ParamSchema* params, int inputs, void (*infer)(InferContext&),
-               void (*run)(const KernelArgs&)) {
+               void (*run)(const KernelArgs&), std::vector<Var> (*grad)(const GradContext&)) {
   return {.name = name,
           .doc = doc,
           .mge = {name},
@@ -325,6 +363,8 @@ OpDef plain_op(const char* name, const char* doc, const ParamSchema* params, int
           .max_inputs = inputs,
           .infer = infer,
           .kernels = {{.name = "reference", .run = run}},
+          .grad = grad,
+          .grad_reads = reads_second,
           .exact = true};
 }
 
@@ -343,11 +383,11 @@ MEGALITH_OPS(indexing_vectors) {
       vectors_op<Way::kBatchedMesh, Use::kSet>("Input 0 with input 1 written on a grid for every item of the batch."));
   r.add(vectors_op<Way::kBatchedMesh, Use::kIncr>("Input 0 with input 1 added on a grid for every item of the batch."));
   r.add(plain_op("IndexingOneHot", "One element along an axis, chosen by an index.", &param::Axis::kSchema, 2,
-                 infer_one_hot, one_hot_reference));
+                 infer_one_hot, one_hot_reference, grad_one_hot));
   r.add(plain_op("IndexingSetOneHot", "Input 0 with one element along an axis replaced.", &param::Axis::kSchema, 3,
-                 infer_set_one_hot, set_one_hot_reference));
+                 infer_set_one_hot, set_one_hot_reference, grad_set_one_hot));
   r.add(plain_op("IndexingRemap", "Elements of input 0 at the coordinates that input 1 holds.",
-                 &param::IndexingRemap::kSchema, 2, infer_remap, remap_reference<false>));
+                 &param::IndexingRemap::kSchema, 2, infer_remap, remap_reference<false>, grad_remap));
   r.add(plain_op("IndexingRemapBackward", "The gradient of IndexingRemap's data.", &param::IndexingRemap::kSchema, 3,
-                 infer_remap_backward, remap_reference<true>));
+                 infer_remap_backward, remap_reference<true>, grad_remap_backward));
 }

@@ -1,5 +1,5 @@
 // MatrixInverse: Gauss-Jordan elimination with row pivots, in double.
-#include "megalith/ops/op_util.h"
+#include "megalith/ops/grad_util.h"
 
 namespace megalith {
 namespace {
@@ -54,6 +54,16 @@ void inverse_reference(const KernelArgs& a) {
   });
 }
 
+// -Y^T dY Y^T, as a batch whatever the rank.
+std::vector<Var> grad_inverse(const GradContext& c) {
+  const Var y = grads::add_axis(c.out[0], 0), d = grads::add_axis(c.dout[0], 0);
+  const auto matmul = [](const Var& a, bool ta, const Var& b, bool tb) {
+    return emit1("BatchedMatrixMul", param::MatrixMul{.transposeA = ta, .transposeB = tb}, {a, b});
+  };
+  return {grads::neg(grads::remove_axis(matmul(matmul(y, true, d, false), false, y, true), 0))};
+}
+GradReads reads_output(const Attrs&, const std::vector<bool>&) { return {0, 1}; }
+
 }  // namespace
 }  // namespace megalith
 
@@ -63,5 +73,7 @@ MEGALITH_OPS(linalg_inverse) {
          .mge = {"MatrixInverse"},
          .params = &param::Empty::kSchema,
          .infer = infer_inverse,
-         .kernels = {{.name = "reference", .run = inverse_reference}}});
+         .kernels = {{.name = "reference", .run = inverse_reference}},
+         .grad = grad_inverse,
+         .grad_reads = reads_output});
 }

@@ -1,6 +1,6 @@
 // MatrixMul, BatchedMatrixMul and Dot.
+#include "megalith/ops/grad_util.h"
 #include "megalith/ops/nn/conv_canonical.h"
-#include "megalith/var.h"
 
 namespace megalith {
 namespace {
@@ -115,12 +115,29 @@ double flops(const KernelQuery& q) {
 std::vector<Var> grad_matmul(const GradContext& c) {
   const auto& p = c.attrs.param<param::MatrixMul>();
   const Var &a = c.in[0], &b = c.in[1], &d = c.dout[0];
-  const auto mm = [&](const Var& x, bool tx, const Var& y, bool ty) {
-    return emit1(c.op.name, param::MatrixMul{.transposeA = tx, .transposeB = ty}, {x, y});
+  const bool batched = std::string_view(c.op.name) == "BatchedMatrixMul";
+  // Batches of 1 are broadcast.
+  const auto mm = [&](const Var& x, bool tx, const Var& y, bool ty, const Var& like) {
+    param::MatrixMul q = p;
+    q.transposeA = tx;
+    q.transposeB = ty;
+    const Var v = emit1(c.op.name, q, {x, y});
+    return batched ? grads::sum_like(v, like) : v;
   };
   std::vector<Var> r(2);
-  if (c.needs[0]) r[0] = p.transposeA ? mm(b, p.transposeB, d, true) : mm(d, false, b, !p.transposeB);
-  if (c.needs[1]) r[1] = p.transposeB ? mm(d, true, a, p.transposeA) : mm(a, !p.transposeA, d, false);
+  if (c.needs[0]) r[0] = p.transposeA ? mm(b, p.transposeB, d, true, a) : mm(d, false, b, !p.transposeB, a);
+  if (c.needs[1]) r[1] = p.transposeB ? mm(d, true, a, p.transposeA, b) : mm(a, !p.transposeA, d, false, b);
+  return r;
+}
+
+std::vector<Var> grad_dot(const GradContext& c) {
+  std::vector<Var> r(2);
+  for (size_t i = 0; i < 2; ++i) {
+    // A vector of one element is broadcast against a longer one, and the other way round.
+    if (c.needs[i])
+      r[i] = grads::sum_like(grads::mul(c.dout[0], grads::mul(grads::ones_like(c.in[i], c.dtype(i)), c.in[1 - i])),
+                             c.in[i]);
+  }
   return r;
 }
 
@@ -158,6 +175,7 @@ MEGALITH_OPS(linalg_matmul) {
          .infer = [](InferContext& c) { infer_matmul(c, false); },
          .kernels = {{.name = "reference", .run = matmul}},
          .grad = grad_matmul,
+         .grad_reads = grads::reads_other_factor,
          .flops = flops});
   r.add({.name = "BatchedMatrixMul",
          .doc = "Products of matrices along leading axes.",
@@ -168,6 +186,7 @@ MEGALITH_OPS(linalg_matmul) {
          .infer = [](InferContext& c) { infer_matmul(c, true); },
          .kernels = {{.name = "reference", .run = matmul}},
          .grad = grad_matmul,
+         .grad_reads = grads::reads_other_factor,
          .flops = flops});
   r.add({.name = "Dot",
          .doc = "The inner product of two vectors.",
@@ -176,5 +195,7 @@ MEGALITH_OPS(linalg_matmul) {
          .min_inputs = 2,
          .max_inputs = 2,
          .infer = infer_dot,
-         .kernels = {{.name = "reference", .run = dot}}});
+         .kernels = {{.name = "reference", .run = dot}},
+         .grad = grad_dot,
+         .grad_reads = grads::reads_other_factor});
 }

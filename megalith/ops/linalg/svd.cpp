@@ -1,7 +1,7 @@
 // SVD: one-sided Jacobi rotations of the columns (of the transpose when the matrix is wide), in double.
 #include <numeric>
 
-#include "megalith/ops/op_util.h"
+#include "megalith/ops/grad_util.h"
 
 namespace megalith {
 namespace {
@@ -130,6 +130,47 @@ void svd_reference(const KernelArgs& a) {
 
 int three(const Attrs&, int) { return 3; }
 
+// Townsend, "Differentiating the Singular Value Decomposition" (2016), for the thin decomposition. What full_matrices
+// adds to U and V^T is arbitrary and has no gradient. Singular values must differ.
+std::vector<Var> grad_svd(const GradContext& c) {
+  using namespace grads;
+  const param::SVD& p = c.attrs.param<param::SVD>();
+  if (!p.compute_uv) unsupported(c, "the gradient needs compute_uv");
+  const Var k = size_of(c.out[1], -1);
+  const auto first_k = [&](const Var& v, int32_t axis) {
+    if (!v.defined()) return v;
+    return add_axis(
+        p.full_matrices ? emit1("Subtensor", Params(param::IndexDescMaskDump{}, {axis, 0, 1, 0, 0}), {v, k}) : v, 0);
+  };
+  const auto matmul = [](const Var& a, const Var& b, bool ta = false, bool tb = false) {
+    return emit1("BatchedMatrixMul", param::MatrixMul{.transposeA = ta, .transposeB = tb}, {a, b});
+  };
+  const Var u = first_k(c.out[0], -1), vt = first_k(c.out[2], -2), s = add_axis(c.out[1], 0);
+  const Var du = first_k(c.dout[0], -1), dvt = first_k(c.dout[2], -2);
+  const Var s_row = add_axis(s, -2), s_col = add_axis(s, -1);
+  Var f;  // 1 / (s_j^2 - s_i^2), zero on the diagonal
+  if (du.defined() || dvt.defined()) {
+    const Var eye = emit1("Eye", param::Eye{.k = 0, .dtype = c.dtype(0).id}, {k});
+    f = sub(div(constant(1, c.dtype(0)), add(sub(mul(s_row, s_row), mul(s_col, s_col)), eye)), eye);
+  }
+  Var left, right;  // the gradient is left V^T + U right
+  if (c.dout[1].defined()) left = mul(u, add_axis(add_axis(c.dout[1], 0), -2));
+  if (du.defined()) {
+    const Var utdu = matmul(u, du, true), dutu = matmul(du, u, true);
+    left = add_defined(left, matmul(u, mul(mul(f, sub(utdu, dutu)), s_row)));
+    left = add(left, div(sub(du, matmul(u, utdu)), s_row));
+  }
+  if (dvt.defined()) {
+    const Var vtdv = matmul(vt, dvt, false, true), dvtv = matmul(dvt, vt, false, true);
+    right = add(matmul(mul(s_col, mul(f, sub(vtdv, dvtv))), vt), div(sub(dvt, matmul(dvtv, vt)), s_col));
+  }
+  Var d;
+  if (left.defined()) d = matmul(left, vt);
+  if (right.defined()) d = add_defined(d, matmul(u, right));
+  return {remove_axis(d, 0)};
+}
+GradReads reads_outputs(const Attrs&, const std::vector<bool>&) { return {0, ~0u}; }
+
 }  // namespace
 }  // namespace megalith
 
@@ -140,5 +181,7 @@ MEGALITH_OPS(linalg_svd) {
          .params = &param::SVD::kSchema,
          .outputs = three,
          .infer = infer_svd,
-         .kernels = {{.name = "reference", .run = svd_reference}}});
+         .kernels = {{.name = "reference", .run = svd_reference}},
+         .grad = grad_svd,
+         .grad_reads = reads_outputs});
 }

@@ -1,6 +1,6 @@
 // AdaptivePooling: Pooling whose window follows from the wanted output size (input 1).
+#include "megalith/ops/grad_util.h"
 #include "megalith/ops/nn/pooling_geometry.h"
-#include "megalith/var.h"
 
 namespace megalith {
 namespace {
@@ -50,6 +50,19 @@ std::vector<Var> grad_adaptive(const GradContext& c) {
   return {emit1("AdaptivePoolingBackward", c.attrs.params, {c.in[0], c.in[1], c.out[0], c.dout[0]}), {}};
 }
 
+// Averaging is linear: the gradient of its gradient is the op itself.
+std::vector<Var> grad_backward(const GradContext& c) {
+  if (c.attrs.param<param::AdaptivePooling>().mode == param::PoolingMode::MAX)
+    grads::unsupported(c, "no gradient for mode MAX");
+  return {{}, {}, {}, c.needs[3] ? emit1("AdaptivePooling", c.attrs.params, {c.dout[0], c.in[1]}) : Var()};
+}
+
+GradReads reads_adaptive(const Attrs& attrs, const std::vector<bool>&) {
+  const bool max = attrs.param<param::AdaptivePooling>().mode == param::PoolingMode::MAX;
+  return {max ? 3u : 2u, max ? 1u : 0u};
+}
+GradReads reads_backward(const Attrs&, const std::vector<bool>&) { return {2, 0}; }
+
 }  // namespace
 }  // namespace megalith
 
@@ -62,7 +75,8 @@ MEGALITH_OPS(nn_adaptive_pooling) {
          .max_inputs = 2,
          .infer = infer_adaptive,
          .kernels = {{.name = "reference", .run = run_adaptive}},
-         .grad = grad_adaptive});
+         .grad = grad_adaptive,
+         .grad_reads = reads_adaptive});
   r.add(
       {.name = "AdaptivePoolingBackward",
        .doc =
@@ -72,5 +86,7 @@ MEGALITH_OPS(nn_adaptive_pooling) {
        .min_inputs = 4,
        .max_inputs = 4,
        .infer = infer_backward,
-       .kernels = {{.name = "reference", .run = run_backward}}});
+       .kernels = {{.name = "reference", .run = run_backward}},
+       .grad = grad_backward,
+       .grad_reads = reads_backward});
 }

@@ -1,6 +1,5 @@
 // BatchNorm: normalization by statistics of the batch, or by running ones.
-#include "megalith/ops/op_util.h"
-#include "megalith/var.h"
+#include "megalith/ops/grad_util.h"
 
 namespace megalith {
 namespace {
@@ -159,6 +158,47 @@ void run_backward(const KernelArgs& a) {
   store(a.out[1], dbias);
 }
 
+// Of the result only: running statistics are no part of a loss. In training the batch statistics are outputs.
+std::vector<Var> grad_bn(const GradContext& c) {
+  using namespace grads;
+  const size_t n = c.out.size(), y = n - 1;
+  only_outputs(c, {y}, "the result");
+  std::vector<Var> r(c.in.size());
+  const Var &x = c.in[0], &scale = c.in[1], &d = c.dout[y];
+  if (!inference(c.attrs)) {
+    if (!c.needs[0] && !c.needs[1] && !c.needs[2]) return r;
+    const std::vector<Var> g =
+        emit_same(c, "BatchNormBackward", {x, d, c.out[n - 4], c.out[n - 3], scale, c.out[n - 2]});
+    r[0] = g[2];
+    r[1] = g[0];
+    r[2] = g[1];
+    return r;
+  }
+  // scale * (x - mean) / sqrt(variance + epsilon) + bias, where every parameter has the type of scale.
+  const bool cast = c.dtype(0) != c.dtype(1);
+  const auto wide = [&](const Var& v) { return cast ? emit1("TypeCvt", param::TypeCvt{.dtype = c.dtype(1)}, {v}) : v; };
+  const Var variance = add(c.in[4], constant(c.attrs.param<param::BN>().epsilon, c.dtype(1)));
+  const Var inv = emit1("PowC", param::PowC{.exp = -0.5f}, {variance});
+  const Var dy = wide(d);
+  if (c.needs[0]) {
+    r[0] = mul(dy, mul(scale, inv));
+    if (cast) r[0] = emit1("TypeCvt", param::TypeCvt{.dtype = c.dtype(0)}, {r[0]});
+  }
+  Var dbias, dscale;
+  if (c.needs[2] || c.needs[3]) dbias = sum_like(dy, scale);
+  if (c.needs[1] || c.needs[4]) dscale = mul(sum_like(mul(dy, sub(wide(x), c.in[3])), scale), inv);
+  r[1] = dscale;
+  r[2] = dbias;
+  if (c.needs[3]) r[3] = neg(mul(dbias, mul(scale, inv)));
+  if (c.needs[4]) r[4] = div(mul(mul(dscale, scale), constant(-0.5, c.dtype(1))), variance);
+  return r;
+}
+
+GradReads reads_bn(const Attrs& attrs, const std::vector<bool>& needs) {
+  if (!inference(attrs)) return {3, needs.size() == 5 ? 0x1cu : 0x7u};
+  return {~5u | (needs[1] || needs[4] ? 1u : 0u), 0};
+}
+
 }  // namespace
 }  // namespace megalith
 
@@ -171,7 +211,9 @@ MEGALITH_OPS(nn_batch_norm) {
          .max_inputs = 5,
          .outputs = outputs_bn,
          .infer = infer_bn,
-         .kernels = {{.name = "reference", .run = run_bn}}});
+         .kernels = {{.name = "reference", .run = run_bn}},
+         .grad = grad_bn,
+         .grad_reads = reads_bn});
   r.add({.name = "BatchNormBackward",
          .doc = "Gradients of BatchNorm in training: of scale, of bias, of the input.",
          .mge = {"BatchNormBackwardV1"},

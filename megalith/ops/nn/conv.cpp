@@ -1,7 +1,7 @@
 // Convolution, ConvBiasForward, BatchConvBiasForward, and the gradients of Convolution (ConvolutionBackwardData is also
 // deconvolution).
+#include "megalith/ops/grad_util.h"
 #include "megalith/ops/nn/conv_canonical.h"
-#include "megalith/var.h"
 
 namespace megalith {
 namespace {
@@ -298,18 +298,10 @@ void run_backward_filter(const KernelArgs& a) {
   copy_strided(typed.view(Layout(split.shape)), out.view(split));
 }
 
-std::vector<Var> grad_convolution(const GradContext& c) {
-  std::vector<Var> r(2);
-  const auto call = [&](const char* op, const std::vector<Var>& in) {
-    Attrs a;
-    a.params = c.attrs.params;
-    a.policy = c.attrs.policy;
-    return emit(Registry::get().at(op), a, in)[0];
-  };
-  if (c.needs[0]) r[0] = call("ConvolutionBackwardData", {c.in[1], c.dout[0], c.in[0]});
-  if (c.needs[1]) r[1] = call("ConvolutionBackwardFilter", {c.in[0], c.dout[0], c.in[1]});
-  return r;
-}
+constexpr grads::ConvOps kOps = {"Convolution", "ConvolutionBackwardData", "ConvolutionBackwardFilter"};
+std::vector<Var> grad_convolution(const GradContext& c) { return grads::conv_forward_gradient(c, kOps); }
+std::vector<Var> grad_backward_data(const GradContext& c) { return grads::conv_data_gradient(c, kOps); }
+std::vector<Var> grad_backward_filter(const GradContext& c) { return grads::conv_filter_gradient(c, kOps); }
 
 // Every output of the forward direction takes IC/G x window products.
 template <class P>
@@ -340,6 +332,7 @@ MEGALITH_OPS(nn_conv) {
          .infer = infer_forward<param::Convolution>,
          .kernels = reference(run_convolution),
          .grad = grad_convolution,
+         .grad_reads = grads::reads_other_factor,
          .flops = flops_forward<param::Convolution>});
   r.add({.name = "ConvBiasForward",
          .doc = "nonlinearity(convolution + bias + z).",
@@ -371,6 +364,8 @@ MEGALITH_OPS(nn_conv) {
        .max_inputs = 3,
        .infer = infer_backward_data,
        .kernels = reference(run_backward_data),
+       .grad = grad_backward_data,
+       .grad_reads = grads::reads_other_factor,
        .flops = [](const KernelQuery& q) { return count_flops<param::Convolution>(q, q.in[1].shape, q.in[0].shape); }});
   r.add(
       {.name = "ConvolutionBackwardFilter",
@@ -382,5 +377,7 @@ MEGALITH_OPS(nn_conv) {
        .max_inputs = 3,
        .infer = infer_backward_filter,
        .kernels = reference(run_backward_filter),
+       .grad = grad_backward_filter,
+       .grad_reads = grads::reads_other_factor,
        .flops = [](const KernelQuery& q) { return count_flops<param::Convolution>(q, q.in[1].shape, q.in[2].shape); }});
 }

@@ -1,8 +1,8 @@
 // Convolution3D and its gradients. Computed on canonical tensors: images (N, C, D, H, W), filters (G, OC/G, IC/G, FD,
 // FH, FW).
 #include "megalith/ops/elemwise/rows.h"
+#include "megalith/ops/grad_util.h"
 #include "megalith/ops/op_util.h"
-#include "megalith/var.h"
 
 namespace megalith {
 namespace {
@@ -252,18 +252,10 @@ void run_backward_filter(const KernelArgs& a) {
   store(df, a.out[0], to);
 }
 
-std::vector<Var> grad_forward(const GradContext& c) {
-  std::vector<Var> r(2);
-  const auto call = [&](const char* op, const std::vector<Var>& in) {
-    Attrs a;
-    a.params = c.attrs.params;
-    a.policy = c.attrs.policy;
-    return emit(Registry::get().at(op), a, in)[0];
-  };
-  if (c.needs[0]) r[0] = call("Convolution3DBackwardData", {c.in[1], c.dout[0], c.in[0]});
-  if (c.needs[1]) r[1] = call("Convolution3DBackwardFilter", {c.in[0], c.dout[0], c.in[1]});
-  return r;
-}
+constexpr grads::ConvOps kOps = {"Convolution3D", "Convolution3DBackwardData", "Convolution3DBackwardFilter"};
+std::vector<Var> grad_forward(const GradContext& c) { return grads::conv_forward_gradient(c, kOps); }
+std::vector<Var> grad_backward_data(const GradContext& c) { return grads::conv_data_gradient(c, kOps); }
+std::vector<Var> grad_backward_filter(const GradContext& c) { return grads::conv_filter_gradient(c, kOps); }
 
 // Every output (of the forward direction) takes IC/G x window products; `filter` is the input that holds or shapes the
 // filter.
@@ -286,6 +278,7 @@ MEGALITH_OPS(nn_conv3d) {
          .infer = infer_forward,
          .kernels = {{.name = "reference", .run = run_forward}},
          .grad = grad_forward,
+         .grad_reads = grads::reads_other_factor,
          .flops = [](const KernelQuery& q) { return count_flops(q, q.out[0].shape, q.in[1].shape); }});
   r.add({.name = "Convolution3DBackwardData",
          .doc = "The gradient of Convolution3D for its image; also deconvolution.",
@@ -296,6 +289,8 @@ MEGALITH_OPS(nn_conv3d) {
          .max_inputs = 3,
          .infer = infer_backward_data,
          .kernels = {{.name = "reference", .run = run_backward_data}},
+         .grad = grad_backward_data,
+         .grad_reads = grads::reads_other_factor,
          .flops = [](const KernelQuery& q) { return count_flops(q, q.in[1].shape, q.in[0].shape); }});
   r.add({.name = "Convolution3DBackwardFilter",
          .doc = "The gradient of Convolution3D for its filter.",
@@ -306,5 +301,7 @@ MEGALITH_OPS(nn_conv3d) {
          .max_inputs = 3,
          .infer = infer_backward_filter,
          .kernels = {{.name = "reference", .run = run_backward_filter}},
+         .grad = grad_backward_filter,
+         .grad_reads = grads::reads_other_factor,
          .flops = [](const KernelQuery& q) { return count_flops(q, q.in[1].shape, q.in[2].shape); }});
 }

@@ -1,8 +1,8 @@
 // Average pooling of regions of interest, every bin moved by a learned offset.
 //
 // Inputs: data (N, C, H, W), rois (R, 5) as (image, left, top, right, bottom), trans (R, 2 * classes, parts, parts).
+#include "megalith/ops/grad_util.h"
 #include "megalith/ops/op_util.h"
-#include "megalith/var.h"
 
 namespace megalith {
 namespace {
@@ -163,7 +163,7 @@ void run_backward(const KernelArgs& a) {
 }
 
 std::vector<Var> grad_forward(const GradContext& c) {
-  if (!c.dout[0].defined()) return std::vector<Var>(3);  // the counts have no gradient
+  grads::only_outputs(c, {0}, "the pooled values");
   const auto d = emit(Registry::get().at("DeformablePSROIPoolingBackward"), c.attrs,
                       {c.in[0], c.in[1], c.in[2], c.dout[0], c.out[1]});
   return {d[0], Var(), d[1]};

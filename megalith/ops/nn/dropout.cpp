@@ -1,7 +1,6 @@
 // Dropout: sets elements to zero at random and scales the others up.
 #include "megalith/kernels/random.h"
-#include "megalith/ops/op_util.h"
-#include "megalith/var.h"
+#include "megalith/ops/grad_util.h"
 
 namespace megalith {
 namespace {
@@ -56,9 +55,16 @@ void run_backward(const KernelArgs& a) {
 }
 
 std::vector<Var> grad_dropout(const GradContext& c) {
-  if (!c.dout[0].defined()) return {{}};
+  grads::only_outputs(c, {0}, "the result");
   return {emit1("DropoutBackward", c.attrs.params, {c.dout[0], c.out[1]})};
 }
+
+std::vector<Var> grad_backward(const GradContext& c) {
+  return {emit1("DropoutBackward", c.attrs.params, {c.dout[0], c.in[1]}), {}};
+}
+
+GradReads reads_mask(const Attrs&, const std::vector<bool>&) { return {0, 2}; }
+GradReads reads_mask_input(const Attrs&, const std::vector<bool>&) { return {2, 0}; }
 
 }  // namespace
 }  // namespace megalith
@@ -72,6 +78,7 @@ MEGALITH_OPS(nn_dropout) {
          .infer = infer_dropout,
          .kernels = {{.name = "reference", .run = run_dropout}},
          .grad = grad_dropout,
+         .grad_reads = reads_mask,
          .random = true});
   r.add({.name = "DropoutBackward",
          .doc = "Gradient of Dropout: inputs are the upstream gradient and the mask.",
@@ -80,5 +87,7 @@ MEGALITH_OPS(nn_dropout) {
          .min_inputs = 2,
          .max_inputs = 2,
          .infer = infer_backward,
-         .kernels = {{.name = "reference", .run = run_backward}}});
+         .kernels = {{.name = "reference", .run = run_backward}},
+         .grad = grad_backward,
+         .grad_reads = reads_mask_input});
 }

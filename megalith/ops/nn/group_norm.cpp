@@ -1,7 +1,6 @@
 // GroupNorm and InstanceNorm: normalization of groups of channels, with one weight and bias per channel. The last two
 // outputs are the mean and the variance (not its root).
-#include "megalith/ops/op_util.h"
-#include "megalith/var.h"
+#include "megalith/ops/grad_util.h"
 
 namespace megalith {
 namespace {
@@ -129,6 +128,21 @@ void run_backward(const KernelArgs& a) {
   });
 }
 
+// Of the result only; the statistics are outputs for this gradient to read.
+std::vector<Var> grad_norm(const GradContext& c) {
+  grads::only_outputs(c, {0}, "the result");
+  const bool affine = c.in.size() == 3;
+  std::vector<Var> in = {c.dout[0], c.in[0]}, r(c.in.size());
+  if (affine) in.push_back(c.in[1]);
+  in.push_back(c.out[1]);
+  in.push_back(c.out[2]);
+  const std::vector<Var> g = grads::emit_same(c, (std::string(c.op.name) + "Backward").c_str(), in);
+  for (size_t i = 0; i < r.size(); ++i) r[i] = g[i];
+  return r;
+}
+
+GradReads reads_norm(const Attrs&, const std::vector<bool>&) { return {3, 6}; }
+
 template <bool kInstance>
 void add_norm(Registry& r, const char* name, const char* doc, const char* back, const char* back_doc) {
   r.add({.name = name,
@@ -139,7 +153,9 @@ void add_norm(Registry& r, const char* name, const char* doc, const char* back, 
          .max_inputs = 3,
          .outputs = outputs_norm,
          .infer = infer_norm<kInstance>,
-         .kernels = {{.name = "reference", .run = run_norm<kInstance>}}});
+         .kernels = {{.name = "reference", .run = run_norm<kInstance>}},
+         .grad = grad_norm,
+         .grad_reads = reads_norm});
   r.add({.name = back,
          .doc = back_doc,
          .mge = {back, 2},

@@ -4,8 +4,8 @@
 // position is a group of its own, for LocalShare a rectangle of (OH / SGH) x (OW / SGW) positions is.
 // All results are promised to the bit: from +0, taps inside the image only, in the order fh, fw, input channel; every
 // step multiplies and rounds, then adds and rounds. Gradients add in the order n, oc, oh, ow, fh, fw, ic.
+#include "megalith/ops/grad_util.h"
 #include "megalith/ops/op_util.h"
-#include "megalith/var.h"
 
 namespace megalith {
 namespace {
@@ -309,16 +309,22 @@ void run_backward_filter(const KernelArgs& a) {
 
 // --- gradients, cost
 
+constexpr grads::ConvOps kOps[] = {
+    {"Local", "LocalBackwardData", "LocalBackwardFilter"},
+    {"GroupLocal", "GroupLocalBackwardData", "GroupLocalBackwardFilter"},
+    {"LocalShareForward", "LocalShareBackwardData", "LocalShareBackwardFilter"},
+};
 template <Kind K>
 std::vector<Var> grad_forward(const GradContext& c) {
-  static constexpr const char* kData[] = {"LocalBackwardData", "GroupLocalBackwardData", "LocalShareBackwardData"};
-  static constexpr const char* kFilter[] = {"LocalBackwardFilter", "GroupLocalBackwardFilter",
-                                            "LocalShareBackwardFilter"};
-  const Registry& r = Registry::get();
-  std::vector<Var> dx(2);
-  if (c.needs[0]) dx[0] = emit(r.at(kData[static_cast<int>(K)]), c.attrs, {c.in[1], c.dout[0], c.in[0]})[0];
-  if (c.needs[1]) dx[1] = emit(r.at(kFilter[static_cast<int>(K)]), c.attrs, {c.in[0], c.dout[0], c.in[1]})[0];
-  return dx;
+  return grads::conv_forward_gradient(c, kOps[static_cast<int>(K)]);
+}
+template <Kind K>
+std::vector<Var> grad_backward_data(const GradContext& c) {
+  return grads::conv_data_gradient(c, kOps[static_cast<int>(K)]);
+}
+template <Kind K>
+std::vector<Var> grad_backward_filter(const GradContext& c) {
+  return grads::conv_filter_gradient(c, kOps[static_cast<int>(K)]);
 }
 
 // A multiplication and an addition for every tap, padding included.
@@ -344,6 +350,7 @@ void add_ops(Registry& r, const char* const (&names)[3], const MgeName (&mge)[3]
          .infer = infer_forward<K>,
          .kernels = {{.name = "reference", .run = run_forward<K>}},
          .grad = grad_forward<K>,
+         .grad_reads = grads::reads_other_factor,
          .flops = flops_forward,
          .exact = true});
   r.add({.name = names[1],
@@ -355,6 +362,8 @@ void add_ops(Registry& r, const char* const (&names)[3], const MgeName (&mge)[3]
          .max_inputs = 3,
          .infer = infer_backward_data<K>,
          .kernels = {{.name = "reference", .run = run_backward_data<K>}},
+         .grad = grad_backward_data<K>,
+         .grad_reads = grads::reads_other_factor,
          .flops = flops_backward_data,
          .exact = true});
   r.add({.name = names[2],
@@ -366,6 +375,8 @@ void add_ops(Registry& r, const char* const (&names)[3], const MgeName (&mge)[3]
          .max_inputs = 3,
          .infer = infer_backward_filter<K>,
          .kernels = {{.name = "reference", .run = run_backward_filter<K>}},
+         .grad = grad_backward_filter<K>,
+         .grad_reads = grads::reads_other_factor,
          .flops = flops_backward_filter,
          .exact = true});
 }

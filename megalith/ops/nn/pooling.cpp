@@ -1,6 +1,6 @@
 // Pooling: the maximum or the mean over a sliding window.
+#include "megalith/ops/grad_util.h"
 #include "megalith/ops/nn/pooling_geometry.h"
-#include "megalith/var.h"
 
 namespace megalith {
 namespace pool {
@@ -119,6 +119,18 @@ std::vector<Var> grad_pooling(const GradContext& c) {
   return {emit1("PoolingBackward", c.attrs.params, {c.in[0], c.out[0], c.dout[0]})};
 }
 
+GradReads reads_pooling(const Attrs& attrs, const std::vector<bool>&) {
+  const bool max = attrs.param<param::Pooling>().mode == param::PoolingMode::MAX;
+  return {max ? 1u : 0u, max ? 1u : 0u};
+}
+
+// Averaging is linear: the gradient of its gradient is the op itself.
+std::vector<Var> grad_backward(const GradContext& c) {
+  if (c.attrs.param<param::Pooling>().mode == param::PoolingMode::MAX)
+    grads::unsupported(c, "no gradient for mode MAX");
+  return {{}, {}, c.needs[2] ? emit1("Pooling", c.attrs.params, {c.dout[0]}) : Var()};
+}
+
 double flops_pooling(const KernelQuery& q) {
   const auto& p = q.attrs.param<param::Pooling>();
   return static_cast<double>(q.out[0].shape.count()) * p.window_h * p.window_w;
@@ -198,6 +210,7 @@ MEGALITH_OPS(nn_pooling) {
          .infer = infer_pooling,
          .kernels = {{.name = "reference", .run = run_pooling}},
          .grad = grad_pooling,
+         .grad_reads = reads_pooling,
          .flops = flops_pooling});
   r.add({.name = "PoolingBackward",
          .doc = "Gradient of Pooling: inputs are its source, its result and the gradient of the result.",
@@ -206,5 +219,7 @@ MEGALITH_OPS(nn_pooling) {
          .min_inputs = 3,
          .max_inputs = 3,
          .infer = infer_backward,
-         .kernels = {{.name = "reference", .run = run_backward}}});
+         .kernels = {{.name = "reference", .run = run_backward}},
+         .grad = grad_backward,
+         .grad_reads = grads::reads_nothing});
 }

@@ -1,6 +1,6 @@
 // Convolution inside regions: a tap counts where the region of its input position is that of the output position.
+#include "megalith/ops/grad_util.h"
 #include "megalith/ops/nn/conv_geometry.h"
-#include "megalith/var.h"
 
 namespace megalith {
 namespace {
@@ -188,17 +188,11 @@ void run_backward_filter(const KernelArgs& a) {
   });
 }
 
-std::vector<Var> grad_forward(const GradContext& c) {
-  const Registry& r = Registry::get();
-  std::vector<Var> dx(4);
-  if (c.needs[0])
-    dx[0] = emit(r.at("RegionRestrictedConvolutionBackwardData"), c.attrs,
-                 {c.in[1], c.dout[0], c.in[2], c.in[3], c.in[0]})[0];
-  if (c.needs[1])
-    dx[1] = emit(r.at("RegionRestrictedConvolutionBackwardFilter"), c.attrs,
-                 {c.in[0], c.dout[0], c.in[2], c.in[3], c.in[1]})[0];
-  return dx;
-}
+constexpr grads::ConvOps kOps = {"RegionRestrictedConvolution", "RegionRestrictedConvolutionBackwardData",
+                                 "RegionRestrictedConvolutionBackwardFilter"};
+std::vector<Var> grad_forward(const GradContext& c) { return grads::conv_forward_gradient(c, kOps); }
+std::vector<Var> grad_backward_data(const GradContext& c) { return grads::conv_data_gradient(c, kOps, 2); }
+std::vector<Var> grad_backward_filter(const GradContext& c) { return grads::conv_filter_gradient(c, kOps, 2); }
 
 double flops_forward(const KernelQuery& q) { return conv_flops(q.in[1].shape, q.out[0].shape); }
 double flops_backward_data(const KernelQuery& q) { return conv_flops(q.in[0].shape, q.in[1].shape); }
@@ -217,6 +211,7 @@ MEGALITH_OPS(nn_region_restricted) {
          .infer = infer_forward,
          .kernels = {{.name = "reference", .run = run_forward}},
          .grad = grad_forward,
+         .grad_reads = grads::reads_other_factor,
          .flops = flops_forward});
   r.add({.name = "RegionRestrictedConvolutionBackwardData",
          .doc = "Gradient of RegionRestrictedConvolution with respect to its input.",
@@ -226,6 +221,8 @@ MEGALITH_OPS(nn_region_restricted) {
          .max_inputs = 5,
          .infer = infer_backward_data,
          .kernels = {{.name = "reference", .run = run_backward_data}},
+         .grad = grad_backward_data,
+         .grad_reads = grads::reads_other_factor,
          .flops = flops_backward_data});
   r.add({.name = "RegionRestrictedConvolutionBackwardFilter",
          .doc = "Gradient of RegionRestrictedConvolution with respect to its filter.",
@@ -235,5 +232,7 @@ MEGALITH_OPS(nn_region_restricted) {
          .max_inputs = 5,
          .infer = infer_backward_filter,
          .kernels = {{.name = "reference", .run = run_backward_filter}},
+         .grad = grad_backward_filter,
+         .grad_reads = grads::reads_other_factor,
          .flops = flops_backward_filter});
 }

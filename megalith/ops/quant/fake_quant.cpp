@@ -1,6 +1,5 @@
 // FakeQuant, TQT and LSQ: rounding to a quantized grid that stays in float32, and the gradients that train the grid.
-#include "megalith/ops/op_util.h"
-#include "megalith/var.h"
+#include "megalith/ops/grad_util.h"
 
 namespace megalith {
 namespace {
@@ -109,12 +108,30 @@ void run_lsq_backward(const KernelArgs& a) {
 
 int outputs_two(const Attrs&, int) { return 2; }
 
+// The data passes straight through inside the range; scale and zero point of FakeQuant are not trained.
+std::vector<Var> grad_fake_quant(const GradContext& c) {
+  return {
+      c.needs[0] ? emit1("FakeQuantBackward", c.attrs.params, {c.dout[0], c.in[0], c.in[1], c.in[2]}) : Var(), {}, {}};
+}
+
+std::vector<Var> grad_learned(const GradContext& c) {
+  std::vector<Var> in = c.in, r(c.in.size());
+  in.insert(in.begin(), c.dout[0]);
+  if (!c.needs[0] && !c.needs[1]) return r;
+  const std::vector<Var> g = grads::emit_same(c, (std::string(c.op.name) + "Backward").c_str(), in);
+  r[0] = g[0];
+  if (c.needs[1]) r[1] = grads::sum_like(g[1], c.in[1]);
+  return r;
+}
+
+GradReads reads_inputs(const Attrs&, const std::vector<bool>&) { return {~0u, 0}; }
+
 }  // namespace
 }  // namespace megalith
 
 MEGALITH_OPS(quant_fake_quant) {
   auto add = [&](const char* name, const char* doc, const ParamSchema& schema, int inputs, void (*infer)(InferContext&),
-                 void (*run)(const KernelArgs&), bool two) {
+                 void (*run)(const KernelArgs&), bool two, std::vector<Var> (*grad)(const GradContext&) = nullptr) {
     r.add({.name = name,
            .doc = doc,
            .mge = {name},
@@ -123,17 +140,21 @@ MEGALITH_OPS(quant_fake_quant) {
            .max_inputs = inputs,
            .outputs = two ? outputs_two : nullptr,
            .infer = infer,
-           .kernels = {{.name = "reference", .run = run}}});
+           .kernels = {{.name = "reference", .run = run}},
+           .grad = grad,
+           .grad_reads = reads_inputs});
   };
   using namespace param;
   add("FakeQuant", "Rounds to the grid of a scale and a zero point.", FakeQuant::kSchema, 3, infer_quant<FakeQuant, 1>,
-      run_fake_quant, false);
+      run_fake_quant, false, grad_fake_quant);
   add("FakeQuantBackward", "Gradient of FakeQuant: the upstream gradient inside the range.", FakeQuant::kSchema, 4,
       infer_quant<FakeQuant, 2>, run_fake_quant_backward, false);
-  add("TQT", "Rounds to a grid whose scale is a power of two.", TQT::kSchema, 2, infer_quant<TQT, 1>, run_tqt, false);
+  add("TQT", "Rounds to a grid whose scale is a power of two.", TQT::kSchema, 2, infer_quant<TQT, 1>, run_tqt, false,
+      grad_learned);
   add("TQTBackward", "Gradients of TQT: of the data, and of the scale per element.", TQT::kSchema, 3,
       infer_quant<TQT, 2>, run_tqt_backward, true);
-  add("LSQ", "Rounds to a grid with a learned scale.", LSQ::kSchema, 4, infer_quant<LSQ, 1>, run_lsq, false);
+  add("LSQ", "Rounds to a grid with a learned scale.", LSQ::kSchema, 4, infer_quant<LSQ, 1>, run_lsq, false,
+      grad_learned);
   add("LSQBackward", "Gradients of LSQ: of the data, and of the scale per element.", LSQ::kSchema, 5,
       infer_quant<LSQ, 2>, run_lsq_backward, true);
 }

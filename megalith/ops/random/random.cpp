@@ -3,7 +3,7 @@
 
 #include <numeric>
 
-#include "megalith/ops/op_util.h"
+#include "megalith/ops/grad_util.h"
 
 namespace megalith {
 namespace {
@@ -169,6 +169,16 @@ void shuffle_backward_reference(const KernelArgs& a) {
 
 int two(const Attrs&, int) { return 2; }
 
+std::vector<Var> grad_shuffle(const GradContext& c) {
+  grads::only_outputs(c, {0}, "the shuffled data");
+  return {emit1("ShuffleRNGBackward", c.attrs.params, {c.dout[0], c.out[1], c.in[0]})};
+}
+GradReads reads_shuffle(const Attrs&, const std::vector<bool>&) { return {0, 2}; }
+std::vector<Var> grad_shuffle_backward(const GradContext& c) {
+  const Params axis0(param::IndexDescMaskDump{}, {0, 0, 0, 0, 1});
+  return {emit1("IndexingMultiAxisVec", axis0, {c.dout[0], c.in[1]}), {}, {}};
+}
+
 }  // namespace
 }  // namespace megalith
 
@@ -205,6 +215,8 @@ MEGALITH_OPS(random_random) {
          .outputs = two,
          .infer = infer_shuffle,
          .kernels = {{.name = "reference", .run = shuffle_reference}},
+         .grad = grad_shuffle,
+         .grad_reads = reads_shuffle,
          .random = true});
   r.add({.name = "ShuffleRNGBackward",
          .doc = "The gradient of ShuffleRNG.",
@@ -214,5 +226,6 @@ MEGALITH_OPS(random_random) {
          .max_inputs = 3,
          .infer = infer_shuffle_backward,
          .kernels = {{.name = "reference", .run = shuffle_backward_reference}},
+         .grad = grad_shuffle_backward,
          .exact = true});
 }

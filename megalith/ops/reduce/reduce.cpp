@@ -1,8 +1,7 @@
 // Reduce: sum, sum of squares, product, minimum, maximum or mean along one axis, or down to a target shape.
 //
 // The reference adds in MegEngine's order: a balanced tree over the axis, halves split at bl + (br - bl) / 2.
-#include "megalith/ops/op_util.h"
-#include "megalith/var.h"
+#include "megalith/ops/grad_util.h"
 
 namespace megalith {
 namespace {
@@ -211,34 +210,54 @@ void reference(const KernelArgs& a) {
 
 double flops(const KernelQuery& q) { return static_cast<double>(q.in[0].shape.count()); }
 
+// Reducing nothing leaves the input as it is.
+bool view(const InferContext& c, std::span<const Layout> in, std::span<View> out) {
+  if (c.param<param::Reduce>().mode == Mode::SUM_SQR || c.out[0].dtype != c.dtype(0)) return false;
+  if (!(c.out[0].shape == in[0].shape)) return false;
+  out[0] = {0, in[0], 0};
+  return true;
+}
+
 std::vector<Var> grad(const GradContext& c) {
+  using namespace grads;
   const auto& p = c.attrs.param<param::Reduce>();
-  const Var& x = c.in[0];
-  const auto call = [](param::ElemwiseMode m, const std::vector<Var>& in) {
-    return emit1("Elemwise", param::Elemwise{.mode = m}, in);
-  };
-  const auto constant = [](float v) {
-    return Var(Tensor::of<float>(DTypeEnum::Float32, {1}, std::span<const float>(&v, 1)));
-  };
-  using E = param::ElemwiseMode;
-  const Var spread = emit1("Broadcast", {c.dout[0], emit1("GetVarShape", {x})});
+  const Var &x = c.in[0], &y = c.out[0];
   std::vector<Var> g(c.in.size());
+  if (!c.needs[0]) return g;
+  Var d = c.dout[0];
+  if (p.data_type == Type::FLOAT_O32xC32 || p.data_type == Type::FLOAT_O16xC32)
+    d = emit1("TypeCvt", param::TypeCvt{.dtype = c.dtype(0)}, {d});
   switch (p.mode) {
-    case Mode::SUM: g[0] = spread; break;
-    case Mode::SUM_SQR: g[0] = call(E::MUL, {call(E::MUL, {spread, x}), constant(2)}); break;
-    case Mode::PRODUCT: g[0] = call(E::TRUE_DIV, {call(E::MUL, {spread, c.out[0]}), x}); break;
-    case Mode::MIN: g[0] = call(E::COND_LEQ_MOV, {x, c.out[0], spread}); break;
-    case Mode::MAX: g[0] = call(E::COND_LEQ_MOV, {c.out[0], x, spread}); break;
+    case Mode::SUM: g[0] = broadcast_like(d, x); break;
+    case Mode::SUM_SQR: g[0] = mul(add(d, d), x); break;
+    case Mode::PRODUCT: g[0] = div(mul(d, y), x); break;
+    case Mode::MIN: g[0] = call(E::COND_LEQ_MOV, {x, y, d}); break;
+    case Mode::MAX: g[0] = call(E::COND_LEQ_MOV, {y, x, d}); break;
     case Mode::MEAN: {
-      // The number of elements behind each mean is the sum of as many ones.
-      const Var ones = emit1("Broadcast", {constant(1), emit1("GetVarShape", {x})});
-      const Var count = emit1("Reduce", param::Reduce{.mode = Mode::SUM, .axis = p.axis},
-                              c.in.size() > 1 ? std::vector<Var>{ones, c.in[1]} : std::vector<Var>{ones});
-      g[0] = call(E::TRUE_DIV, {spread, count});
+      // The number of elements behind each mean: the quotient of the numbers of elements.
+      const auto elements = [&](const Var& v) {
+        const Var target = Tensor::of<int32_t>(DTypeEnum::Int32, {1}, std::vector<int32_t>{1});
+        const Var n = emit1("Reduce", param::Reduce{.mode = Mode::PRODUCT}, {shape_of(v), target});
+        return emit1("TypeCvt", param::TypeCvt{.dtype = DTypeEnum::Float32}, {n});
+      };
+      const bool plain = c.dtype(0).id == DTypeEnum::Float32;  // others can't hold large counts
+      if (!plain) d = emit1("TypeCvt", param::TypeCvt{.dtype = DTypeEnum::Float32}, {d});
+      d = div(d, div(elements(x), elements(y)));
+      if (!plain) d = emit1("TypeCvt", param::TypeCvt{.dtype = c.dtype(0)}, {d});
+      g[0] = broadcast_like(d, x);
       break;
     }
   }
   return g;
+}
+
+GradReads grad_reads(const Attrs& attrs, const std::vector<bool>&) {
+  switch (attrs.param<param::Reduce>().mode) {
+    case Mode::SUM:
+    case Mode::MEAN: return {0, 0};
+    case Mode::SUM_SQR: return {1, 0};
+    default: return {1, 1};
+  }
 }
 
 }  // namespace
@@ -251,7 +270,9 @@ MEGALITH_OPS(reduce_reduce) {
          .params = &param::Reduce::kSchema,
          .max_inputs = 2,
          .infer = infer,
+         .view = view,
          .kernels = {{.name = "reference", .run = reference}},
          .grad = grad,
+         .grad_reads = grad_reads,
          .flops = flops});
 }

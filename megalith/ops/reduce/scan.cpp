@@ -1,5 +1,5 @@
 // Ops that walk one axis in order: Cumsum, Argmax and Argmin; and the check of several tensors for infinities and NaNs.
-#include "megalith/ops/op_util.h"
+#include "megalith/ops/grad_util.h"
 
 namespace megalith {
 namespace {
@@ -49,6 +49,12 @@ void cumsum_reference(const KernelArgs& a) {
       }
     });
   });
+}
+
+std::vector<Var> grad_cumsum(const GradContext& c) {
+  param::Cumsum p = c.attrs.param<param::Cumsum>();
+  p.reverse = !p.reverse;
+  return {emit1("Cumsum", p, {c.dout[0]})};
 }
 
 void infer_arg(InferContext& c) {
@@ -125,7 +131,9 @@ MEGALITH_OPS(reduce_scan) {
          .mge = {"CumsumV1"},
          .params = &param::Cumsum::kSchema,
          .infer = infer_cumsum,
-         .kernels = {{.name = "reference", .run = cumsum_reference}}});
+         .kernels = {{.name = "reference", .run = cumsum_reference}},
+         .grad = grad_cumsum,
+         .grad_reads = grads::reads_nothing});
   r.add({.name = "Argmax",
          .doc = "The index of the largest element along an axis.",
          .mge = {"Argmax"},

@@ -1,6 +1,5 @@
 // Softmax along one axis, and its gradient.
-#include "megalith/ops/op_util.h"
-#include "megalith/var.h"
+#include "megalith/ops/grad_util.h"
 
 namespace megalith {
 namespace {
@@ -65,6 +64,22 @@ std::vector<Var> grad(const GradContext& c) {
   return {emit1("SoftmaxBackward", c.attrs.param<param::Softmax>(), {c.out[0], c.dout[0]})};
 }
 
+GradReads grad_reads(const Attrs&, const std::vector<bool>&) { return {0, 1}; }
+
+// y (dy - sum(y dy)): the same linear map for dy as for the gradient of its result.
+std::vector<Var> grad_backward(const GradContext& c) {
+  using namespace grads;
+  const auto& p = c.attrs.param<param::Softmax>();
+  const Var &y = c.in[0], &dy = c.in[1], &d = c.dout[0];
+  const auto sum = [&](const Var& a, const Var& b) {
+    return emit1("Reduce", param::Reduce{.mode = param::ReduceMode::SUM, .axis = p.axis}, {mul(a, b)});
+  };
+  std::vector<Var> r(2);
+  if (c.needs[0]) r[0] = sub(mul(d, sub(dy, sum(y, dy))), mul(dy, sum(y, d)));
+  if (c.needs[1]) r[1] = emit1("SoftmaxBackward", p, {y, d});
+  return r;
+}
+
 double flops(const KernelQuery& q) { return 4 * static_cast<double>(q.out[0].shape.count()); }
 
 }  // namespace
@@ -78,6 +93,7 @@ MEGALITH_OPS(reduce_softmax) {
          .infer = infer,
          .kernels = {{.name = "reference", .run = reference}},
          .grad = grad,
+         .grad_reads = grad_reads,
          .flops = flops});
   r.add({.name = "SoftmaxBackward",
          .doc = "The gradient of Softmax, from its output and the gradient of that.",
@@ -87,5 +103,6 @@ MEGALITH_OPS(reduce_softmax) {
          .max_inputs = 2,
          .infer = infer_backward,
          .kernels = {{.name = "reference", .run = backward_reference}},
+         .grad = grad_backward,
          .flops = flops});
 }

@@ -1,6 +1,6 @@
 // RNNCell, LSTMCell, RNN and LSTM. Packed weights hold, per layer and direction: input weights, hidden weights and,
 // with bias, the two biases. The gates of an LSTM stand in the order i, f, g, o.
-#include "megalith/ops/op_util.h"
+#include "megalith/ops/grad_util.h"
 
 namespace megalith {
 namespace {
@@ -327,6 +327,81 @@ void run_backward(const KernelArgs& a) {
   std::copy(dy.begin(), dy.end(), a.out[0].data<float>());
 }
 
+// The gradients of x, W_ih, b_ih, h, W_hh and b_hh from that of the sums (batch, rows).
+void linear_gradients(const GradContext& c, const Var& d, std::vector<Var>& r) {
+  const auto matmul = [](const Var& a, bool ta, const Var& b) {
+    return emit1("MatrixMul", param::MatrixMul{.transposeA = ta}, {a, b});
+  };
+  if (c.needs[0]) r[0] = matmul(d, false, c.in[1]);
+  if (c.needs[1]) r[1] = matmul(d, true, c.in[0]);
+  if (c.needs[3]) r[3] = matmul(d, false, c.in[4]);
+  if (c.needs[4]) r[4] = matmul(d, true, c.in[3]);
+  for (const size_t i : {size_t{2}, size_t{5}}) {
+    // A bias of any rank with one number per row, or a single number.
+    if (c.needs[i]) r[i] = grads::sum_to_count(d, c.in[i]);
+  }
+}
+
+std::vector<Var> grad_rnn_cell(const GradContext& c) {
+  using namespace grads;
+  const Nonline mode = c.attrs.param<param::RNNCell>().nonlineMode;
+  std::vector<Var> r(c.in.size());
+  linear_gradients(c,
+                   mode == Nonline::IDENTITY ? c.dout[0]
+                   : mode == Nonline::TANH   ? call(E::TANH_GRAD, {c.out[0], c.dout[0]})
+                                             : call(E::SWITCH_GT0, {c.out[0], c.dout[0]}),
+                   r);
+  return r;
+}
+
+// Output 2 holds the gates as [4][batch][hidden] in a (batch, 4 hidden) tensor.
+std::vector<Var> grad_lstm_cell(const GradContext& c) {
+  using namespace grads;
+  const Var &h_out = c.out[0], &c_out = c.out[1], &cx = c.in[6], &dh = c.dout[0];
+  const auto part = [&](const Var& gates, int32_t k) {
+    const Var four = Tensor::of<int32_t>(DTypeEnum::Int32, {1}, std::vector<int32_t>{4});
+    const Var index = Tensor::of<int32_t>(DTypeEnum::Int32, {1}, std::span<const int32_t>(&k, 1));
+    const Var all = emit1("Reshape", {gates, emit1("Concat", param::Axis{0}, {four, shape_of(h_out)})});
+    return emit1("Subtensor", Params(param::IndexDescMaskDump{}, {0, 0, 0, 0, 1}), {all, index});
+  };
+  const Var i = call(E::SIGMOID, {part(c.out[2], 0)}), f = call(E::SIGMOID, {part(c.out[2], 1)}),
+            g = call(E::TANH, {part(c.out[2], 2)}), o = call(E::SIGMOID, {part(c.out[2], 3)});
+  Var dc = c.dout[1], d[4];
+  if (dh.defined()) {
+    const Var t = call(E::TANH, {c_out});
+    dc = add_defined(dc, call(E::TANH_GRAD, {t, mul(dh, o)}));
+    d[3] = call(E::SIGMOID_GRAD, {o, mul(dh, t)});
+  }
+  if (dc.defined()) {
+    d[0] = call(E::SIGMOID_GRAD, {i, mul(dc, g)});
+    d[1] = call(E::SIGMOID_GRAD, {f, mul(dc, cx)});
+    d[2] = call(E::TANH_GRAD, {g, mul(dc, i)});
+  }
+  std::vector<Var> r(c.in.size());
+  if (c.needs[6] && dc.defined()) r[6] = mul(dc, f);
+  if (std::none_of(c.needs.begin(), c.needs.begin() + 6, [](bool b) { return b; })) return r;
+  for (int32_t k = 0; k < 4; ++k) {
+    if (c.dout[2].defined()) d[k] = add_defined(d[k], part(c.dout[2], k));
+    if (!d[k].defined()) d[k] = zeros_like(h_out, c.dtype(0));
+  }
+  linear_gradients(c, emit1("Concat", param::Axis{1}, {d[0], d[1], d[2], d[3]}), r);
+  return r;
+}
+
+// RNNForward and LSTMForward.
+std::vector<Var> grad_recurrent(const GradContext& c) {
+  const size_t states = c.in.size() - 2;  // 1 or 2
+  std::vector<Var> in = {c.in[0], c.out[0]};
+  for (size_t i = 0; i < states; ++i) in.push_back(c.in[1 + i]);
+  for (size_t i = 0; i <= states; ++i)
+    in.push_back(c.dout[i].defined() ? c.dout[i] : grads::zeros_like(c.out[i], c.dtype(0)));
+  in.push_back(c.in.back());
+  in.push_back(c.out.back());
+  return grads::emit_same(c, states == 2 ? "LSTMBackward" : "RNNBackward", in);
+}
+
+GradReads reads_cell(const Attrs&, const std::vector<bool>&) { return {~0x24u, ~0u}; }
+
 }  // namespace
 }  // namespace megalith
 
@@ -338,7 +413,9 @@ MEGALITH_OPS(rnn_recurrent) {
          .min_inputs = 6,
          .max_inputs = 6,
          .infer = infer_rnn_cell,
-         .kernels = {{.name = "reference", .run = run_rnn_cell}}});
+         .kernels = {{.name = "reference", .run = run_rnn_cell}},
+         .grad = grad_rnn_cell,
+         .grad_reads = reads_cell});
   r.add({.name = "LSTMCellForward",
          .doc = "One step of an LSTM: new hidden state, new cell state, gates.",
          .mge = {"LSTMCellForward"},
@@ -347,7 +424,9 @@ MEGALITH_OPS(rnn_recurrent) {
          .max_inputs = 7,
          .outputs = outputs_three,
          .infer = infer_lstm_cell,
-         .kernels = {{.name = "reference", .run = run_lstm_cell}}});
+         .kernels = {{.name = "reference", .run = run_lstm_cell}},
+         .grad = grad_lstm_cell,
+         .grad_reads = reads_cell});
   r.add({.name = "RNNForward",
          .doc = "Layers of recurrent cells over a sequence: result, last states, reserve.",
          .mge = {"RNNForward"},
@@ -356,7 +435,8 @@ MEGALITH_OPS(rnn_recurrent) {
          .max_inputs = 3,
          .outputs = outputs_three,
          .infer = infer_recurrent<param::RNN>,
-         .kernels = {{.name = "reference", .run = run_recurrent<param::RNN>}}});
+         .kernels = {{.name = "reference", .run = run_recurrent<param::RNN>}},
+         .grad = grad_recurrent});
   r.add({.name = "LSTMForward",
          .doc = "Layers of LSTM cells over a sequence: result, last hidden and cell states, reserve.",
          .mge = {"LSTMForward"},
@@ -365,7 +445,8 @@ MEGALITH_OPS(rnn_recurrent) {
          .max_inputs = 4,
          .outputs = outputs_four,
          .infer = infer_recurrent<param::LSTM>,
-         .kernels = {{.name = "reference", .run = run_recurrent<param::LSTM>}}});
+         .kernels = {{.name = "reference", .run = run_recurrent<param::LSTM>}},
+         .grad = grad_recurrent});
   r.add({.name = "RNNBackward",
          .doc = "Gradients of RNNForward: of the input, of the first states, of the weights.",
          .mge = {"RNNBackward"},

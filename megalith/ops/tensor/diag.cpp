@@ -1,5 +1,5 @@
 // Diag: a vector put on a diagonal of a matrix, or a diagonal taken from it.
-#include "megalith/ops/op_util.h"
+#include "megalith/ops/grad_util.h"
 
 namespace megalith {
 namespace {
@@ -62,6 +62,11 @@ void diag_backward_reference(const KernelArgs& a) {
   move_diagonal(a.in[1], a.out[0], k);
 }
 
+std::vector<Var> grad_diag(const GradContext& c) {
+  return {emit1("DiagBackward", c.attrs.params, {grads::shape_of(c.in[0]), c.dout[0]})};
+}
+std::vector<Var> grad_diag_backward(const GradContext& c) { return {{}, emit1("Diag", c.attrs.params, {c.dout[0]})}; }
+
 }  // namespace
 }  // namespace megalith
 
@@ -72,6 +77,8 @@ MEGALITH_OPS(tensor_diag) {
          .params = &param::Diag::kSchema,
          .infer = infer_diag,
          .kernels = {{.name = "reference", .run = diag_reference}},
+         .grad = grad_diag,
+         .grad_reads = grads::reads_nothing,
          .exact = true});
   r.add({.name = "DiagBackward",
          .doc = "The gradient of Diag.",
@@ -81,5 +88,7 @@ MEGALITH_OPS(tensor_diag) {
          .max_inputs = 2,
          .infer = infer_diag_backward,
          .kernels = {{.name = "reference", .run = diag_backward_reference}},
+         .grad = grad_diag_backward,
+         .grad_reads = grads::reads_nothing,
          .exact = true});
 }

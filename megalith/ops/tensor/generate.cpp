@@ -1,6 +1,6 @@
 // Tensors made from a shape or a few numbers, and values filled in or around: Linspace, Eye, Alloc, MaskedFill,
 // Padding.
-#include "megalith/ops/op_util.h"
+#include "megalith/ops/grad_util.h"
 
 namespace megalith {
 namespace {
@@ -179,12 +179,46 @@ void padding_backward_reference(const KernelArgs& a) {
   });
 }
 
+// start and stop are weighted by numbers that are evenly spaced themselves.
+std::vector<Var> grad_linspace(const GradContext& c) {
+  Attrs attrs = c.attrs;
+  const DType type = attrs.output_dtype.value_or(DTypeEnum::Float32);
+  std::vector<Var> r(3);
+  for (size_t i = 0; i < 2; ++i) {
+    if (!c.needs[i] || !type.is_float()) continue;
+    const Var one = grads::constant(1, DTypeEnum::Float32), zero = grads::constant(0, DTypeEnum::Float32);
+    const Var weights =
+        emit(Registry::get().at("Linspace"), attrs, {i == 0 ? one : zero, i == 0 ? zero : one, c.in[2]})[0];
+    Var d = emit1("Dot", {c.dout[0], weights});
+    if (c.dtype(i).id != type.id) d = emit1("TypeCvt", param::TypeCvt{.dtype = c.dtype(i)}, {d});
+    r[i] = emit1("Reshape", {d, grads::shape_of(c.in[i])});
+  }
+  return r;
+}
+GradReads reads_steps(const Attrs&, const std::vector<bool>&) { return {4, 0}; }
+
+std::vector<Var> grad_masked_fill(const GradContext& c) {
+  return {emit1("MaskedFill", param::Fill{.value = 0}, {c.dout[0], c.in[1]}), {}};
+}
+GradReads reads_mask(const Attrs&, const std::vector<bool>&) { return {2, 0}; }
+
+std::vector<Var> grad_padding(const GradContext& c) {
+  return {emit1("PaddingBackward", c.attrs.params, {c.dout[0], c.in[0]})};
+}
+
+std::vector<Var> grad_padding_backward(const GradContext& c) {
+  param::Padding p = c.attrs.param<param::Padding>();
+  p.padding_val = 0;
+  return {emit1("Padding", p, {c.dout[0]}), {}};
+}
+
 }  // namespace
 }  // namespace megalith
 
 MEGALITH_OPS(tensor_generate) {
   auto add = [&](const char* name, const char* doc, const ParamSchema* params, int inputs, void (*infer)(InferContext&),
-                 void (*run)(const KernelArgs&)) {
+                 void (*run)(const KernelArgs&), std::vector<Var> (*grad)(const GradContext&) = nullptr,
+                 GradReads(*grad_reads)(const Attrs&, const std::vector<bool>&) = nullptr) {
     r.add({.name = name,
            .doc = doc,
            .mge = {name},
@@ -193,17 +227,21 @@ MEGALITH_OPS(tensor_generate) {
            .max_inputs = inputs,
            .infer = infer,
            .kernels = {{.name = "reference", .run = run}},
+           .grad = grad,
+           .grad_reads = grad_reads,
            .exact = true});
   };
   using namespace megalith::param;
   add("Linspace", "Evenly spaced numbers from input 0 to input 1.", &Linspace::kSchema, 3, infer_linspace,
-      linspace_reference);
+      linspace_reference, grad_linspace, reads_steps);
   add("Eye", "Ones on a diagonal of a matrix of zeros.", &Eye::kSchema, 1, infer_eye, eye_reference);
   add("Alloc", "A tensor of the shape that the input holds; its values are zero.", &TypeCvt::kSchema, 1, infer_alloc,
       alloc_reference);
   add("MaskedFill", "Input 0 with a number written where the mask is set.", &Fill::kSchema, 2, infer_masked_fill,
-      masked_fill_reference);
-  add("Padding", "The input with borders added.", &Padding::kSchema, 1, infer_padding, padding_reference);
+      masked_fill_reference, grad_masked_fill, reads_mask);
+  add("Padding", "The input with borders added.", &Padding::kSchema, 1, infer_padding, padding_reference, grad_padding,
+      grads::reads_nothing);
   add("PaddingBackward", "The gradient of Padding: input 0 summed over the elements that repeat one of input 1.",
-      &Padding::kSchema, 2, infer_padding_backward, padding_backward_reference);
+      &Padding::kSchema, 2, infer_padding_backward, padding_backward_reference, grad_padding_backward,
+      grads::reads_nothing);
 }

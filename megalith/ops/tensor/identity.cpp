@@ -2,8 +2,7 @@
 #include <chrono>
 #include <thread>
 
-#include "megalith/ops/op_util.h"
-#include "megalith/var.h"
+#include "megalith/ops/grad_util.h"
 
 namespace megalith {
 namespace {
@@ -16,6 +15,12 @@ bool view_same(const InferContext&, std::span<const Layout> in, std::span<View> 
 void copy_reference(const KernelArgs& a) { copy_strided(a.in[0], a.out[0]); }
 
 std::vector<Var> grad_identity(const GradContext& c) { return {c.dout[0]}; }
+
+std::vector<Var> grad_virtual_dep(const GradContext& c) {
+  std::vector<Var> r(c.in.size());
+  r[0] = c.dout[0];
+  return r;
+}
 
 void infer_virtual_dep(InferContext& c) { c.set(0, c.dtype(0), c.shape(0)); }
 
@@ -45,6 +50,7 @@ MEGALITH_OPS(tensor_identity) {
            .view = view_same,
            .kernels = {copy},
            .grad = grad_identity,
+           .grad_reads = grads::reads_nothing,
            .exact = true});
   };
   pass("Identity", "The input itself.");
@@ -57,6 +63,7 @@ MEGALITH_OPS(tensor_identity) {
          .infer = infer_same_as_input,
          .kernels = {copy},
          .grad = grad_identity,
+         .grad_reads = grads::reads_nothing,
          .exact = true});
   r.add({.name = "VirtualDep",
          .doc = "Input 0, ordered behind the other inputs.",
@@ -65,6 +72,8 @@ MEGALITH_OPS(tensor_identity) {
          .infer = infer_virtual_dep,
          .view = view_same,
          .kernels = {copy},
+         .grad = grad_virtual_dep,
+         .grad_reads = grads::reads_nothing,
          .exact = true});
   r.add({.name = "PersistentOutputStorage",
          .doc = "The input; MegEngine keeps its memory between runs.",
@@ -74,6 +83,7 @@ MEGALITH_OPS(tensor_identity) {
          .view = view_same,
          .kernels = {copy},
          .grad = grad_identity,
+         .grad_reads = grads::reads_nothing,
          .exact = true});
   r.add({.name = "Sleep",
          .doc = "The input, after a pause.",
@@ -82,6 +92,7 @@ MEGALITH_OPS(tensor_identity) {
          .infer = infer_sleep,
          .kernels = {{.name = "reference", .run = sleep_reference, .strided = true}},
          .grad = grad_identity,
+         .grad_reads = grads::reads_nothing,
          .effect = true,
          .exact = true});
 }

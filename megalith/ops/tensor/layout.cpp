@@ -1,7 +1,6 @@
 // Ops that see their input through another layout: Reshape, Broadcast, Dimshuffle, AxisAddRemove, Split, and the
 // two that belong to them: GetVarShape and Concat.
-#include "megalith/ops/op_util.h"
-#include "megalith/var.h"
+#include "megalith/ops/grad_util.h"
 
 namespace megalith {
 namespace {
@@ -105,10 +104,8 @@ bool view_reshape(const InferContext& c, std::span<const Layout> in, std::span<V
   return true;
 }
 
-Var shape_of(const Var& v) { return emit1("GetVarShape", param::OptionalAxisV1{}, {v}); }
-
 std::vector<Var> grad_reshape(const GradContext& c) {
-  return {emit1("Reshape", param::OptionalAxisV1{}, {c.dout[0], shape_of(c.in[0])}), {}};
+  return {emit1("Reshape", param::OptionalAxisV1{}, {c.dout[0], grads::shape_of(c.in[0])}), {}};
 }
 
 // ---- Broadcast
@@ -186,24 +183,20 @@ void dimshuffle_reference(const KernelArgs& a) {
   copy_strided(a.in[0].view(dimshuffle_layout(a.attrs, a.in[0].layout())), a.out[0]);
 }
 
+// The axes back in their old order, then the shape of the input: that brings back axes of size 1 that were dropped.
 std::vector<Var> grad_dimshuffle(const GradContext& c) {
   const std::vector<int32_t>& pattern = c.attrs.params.list();
   Params back = c.attrs.params;
-  back.list().clear();
-  int kept = 0, top = -1;
-  for (const int32_t p : pattern) {
-    kept += p >= 0;
-    top = std::max(top, p);
-  }
-  if (top + 1 != kept) throw UnsupportedError("no gradient for a Dimshuffle that drops axes");
-  back.list().assign(static_cast<size_t>(kept), -1);
+  back.as<param::Dimshuffle>().ndim = static_cast<uint32_t>(pattern.size());
+  std::vector<std::pair<int32_t, int32_t>> kept;  // (axis of the input, axis of the output)
   for (size_t i = 0; i < pattern.size(); ++i) {
-    if (pattern[i] >= 0) back.list()[static_cast<size_t>(pattern[i])] = static_cast<int32_t>(i);
+    if (pattern[i] >= 0) kept.push_back({pattern[i], static_cast<int32_t>(i)});
   }
-  if constexpr (requires(param::Dimshuffle p) { p.ndim; }) {
-    back.as<param::Dimshuffle>().ndim = static_cast<uint32_t>(pattern.size());
-  }
-  return {emit1("Dimshuffle", back, {c.dout[0]})};
+  std::sort(kept.begin(), kept.end());
+  back.list().clear();
+  for (const auto& [from, to] : kept) back.list().push_back(to);
+  if (back.list().empty()) back.list().push_back(-1);
+  return {emit1("Reshape", {emit1("Dimshuffle", back, {c.dout[0]}), grads::shape_of(c.in[0])})};
 }
 
 // ---- AxisAddRemove
@@ -231,12 +224,10 @@ void infer_axis_add_remove(InferContext& c) {
   c.set(0, c.dtype(0), s);
 }
 
-std::vector<Var> grad_broadcast(const GradContext& c) {
-  return {emit1("Reduce", param::Reduce{}, {c.dout[0], shape_of(c.in[0])}), {}};
-}
+std::vector<Var> grad_broadcast(const GradContext& c) { return {grads::sum_like(c.dout[0], c.in[0]), {}}; }
 
 std::vector<Var> grad_axis_add_remove(const GradContext& c) {
-  return {emit1("Reshape", param::OptionalAxisV1{}, {c.dout[0], shape_of(c.in[0])})};
+  return {emit1("Reshape", param::OptionalAxisV1{}, {c.dout[0], grads::shape_of(c.in[0])})};
 }
 
 // ---- Concat and Split
@@ -318,6 +309,15 @@ void split_reference(const KernelArgs& a) {
   }
 }
 
+std::vector<Var> grad_split(const GradContext& c) {
+  std::vector<Var> parts, r(c.in.size());
+  if (!c.needs[0]) return r;
+  for (size_t i = 0; i < c.dout.size(); ++i)
+    parts.push_back(c.dout[i].defined() ? c.dout[i] : grads::zeros_like(c.out[i], c.dtype(0)));
+  r[0] = emit1("Concat", c.attrs.params, parts);
+  return r;
+}
+
 }  // namespace
 }  // namespace megalith
 
@@ -340,6 +340,7 @@ MEGALITH_OPS(tensor_layout) {
          .view = view_reshape,
          .kernels = {{.name = "reference", .run = copy_same_count, .strided = true}},
          .grad = grad_reshape,
+         .grad_reads = grads::reads_nothing,
          .exact = true});
   r.add({.name = "Broadcast",
          .doc = "Input 0 repeated to the shape that input 1 holds.",
@@ -351,6 +352,7 @@ MEGALITH_OPS(tensor_layout) {
          .view = view_broadcast,
          .kernels = {{.name = "reference", .run = broadcast_reference, .strided = true}},
          .grad = grad_broadcast,
+         .grad_reads = grads::reads_nothing,
          .exact = true});
   r.add({.name = "Dimshuffle",
          .doc = "Permutes, adds and drops axes.",
@@ -360,6 +362,7 @@ MEGALITH_OPS(tensor_layout) {
          .view = view_dimshuffle,
          .kernels = {{.name = "reference", .run = dimshuffle_reference, .strided = true}},
          .grad = grad_dimshuffle,
+         .grad_reads = grads::reads_nothing,
          .exact = true});
   r.add({.name = "AxisAddRemove",
          .doc = "Adds and removes axes of size 1.",
@@ -369,6 +372,7 @@ MEGALITH_OPS(tensor_layout) {
          .view = view_reshape,
          .kernels = {{.name = "reference", .run = copy_same_count, .strided = true}},
          .grad = grad_axis_add_remove,
+         .grad_reads = grads::reads_nothing,
          .exact = true});
   r.add({.name = "Concat",
          .doc = "The inputs one after another along an axis.",
@@ -378,6 +382,7 @@ MEGALITH_OPS(tensor_layout) {
          .infer = infer_concat,
          .kernels = {{.name = "reference", .run = concat_reference, .strided = true}},
          .grad = grad_concat,
+         .grad_reads = grads::reads_nothing,
          .exact = true});
   r.add({.name = "Split",
          .doc = "Cuts input 0 along an axis into parts whose sizes the other inputs hold.",
@@ -389,5 +394,7 @@ MEGALITH_OPS(tensor_layout) {
          .infer = infer_split,
          .view = view_split,
          .kernels = {{.name = "reference", .run = split_reference, .strided = true}},
+         .grad = grad_split,
+         .grad_reads = grads::reads_nothing,
          .exact = true});
 }

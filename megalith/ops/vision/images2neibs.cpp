@@ -1,7 +1,7 @@
 // The windows of an image side by side, as im2col makes them.
 #include "megalith/ops/vision/images2neibs.h"
 
-#include "megalith/var.h"
+#include "megalith/ops/grad_util.h"
 
 namespace megalith {
 namespace {
@@ -23,6 +23,10 @@ std::vector<Var> grad_forward(const GradContext& c) {
   return {emit1("Images2NeibsBackward", c.attrs.params, {c.dout[0], c.in[0]})};
 }
 
+std::vector<Var> grad_backward(const GradContext& c) {
+  return {emit1("Images2Neibs", c.attrs.params, {c.dout[0]}), {}};
+}
+
 }  // namespace
 }  // namespace megalith
 
@@ -34,6 +38,7 @@ MEGALITH_OPS(vision_images2neibs) {
          .infer = infer_forward,
          .kernels = {{.name = "reference", .run = gather_windows<P>}},
          .grad = grad_forward,
+         .grad_reads = grads::reads_nothing,
          .exact = true});
   r.add({.name = "Images2NeibsBackward",
          .doc = "Gradient of Images2Neibs: every pixel gets the sum over the windows that hold it.",
@@ -42,5 +47,7 @@ MEGALITH_OPS(vision_images2neibs) {
          .min_inputs = 2,
          .max_inputs = 2,
          .infer = infer_backward,
-         .kernels = {{.name = "reference", .run = scatter_windows<P>}}});
+         .kernels = {{.name = "reference", .run = scatter_windows<P>}},
+         .grad = grad_backward,
+         .grad_reads = grads::reads_nothing});
 }

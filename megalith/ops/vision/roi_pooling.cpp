@@ -1,6 +1,6 @@
 // Pooling of regions of interest over whole pixels.
+#include "megalith/ops/grad_util.h"
 #include "megalith/ops/vision/image.h"
-#include "megalith/var.h"
 
 namespace megalith {
 namespace {
@@ -130,7 +130,7 @@ void roi_pooling_backward_reference(const KernelArgs& a) {
 }
 
 std::vector<Var> grad_roi_pooling(const GradContext& c) {
-  if (!c.dout[0].defined()) return {{}, {}, {}};
+  grads::only_outputs(c, {0}, "the pooled values");
   return {emit1("ROIPoolingBackward", c.attrs.params, {c.dout[0], c.in[0], c.in[1], c.out[1]}), {}, {}};
 }
 

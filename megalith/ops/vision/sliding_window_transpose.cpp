@@ -1,6 +1,6 @@
 // An image put together from its windows, as col2im does: the transpose of Images2Neibs.
+#include "megalith/ops/grad_util.h"
 #include "megalith/ops/vision/images2neibs.h"
-#include "megalith/var.h"
 
 namespace megalith {
 namespace {
@@ -31,6 +31,10 @@ std::vector<Var> grad_forward(const GradContext& c) {
   return {emit1("SlidingWindowTransposeBackward", c.attrs.params, {c.dout[0], c.in[0]})};
 }
 
+std::vector<Var> grad_backward(const GradContext& c) {
+  return {emit1("SlidingWindowTranspose", c.attrs.params, {c.dout[0]}), {}};
+}
+
 }  // namespace
 }  // namespace megalith
 
@@ -41,7 +45,8 @@ MEGALITH_OPS(vision_sliding_window_transpose) {
          .params = &P::kSchema,
          .infer = infer_forward,
          .kernels = {{.name = "reference", .run = scatter_windows<P>}},
-         .grad = grad_forward});
+         .grad = grad_forward,
+         .grad_reads = grads::reads_nothing});
   r.add({.name = "SlidingWindowTransposeBackward",
          .doc = "Gradient of SlidingWindowTranspose: the windows of diff.",
          .mge = {"SlidingWindowTransposeBackward"},
@@ -50,5 +55,7 @@ MEGALITH_OPS(vision_sliding_window_transpose) {
          .max_inputs = 2,
          .infer = infer_backward,
          .kernels = {{.name = "reference", .run = gather_windows<P>}},
+         .grad = grad_backward,
+         .grad_reads = grads::reads_nothing,
          .exact = true});
 }

@@ -1,61 +1,46 @@
 // grad(): the gradients of a graph, appended to the graph.
-#include "megalith/plan.h"
+#include <algorithm>
+
+#include "megalith/infer.h"
 #include "megalith/var.h"
 
 namespace megalith {
 namespace {
 
-constexpr int64_t kKnownValueLimit = 1024;
-
-// What the shape rules say about a graph for the declared shapes of its inputs. `known` is false for values that
-// depend on what only a run can tell, and for what follows from them.
-struct StaticSpec {
-  TensorSpec spec;
-  bool known = false;
-};
-
-// Small values that follow from shapes and constants (reshape targets) are computed. Where a rule can't be applied
-// the type of the first input stands for that of the outputs.
-void infer_node(const Graph& g, const Node& node, std::vector<StaticSpec>& specs) {
-  const auto at = [&](ValueId v) -> StaticSpec& { return specs[static_cast<size_t>(v)]; };
-  if (node.op->kind != OpKind::kCompute) {
-    for (size_t i = 0; i < node.outputs.size() && i < node.attrs.tensors.size(); ++i) {
-      const NamedTensor& t = node.attrs.tensors[i];
-      at(node.outputs[i]) = {{t.dtype, t.shape, {}}, true};
-      if (node.op->kind == OpKind::kConstant && t.shape.count() <= kKnownValueLimit)
-        at(node.outputs[i]).spec.value = t.value;
+// The element types of all values. Where a shape depends on data and with it what the shape rules know, the type of
+// the first input stands for that of the outputs.
+std::vector<DType> value_types(Graph& g) {
+  std::vector<DType> types(g.values.size());
+  for (size_t n = 0; n < g.nodes.size(); ++n) {
+    const auto known = [&](ValueId v) { return g.value(v).spec.has_value(); };
+    const auto all = [&](const std::vector<ValueId>& values) {
+      return std::all_of(values.begin(), values.end(), known);
+    };
+    try {
+      if (!all(g.nodes[n].outputs)) infer_node(g, static_cast<NodeId>(n));
+    } catch (const Error&) {
+      // Declared shapes are hints.
     }
-    return;
-  }
-  std::vector<TensorSpec> in, out(node.outputs.size());
-  bool known = node.op->infer != nullptr, values = !node.op->random && !node.op->effect && !node.op->dynamic;
-  for (const ValueId v : node.inputs) {
-    in.push_back(at(v).spec);
-    known = known && at(v).known;
-    values = values && at(v).spec.value.defined();
-  }
-  try {
-    if (known) {
+    const Node& node = g.nodes[n];
+    std::vector<TensorSpec> in, out(node.outputs.size());
+    if (!node.inputs.empty()) {
+      for (TensorSpec& s : out) s.dtype = types[static_cast<size_t>(node.inputs[0])];
+    }
+    if (node.op->dynamic && all(node.inputs)) {
+      for (const ValueId v : node.inputs) in.push_back(*g.value(v).spec);
       InferContext c{*node.op, node.attrs, in, out, node.name};
-      node.op->infer(c);
+      try {
+        node.op->infer(c);
+      } catch (const NeedValue&) {
+      } catch (const Error&) {
+      }
     }
-  } catch (const NeedValue&) {
-    known = false;
-  } catch (const Error&) {
-    known = false;
+    for (size_t i = 0; i < out.size(); ++i) {
+      const ValueId v = node.outputs[i];
+      types[static_cast<size_t>(v)] = known(v) ? g.value(v).spec->dtype : out[i].dtype;
+    }
   }
-  bool small = true;
-  for (size_t i = 0; i < out.size(); ++i) {
-    if (!known && !in.empty()) out[i].dtype = in[0].dtype;
-    small = small && !out[i].value.defined() && out[i].shape.count() <= kKnownValueLimit;
-    at(node.outputs[i]) = {out[i], known && !node.op->dynamic};
-  }
-  if (!known || !values || !small) return;
-  std::vector<Tensor> args;
-  for (const TensorSpec& s : in) args.push_back(s.value);
-  Exec exec;
-  const std::vector<Tensor> results = run_op(*node.op, node.attrs, args, exec);
-  for (size_t i = 0; i < out.size(); ++i) at(node.outputs[i]).spec.value = results[i];
+  return types;
 }
 
 }  // namespace
@@ -66,12 +51,11 @@ std::vector<ValueId> grad(Graph& g, ValueId loss, const std::vector<ValueId>& wr
   }
   if (loss < 0 || static_cast<size_t>(loss) >= g.values.size()) throw Error(cat("grad: there is no variable ", loss));
   const size_t first_nodes = g.nodes.size();
-  std::vector<StaticSpec> specs(g.values.size());
-  for (const Node& node : g.nodes) infer_node(g, node, specs);
-  const StaticSpec& target = specs[static_cast<size_t>(loss)];
-  if (target.known && target.spec.shape.count() != 1)
-    throw Error(cat("grad: the loss must be a single number, but has shape ", target.spec.shape));
-  const auto differentiable = [&](ValueId v) { return specs[static_cast<size_t>(v)].spec.dtype.is_float(); };
+  const std::vector<DType> types = value_types(g);
+  const std::optional<TensorSpec> target = g.value(loss).spec;
+  if (target && target->shape.count() != 1)
+    throw Error(cat("grad: the loss must be a single number, but has shape ", target->shape));
+  const auto differentiable = [&](ValueId v) { return types[static_cast<size_t>(v)].is_float(); };
 
   std::vector<bool> wanted(g.values.size(), false);
   for (ValueId v : wrt) wanted[static_cast<size_t>(v)] = differentiable(v);
@@ -84,17 +68,16 @@ std::vector<ValueId> grad(Graph& g, ValueId loss, const std::vector<ValueId>& wr
   }
   std::vector<Var> sums(g.values.size());
   if (wanted[static_cast<size_t>(loss)]) {
-    Tensor one = Tensor::empty(DTypeEnum::Float32, target.known ? target.spec.shape : Shape{1});
+    Tensor one = Tensor::empty(DTypeEnum::Float32, target ? target->shape : Shape{1});
     *one.data<float>() = 1;
-    if (target.spec.dtype.id != DTypeEnum::Float32) {
-      one = emit1("TypeCvt", param::TypeCvt{.dtype = target.spec.dtype}, {one}).tensor();
-    }
+    if (const DType type = types[static_cast<size_t>(loss)]; type.id != DTypeEnum::Float32)
+      one = emit1("TypeCvt", param::TypeCvt{.dtype = type}, {one}).tensor();
     sums[static_cast<size_t>(loss)] = Var(g, g.add_constant(one));
   }
   for (size_t i = first_nodes; i-- > 0;) {
     std::vector<Var> in, out, dout;
     std::vector<bool> needs;
-    std::vector<DType> types;
+    std::vector<DType> in_types;
     bool flows = false, any = false;
     for (ValueId v : g.nodes[i].outputs) {
       out.emplace_back(g, v);
@@ -104,14 +87,14 @@ std::vector<ValueId> grad(Graph& g, ValueId loss, const std::vector<ValueId>& wr
     for (ValueId v : g.nodes[i].inputs) {
       in.emplace_back(g, v);
       needs.push_back(wanted[static_cast<size_t>(v)]);
-      types.push_back(specs[static_cast<size_t>(v)].spec.dtype);
+      in_types.push_back(types[static_cast<size_t>(v)]);
       any = any || needs.back();
     }
     if (!flows || !any) continue;
     const OpDef& op = *g.nodes[i].op;
     const Attrs attrs = g.nodes[i].attrs;  // a copy: emitting may move the nodes
     if (!op.grad) throw UnsupportedError(cat(g.label(static_cast<NodeId>(i)), ": has no gradient"));
-    const std::vector<Var> d = op.grad(GradContext{op, attrs, in, out, dout, needs, &types});
+    const std::vector<Var> d = op.grad(GradContext{op, attrs, in, out, dout, needs, &in_types});
     const std::vector<ValueId> ids = g.nodes[i].inputs;
     for (size_t k = 0; k < d.size() && k < ids.size(); ++k) {
       if (!d[k].defined() || !needs[k]) continue;

@@ -19,19 +19,37 @@ Var add_defined(const Var& a, const Var& b) {
   return b.defined() ? add(a, b) : a;
 }
 
+namespace {
+// Eager values know their shapes; recorded calls may run again with others.
+bool shapes_known(std::initializer_list<Var> values) {
+  return !Recorder::active() && std::none_of(values.begin(), values.end(), [](const Var& v) { return v.is_graph(); });
+}
+}  // namespace
+
 Var shape_of(const Var& v) { return emit1("GetVarShape", {v}); }
+Var count_of(const Var& v) {
+  const Var one = Tensor::of<int32_t>(DTypeEnum::Int32, {1}, std::vector<int32_t>{1});
+  return emit1("Reduce", param::Reduce{.mode = param::ReduceMode::PRODUCT}, {shape_of(v), one});
+}
 Var size_of(const Var& v, int axis) { return emit1("GetVarShape", param::OptionalAxisV1{axis}, {v}); }
 
+Var count_ratio(const Var& x, const Var& y) {
+  if (shapes_known({x, y}))
+    return constant(static_cast<double>(x.tensor().count()) / static_cast<double>(y.tensor().count()),
+                    DTypeEnum::Float32);
+  const auto elements = [](const Var& v) {
+    return emit1("TypeCvt", param::TypeCvt{.dtype = DTypeEnum::Float32}, {count_of(v)});
+  };
+  return div(elements(x), elements(y));
+}
+
 Var sum_like(const Var& d, const Var& like) {
-  // Recorded calls may run again with other shapes.
-  if (!d.is_graph() && !like.is_graph() && !Recorder::active() && d.tensor().shape() == like.tensor().shape()) return d;
+  if (shapes_known({d, like}) && d.tensor().shape() == like.tensor().shape()) return d;
   return emit1("Reduce", param::Reduce{.mode = param::ReduceMode::SUM}, {d, shape_of(like)});
 }
 
 Var sum_to_count(const Var& d, const Var& like) {
-  const Var one = Tensor::of<int32_t>(DTypeEnum::Int32, {1}, std::vector<int32_t>{1});
-  const Var count = emit1("Reduce", param::Reduce{.mode = param::ReduceMode::PRODUCT}, {shape_of(like), one});
-  const Var flat = emit1("Reduce", param::Reduce{.mode = param::ReduceMode::SUM}, {d, count});
+  const Var flat = emit1("Reduce", param::Reduce{.mode = param::ReduceMode::SUM}, {d, count_of(like)});
   return emit1("Reshape", {flat, shape_of(like)});
 }
 

@@ -22,7 +22,11 @@ inline Var neg(const Var& a) { return call(E::NEGATE, {a}); }
 Var add_defined(const Var& a, const Var& b);
 
 Var shape_of(const Var& v);
+Var count_of(const Var& v);           // the number of elements
 Var size_of(const Var& v, int axis);  // one dimension
+
+// How many times more elements x has than y, as Float32.
+Var count_ratio(const Var& x, const Var& y);
 
 // `d` summed to the shape of `like`: the gradient of an operand that was broadcast.
 Var sum_like(const Var& d, const Var& like);

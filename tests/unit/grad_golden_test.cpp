@@ -80,7 +80,47 @@ void check_case(const fs::path& dir) {
   }
 }
 
+// A training step: the loss, then p - lr * gradient for every input "p.<name>" by name.
+void check_step(const fs::path& dir) {
+  const Model recorded = Model::load((dir / "model_v2.mge").string());
+  Graph g = recorded.original();
+  const ValueId loss = g.outputs[0].value;
+  g.outputs.clear();
+  std::map<std::string, ValueId> params;
+  std::map<std::string, Tensor> feeds;
+  for (const NodeId n : g.inputs()) {
+    const std::string name = g.input_name(n);
+    feeds[name] = read_npy((dir / ("in_" + name + ".npy")).string());
+    if (name.starts_with("p.")) params[name] = g.node(n).outputs[0];
+  }
+  std::vector<ValueId> wrt;
+  for (const auto& [name, v] : params) wrt.push_back(v);
+  const std::vector<ValueId> d = grad(g, loss, wrt);
+  for (const ValueId v : d) {
+    REQUIRE(v >= 0);
+    g.add_output(v);
+  }
+  Model m = Model::from_graph(std::move(g), {.threads = 1});
+  const std::vector<Tensor> out = m.run(feeds);
+  const float rate = feeds["lr"].data<float>()[0];
+  size_t i = 0;
+  for (const auto& [name, v] : params) {
+    CAPTURE(name);
+    const Tensor p = feeds[name].clone();
+    REQUIRE(out[i].shape() == p.shape());
+    for (int64_t k = 0; k < p.count(); ++k) p.data<float>()[k] -= rate * out[i].data<float>()[k];
+    CHECK(error(p, read_npy((dir / ("out_" + std::to_string(++i) + ".npy")).string())) < 1);
+  }
+}
+
 }  // namespace
+
+TEST_CASE("training_steps_equal_those_recorded_from_megengine") {
+  for (const char* name : {"linreg_sgd", "mlp_sgd", "lstm_unrolled_sgd", "mnist_lenet_sgd"}) {
+    CAPTURE(std::string(name));
+    check_step(fs::path(GOLDEN_DIR) / "train" / name);
+  }
+}
 
 TEST_CASE("gradients_equal_those_recorded_from_megengine") {
   int checked = 0;

@@ -267,11 +267,15 @@ void add_indexing(Adder add) {
   back.second = true;
   const Tensor order = shuffled({2, 5}, -1, 0.2, 4);
   for (const auto o : {param::ArgsortOrder::ASCENDING, param::ArgsortOrder::DESCENDING})
-    add("Argsort", cat(static_cast<int>(o)), param::Argsort{.order = o}, {order});
+    add("Argsort", cat(static_cast<int>(o)), param::Argsort{.order = o}, {order}).second = true;
+  Case& unsort =
+      add("ArgsortBackward", "", param::Empty{}, {uniform({2, 3}, -1, 1, 1), ints({2, 3}, {4, 0, 2, 1, 3, 0}), order});
+  unsort.options.wrt = {true, false, false};
+  unsort.second = true;
   for (const auto m :
        {param::TopKMode::KTH_ONLY, param::TopKMode::VALUE_IDX_NOSORT, param::TopKMode::VALUE_IDX_SORTED}) {
     for (const int32_t k : {2, -3})
-      add("TopK", cat(static_cast<int>(m), " ", k), param::TopK{.mode = m}, {order, ints({k})});
+      add("TopK", cat(static_cast<int>(m), " ", k), param::TopK{.mode = m}, {order, ints({k})}).second = true;
   }
   Case& take = add("CondTake", "", param::CondTake{.mode = param::CondTakeMode::GT, .val = 0.5f},
                    {uniform({2, 3}, -1, 1, 1), numbers({2, 3}, {1, 0, 0, 1, 1, 0})});

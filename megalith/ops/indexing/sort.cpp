@@ -169,6 +169,21 @@ std::vector<Var> grad_argsort(const GradContext& c) {
   return {emit1("ArgsortBackward", {c.dout[0], c.out[1], c.in[0]})};
 }
 
+// The elements of the gradient at the same positions: rows count up, columns are the indices.
+std::vector<Var> grad_argsort_backward(const GradContext& c) {
+  std::vector<Var> r(c.in.size());
+  if (!c.needs[0]) return r;
+  Attrs attrs;
+  attrs.params = param::Linspace{.endpoint = false};
+  attrs.output_dtype = DType(DTypeEnum::Int32);
+  const Var rows = grads::size_of(c.in[1], 0), zero = Tensor::zeros(DTypeEnum::Int32, {1});
+  const Var row = grads::add_axis(emit(Registry::get().at("Linspace"), attrs, {zero, rows, rows})[0], 1);
+  const Params pairs(param::IndexDescMaskDump{}, {0, 0, 0, 0, 1, 1, 0, 0, 0, 1});
+  r[0] = emit1("IndexingMultiAxisVec", pairs, {c.dout[0], row, c.in[1]});
+  return r;
+}
+GradReads reads_indices(const Attrs&, const std::vector<bool>&) { return {2, 0}; }
+
 // The k-th value alone: the elements that equal it share its gradient.
 std::vector<Var> grad_topk(const GradContext& c) {
   using namespace grads;
@@ -191,9 +206,7 @@ std::vector<Var> grad_cond_take(const GradContext& c) {
   only_outputs(c, {0}, "the values");
   std::vector<Var> r(2);
   if (!c.needs[0]) return r;
-  const Var target = Tensor::of<int32_t>(DTypeEnum::Int32, {1}, std::vector<int32_t>{1});
-  const Var count = emit1("Reduce", param::Reduce{.mode = param::ReduceMode::PRODUCT}, {shape_of(c.in[0]), target});
-  const Var zeros = emit1("Broadcast", {constant(0, c.dtype(0)), count});
+  const Var zeros = emit1("Broadcast", {constant(0, c.dtype(0)), count_of(c.in[0])});
   const Params axis0(param::IndexDescMaskDump{}, {0, 0, 0, 0, 1});
   const Var flat = emit1("IndexingIncrMultiAxisVec", axis0, {zeros, c.dout[0], c.out[1]});
   r[0] = emit1("Reshape", {flat, shape_of(c.in[0])});
@@ -228,6 +241,8 @@ MEGALITH_OPS(indexing_sort) {
          .max_inputs = 3,
          .infer = infer_argsort_backward,
          .kernels = {{.name = "reference", .run = argsort_backward_reference}},
+         .grad = grad_argsort_backward,
+         .grad_reads = reads_indices,
          .exact = true});
   r.add({.name = "TopK",
          .doc = "The k smallest values of every row (the largest for negative k), or the k-th only.",

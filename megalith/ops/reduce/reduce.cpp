@@ -234,15 +234,9 @@ std::vector<Var> grad(const GradContext& c) {
     case Mode::MIN: g[0] = call(E::COND_LEQ_MOV, {x, y, d}); break;
     case Mode::MAX: g[0] = call(E::COND_LEQ_MOV, {y, x, d}); break;
     case Mode::MEAN: {
-      // The number of elements behind each mean: the quotient of the numbers of elements.
-      const auto elements = [&](const Var& v) {
-        const Var target = Tensor::of<int32_t>(DTypeEnum::Int32, {1}, std::vector<int32_t>{1});
-        const Var n = emit1("Reduce", param::Reduce{.mode = Mode::PRODUCT}, {shape_of(v), target});
-        return emit1("TypeCvt", param::TypeCvt{.dtype = DTypeEnum::Float32}, {n});
-      };
       const bool plain = c.dtype(0).id == DTypeEnum::Float32;  // others can't hold large counts
       if (!plain) d = emit1("TypeCvt", param::TypeCvt{.dtype = DTypeEnum::Float32}, {d});
-      d = div(d, div(elements(x), elements(y)));
+      d = div(d, count_ratio(x, y));
       if (!plain) d = emit1("TypeCvt", param::TypeCvt{.dtype = c.dtype(0)}, {d});
       g[0] = broadcast_like(d, x);
       break;

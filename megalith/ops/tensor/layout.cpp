@@ -183,7 +183,7 @@ void dimshuffle_reference(const KernelArgs& a) {
   copy_strided(a.in[0].view(dimshuffle_layout(a.attrs, a.in[0].layout())), a.out[0]);
 }
 
-// The axes back in their old order, then the shape of the input: that brings back axes of size 1 that were dropped.
+// The axes back in their old order; the shape of the input brings back axes of size 1 that were dropped.
 std::vector<Var> grad_dimshuffle(const GradContext& c) {
   const std::vector<int32_t>& pattern = c.attrs.params.list();
   Params back = c.attrs.params;
@@ -196,7 +196,9 @@ std::vector<Var> grad_dimshuffle(const GradContext& c) {
   back.list().clear();
   for (const auto& [from, to] : kept) back.list().push_back(to);
   if (back.list().empty()) back.list().push_back(-1);
-  return {emit1("Reshape", {emit1("Dimshuffle", back, {c.dout[0]}), grads::shape_of(c.in[0])})};
+  const Var d = emit1("Dimshuffle", back, {c.dout[0]});
+  if (kept.size() == c.attrs.param<param::Dimshuffle>().ndim) return {d};
+  return {emit1("Reshape", {d, grads::shape_of(c.in[0])})};
 }
 
 // ---- AxisAddRemove

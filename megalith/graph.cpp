@@ -2,7 +2,7 @@
 
 namespace megalith {
 
-NodeId Graph::add(const OpDef& op, Attrs attrs, std::vector<ValueId> inputs, std::string name) {
+NodeId Graph::add(const OpDef& op, Attrs attrs, std::vector<ValueId> inputs, std::string name, int n_outputs) {
   const int n = static_cast<int>(inputs.size());
   if (n < op.min_inputs || (op.max_inputs >= 0 && n > op.max_inputs)) {
     throw ModelError(cat(op.name, name.empty() ? "" : " '" + name + "'", ": takes ", op.min_inputs,
@@ -19,7 +19,7 @@ NodeId Graph::add(const OpDef& op, Attrs attrs, std::vector<ValueId> inputs, std
   const auto id = static_cast<NodeId>(nodes.size());
   Node node;
   node.op = &op;
-  const int outs = num_outputs(op, attrs, n);
+  const int outs = op.open_outputs ? n_outputs : num_outputs(op, attrs, n);
   node.attrs = std::move(attrs);
   node.name = std::move(name);
   node.inputs = std::move(inputs);

@@ -3,6 +3,7 @@
 
 #include <cstdint>
 #include <map>
+#include <memory>
 #include <optional>
 #include <string>
 #include <vector>
@@ -14,6 +15,16 @@ namespace megalith {
 using ValueId = int32_t;
 using NodeId = int32_t;
 
+// An operator of a file that the registry does not know: it prints and is written again, but does not run.
+struct UnknownOp {
+  std::string name;        // as stored; FBS stores none, then "operator <id>"
+  std::string why;         // behind OpDef::refuses
+  uint64_t type_id = 0;
+  int opr_version = -1;    // FBS has none
+  bool complete = true;    // everything that the file says about it is in Attrs
+  OpDef def;
+};
+
 struct Node {
   const OpDef* op = nullptr;
   Attrs attrs;
@@ -22,6 +33,7 @@ struct Node {
   std::vector<ValueId> outputs;
   std::vector<std::string> comp_node;  // device locators as stored, "xpux:0"
   int32_t priority = 0;
+  std::shared_ptr<const UnknownOp> unknown;  // owns `op`, when the registry does not
 };
 
 struct Value {
@@ -56,8 +68,8 @@ class Graph {
   uint32_t mge_version = 101300;
   uint64_t hash = 0;
 
-  // Appends a node with fresh output values; checks the number of inputs.
-  NodeId add(const OpDef& op, Attrs attrs, std::vector<ValueId> inputs, std::string name = {});
+  // Appends a node with fresh output values; checks the number of inputs. `n_outputs` counts for ops with open_outputs.
+  NodeId add(const OpDef& op, Attrs attrs, std::vector<ValueId> inputs, std::string name = {}, int n_outputs = 1);
   ValueId add_input(const std::string& name, DType dtype, const Shape& shape);
   ValueId add_constant(const Tensor& value, const std::string& name = {});
   ValueId add_parameter(const Tensor& value, const std::string& name = {});

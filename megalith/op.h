@@ -20,12 +20,20 @@ namespace megalith {
 struct OpDef;
 class Var;
 
+// How FBS_V2 says that a value lies in memory; kept for writing, values here are always row-major.
+struct TensorFormat {
+  enum Kind : uint8_t { kNone = 0, kDefault = 1, kImage2DPacked = 2, kLowbitsAligned = 3 } kind = kNone;
+  uint8_t fields[2] = {0, 0};  // align_axis; or size_nbits, align_size_in_bits
+};
+
 // A tensor that belongs to a node: a constant, a parameter, or the declaration of a graph input (no value).
 struct NamedTensor {
   std::string name;
   DType dtype;
   Shape shape;
   Tensor value;
+  std::string comp_node = {};  // device locator, where it is not the node's
+  TensorFormat format = {};
 };
 
 // What makes one use of an op different from another, inputs apart.
@@ -169,6 +177,7 @@ struct OpDef {
   bool random = false;            // not folded, not shared; draws from Exec::random_key
   bool effect = false;            // runs even when nobody reads its outputs (assertions, updates)
   bool exact = false;             // every kernel gives the reference's bits
+  bool open_outputs = false;      // how many outputs there are is the file's to say
   const char* refuses = nullptr;  // why this build can't run it: "needs TensorRT"
 };
 

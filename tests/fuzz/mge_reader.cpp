@@ -12,8 +12,8 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   std::string files[2];
   try {
     graph = read_mge(std::as_bytes(std::span(data, size)), nullptr).graph;
-    files[0] = write_mge(graph, MgeFormat::kFbs);
-    files[1] = write_mge(graph, MgeFormat::kFbsV2);
+    files[0] = write_mge(graph, {.format = MgeFormat::kFbs});
+    files[1] = write_mge(graph, {.format = MgeFormat::kFbsV2});
   } catch (const Error&) {
     return 0;
   }

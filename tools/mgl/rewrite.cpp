@@ -15,11 +15,10 @@ int rewrite(const Args& args) {
   if (!format.empty() && format != "FBS" && format != "FBS_V2")
     throw UsageError{"--format is FBS or FBS_V2, not '" + format + "'"};
   const megalith::MgeFile file = megalith::read_mge(rest[0]);
-  if (file.test_cases > 0)
-    std::fprintf(stderr, "mgl: warning: the %d test cases of %s are left out\n", file.test_cases, rest[0].c_str());
   if (format.empty()) format = file.format;  // FBS_V0 is only read; it becomes FBS
-  megalith::write_mge(rest[1], file.graph,
-                      format == "FBS_V2" ? megalith::MgeFormat::kFbsV2 : megalith::MgeFormat::kFbs);
+  megalith::write_mge(
+      rest[1], file.graph,
+      {.format = format == "FBS_V2" ? megalith::MgeFormat::kFbsV2 : megalith::MgeFormat::kFbs, .test_cases = file.cases});
   return kOk;
 }
 

@@ -48,9 +48,11 @@ std::string bare(const std::string& name) {
 
 struct Tables {
   std::unordered_map<uint64_t, const OpDef*> v1, v0, v2;
+  std::unordered_map<uint8_t, const ParamSchema*> params;
   Tables() {
     for (const OpDef* op : Registry::get().ops()) {
       if (!op->mge.v1_name) continue;
+      if (op->params) params[op->params->union_id] = op->params;
       v1[type_id_v1(*op)] = op;
       v0[type_id_v0(*op)] = op;
       if (op->mge.max_version >= 2) v2[type_id_v2(*op, 2)] = op;
@@ -82,6 +84,11 @@ const OpDef* find_v1(uint64_t id) { return look_up(Tables::get().v1, id); }
 const OpDef* find_v0(uint64_t id) { return look_up(Tables::get().v0, id); }
 const OpDef* find_v2(uint64_t id, int version) {
   return look_up(version >= 2 ? Tables::get().v2 : Tables::get().v0, id);
+}
+
+const ParamSchema* find_params(uint8_t union_id) {
+  const auto it = Tables::get().params.find(union_id);
+  return it == Tables::get().params.end() ? nullptr : it->second;
 }
 
 }  // namespace megalith::mge

@@ -17,4 +17,7 @@ const OpDef* find_v1(uint64_t id);
 const OpDef* find_v0(uint64_t id);
 const OpDef* find_v2(uint64_t id, int version);
 
+// The parameter table with this number in the files' union; null when no op of the registry stores it.
+const ParamSchema* find_params(uint8_t union_id);
+
 }  // namespace megalith::mge

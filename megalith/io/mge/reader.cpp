@@ -207,16 +207,17 @@ class Reader {
       g.metadata.optimize_options = m->scalar<uint64_t>(v2_ ? 2 : 3, 0);
     }
     const Vector oprs = root.vector(v2_ ? 2 : 3, 4);
-    unknown_.clear();
-    for (size_t i = 0; i < oprs.count; ++i) {
-      const auto o = Table::element(oprs, i);
-      if (!o) throw ModelError(cat("damaged model file: operator ", i, " is empty"));
-      read_operator(*o, i, g);
-    }
-    if (!unknown_.empty()) {
-      std::string all;
-      for (const std::string& u : unknown_) all += (all.empty() ? "" : ", ") + u;
-      throw UnsupportedError(cat("unknown operators: ", all));
+    guessed_.clear();
+    try {
+      for (size_t i = 0; i < oprs.count; ++i) {
+        const auto o = Table::element(oprs, i);
+        if (!o) throw ModelError(cat("damaged model file: operator ", i, " is empty"));
+        read_operator(*o, i, g);
+      }
+    } catch (const ModelError& e) {
+      // FBS does not say how many outputs an operator has; a wrong guess shows as wrong variable numbers.
+      if (guessed_.empty()) throw;
+      throw UnsupportedError(cat("unknown operators: ", guessed_, " (", e.what(), ")"));
     }
     if (!v2_ && cursor_ != buf_.where() - 4) {
       throw ModelError(cat("damaged model file: tensor values end at byte ", cursor_, ", but the graph begins at ",
@@ -268,18 +269,15 @@ class Reader {
     const auto id = o.scalar<uint64_t>(f.type_id, 0);
     const int version = v2_ ? static_cast<int>(o.scalar<uint32_t>(12, 0)) : 1;
     const OpDef* op = v2_ ? mge::find_v2(id, version) : v0_ ? mge::find_v0(id) : mge::find_v1(id);
+    std::shared_ptr<UnknownOp> unknown;
     if (!op) {
-      std::string name = v2_ ? o.string(0) : "";
-      std::string text = cat(name.empty() ? "operator" : name, v2_ ? cat(" version ", version) : "", " (id ", id, ")");
-      if (std::find(unknown_.begin(), unknown_.end(), text) == unknown_.end() && unknown_.size() < 64)
-        unknown_.push_back(text);
-      return;
+      unknown = unknown_op(o, f, id, v2_ ? version : -1);
+      op = &unknown->def;
     }
-    if (!unknown_.empty()) return;  // variable numbers are no longer certain; only look for more unknown operators
     std::string name = o.string(f.name);
     const std::string label = name.empty() ? cat(op->name, " #", index) : cat(op->name, " '", name, "'");
     Attrs attrs;
-    read_all_params(o, f, *op, label, attrs);
+    read_all_params(o, f, *op, label, attrs, unknown.get());
     if (const auto d = o.table(f.output_dtype)) attrs.output_dtype = read_dtype(*d);
     const Vector tensors = o.vector(f.tensors, 4);
     for (size_t i = 0; i < tensors.count; ++i) {
@@ -287,7 +285,7 @@ class Reader {
       if (!t) throw ModelError(cat(label, ": tensor ", i, " is empty"));
       attrs.tensors.push_back(v2_ ? tensor_v2(*t, label) : tensor_v1(*t, label));
       NamedTensor& n = attrs.tensors.back();
-      if (op->kind == OpKind::kInput || n.value.defined()) continue;
+      if (op->kind == OpKind::kInput || unknown || n.value.defined()) continue;
       if (tensor_bytes(n.dtype, n.shape) != 0) throw ModelError(cat(label, ": tensor ", i, " has no value"));
       n.value = Tensor::empty(n.dtype, n.shape);
     }
@@ -308,8 +306,13 @@ class Reader {
         throw ModelError(cat(label, ": reads variable ", v, ", but only ", g.values.size(), " were made before it"));
       inputs.push_back(static_cast<ValueId>(v));
     }
-    const NodeId n = g.add(*op, std::move(attrs), std::move(inputs), std::move(name));
+    const Vector outs = v2_ ? o.vector(8, 4) : o.vector(5, 4);
+    const bool counted = v2_ || o.slot(5);
+    if (op->open_outputs && !counted) guessed_ += (guessed_.empty() ? "" : ", ") + std::string(op->name);
+    const size_t n_outputs = counted ? outs.count : 1;
+    const NodeId n = g.add(*op, std::move(attrs), std::move(inputs), std::move(name), static_cast<int>(n_outputs));
     Node& node = g.node(n);
+    node.unknown = std::move(unknown);
     node.priority = o.scalar<int32_t>(f.priority, 0);
     const Vector cns = o.vector(f.comp_node, 4);
     for (size_t i = 0; i < cns.count; ++i) {
@@ -317,7 +320,6 @@ class Reader {
       node.comp_node.push_back(c ? c->string(0) : std::string());
     }
     if (v2_) {
-      const Vector outs = o.vector(8, 4);
       if (outs.count != node.outputs.size())
         throw ModelError(cat(label, ": the file lists ", outs.count, " outputs, but it has ", node.outputs.size()));
       for (size_t i = 0; i < outs.count; ++i) {
@@ -327,15 +329,33 @@ class Reader {
         }
       }
     } else {
-      const Vector names = o.vector(5, 4);
-      for (size_t i = 0; i < names.count && i < node.outputs.size(); ++i) {
-        g.values[static_cast<size_t>(node.outputs[i])].name = Table::text(names, i);
+      for (size_t i = 0; i < outs.count && i < node.outputs.size(); ++i) {
+        g.values[static_cast<size_t>(node.outputs[i])].name = Table::text(outs, i);
       }
     }
   }
 
-  void read_all_params(const Table& o, const OperatorFields& f, const OpDef& op, const std::string& label,
-                       Attrs& attrs) {
+  static std::shared_ptr<UnknownOp> unknown_op(const Table& o, const OperatorFields& f, uint64_t id, int version) {
+    auto u = std::make_shared<UnknownOp>();
+    u->name = version >= 0 ? o.string(0) : "";
+    if (u->name.empty()) u->name = cat("operator ", id);
+    u->why = cat("unknown operator", version >= 0 ? cat(" version ", version) : "", " (id ", id, ")");
+    u->type_id = id;
+    u->opr_version = version;
+    u->def = {.name = u->name.c_str(),
+              .doc = "An operator that this build does not know.",
+              .params = mge::find_params(o.scalar<uint8_t>(f.param - 1, 0)),
+              .min_inputs = 0,
+              .max_inputs = -1,
+              .infer = [](InferContext& c) { c.fail("can't run here: ", c.op.refuses); },
+              .effect = true,  // whoever runs the model is told, wherever it stands
+              .open_outputs = true,
+              .refuses = u->why.c_str()};
+    return u;
+  }
+
+  void read_all_params(const Table& o, const OperatorFields& f, const OpDef& op, const std::string& label, Attrs& attrs,
+                       UnknownOp* unknown) {
     if (op.params) attrs.params = Params(*op.params);
     if (op.policy) attrs.policy = Params(param::ExecutionPolicy{});
     const auto first = o.scalar<uint8_t>(f.param - 1, 0);
@@ -353,6 +373,8 @@ class Reader {
       }
     } else if (op.params && !first && !op.params->fields.empty()) {
       throw ModelError(cat(label, ": has no ", op.params->name, " parameter"));
+    } else if (unknown && first) {
+      unknown->complete = false;
     }
     const Vector types = o.vector(f.more_params - 1, 1);
     const Vector values = o.vector(f.more_params, 4);
@@ -360,8 +382,10 @@ class Reader {
       throw ModelError(cat(label, ": ", values.count, " further parameters with ", types.count, " types"));
     for (size_t i = 0; i < types.count; ++i) {
       const auto t = Table::element(values, i);
-      if (op.policy && t && types.at<uint8_t>(i) == param::ExecutionPolicy::kSchema.union_id) {
+      if ((op.policy || unknown) && t && types.at<uint8_t>(i) == param::ExecutionPolicy::kSchema.union_id) {
         attrs.policy = read_params(param::ExecutionPolicy::kSchema, *t);
+      } else if (unknown) {
+        unknown->complete = false;
       }
     }
   }
@@ -373,6 +397,7 @@ class Reader {
     if (dims.count > static_cast<size_t>(kMaxDims))
       throw ModelError(cat(label, ": a tensor has ", dims.count, " dimensions; at most ", kMaxDims));
     for (size_t i = 0; i < dims.count; ++i) n.shape.push_back(dims.at<uint32_t>(i));
+    if (const auto c = t.table(2)) n.comp_node = c->string(0);
     if (const auto d = t.table(3)) n.dtype = read_dtype(*d);
     try {
       tensor_bytes(n.dtype, n.shape);
@@ -397,6 +422,12 @@ class Reader {
 
   NamedTensor tensor_v2(const Table& t, const std::string& label) {
     NamedTensor n = declaration(t, label);
+    const auto kind = t.scalar<uint8_t>(4, 0);
+    const auto format = t.table(5);
+    if (format && kind <= TensorFormat::kLowbitsAligned) {
+      n.format.kind = static_cast<TensorFormat::Kind>(kind);
+      for (size_t i = 0; i < 2; ++i) n.format.fields[i] = format->scalar<uint8_t>(i, 0);
+    }
     if (!t.slot(6)) return n;
     const Vector data = t.vector(6, 1);
     n.value = stored(n, buf_.where() + data.begin, data.count, label);
@@ -421,7 +452,7 @@ class Reader {
   bool v2_ = false, v0_ = false;
   size_t cursor_ = 0;  // FBS: where the next tensor value begins
   Buffer buf_;
-  std::vector<std::string> unknown_;
+  std::string guessed_;  // operators whose number of outputs the file does not say
 };
 
 }  // namespace

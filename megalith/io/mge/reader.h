@@ -20,8 +20,8 @@ struct MgeFile {
   size_t bytes = 0;
 };
 
-// Maps the file; weights stay in the mapping where their alignment allows. Throws ModelError for damaged files and
-// UnsupportedError, naming all of them, for unknown operators.
+// Maps the file; weights stay in the mapping where their alignment allows. Throws ModelError for damaged files.
+// Unknown operators are kept as they are (Node::unknown); running them is what fails.
 MgeFile read_mge(const std::string& path);
 // `owner` keeps the bytes alive as long as tensors refer to them; without one they are copied.
 MgeFile read_mge(std::span<const std::byte> bytes, std::shared_ptr<void> owner);

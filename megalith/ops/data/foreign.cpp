@@ -17,6 +17,7 @@ MEGALITH_OPS(data_foreign) {
            .min_inputs = 0,
            .max_inputs = -1,
            .infer = infer_refuse,
+           .open_outputs = true,
            .refuses = needs});
   };
   foreign("AtlasRuntimeOpr", 1, "needs the Atlas runtime", "A model compiled for Huawei Atlas.");

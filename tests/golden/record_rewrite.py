@@ -1,0 +1,141 @@
+#!/usr/bin/env python3
+"""Judge the writer with MegEngine 1.13.0, and record the result for the tests.
+
+usage: record_rewrite.py FIXTURES MGL        (Python 3.8 with megengine==1.13.0; MGL is the built `mgl` command)
+
+`mgl rewrite` writes every file of every case again, in both formats. MegEngine then runs the original and the
+rewritten file on the case's inputs; `max_abs_diff` is the largest difference between the two. A file that MegEngine
+can't run in the first place has its error as `original_fails` instead. rewrite_results.json keeps the SHA-256 of each
+rewritten file: the test suite checks that the writer still makes these bytes, which needs no MegEngine.
+
+MegEngine aborts on some files, so a child process runs them, started again behind the case where it died.
+"""
+import hashlib, io, json, os, struct, subprocess, sys, tempfile
+
+HERE = os.path.dirname(os.path.abspath(__file__))
+os.environ.setdefault("MGB_WORKER_MAX_SPIN", "1")  # MegEngine's threads otherwise spin while they wait
+FORMATS = ("FBS", "FBS_V2")
+
+
+def graphs(data):
+    """the model and the test cases behind it"""
+    at, parts = 12 if data[:8] == b"mgbtest0" else 0, []
+    while at < len(data):
+        begin = at
+        if data[at:at + 4] == b"MGBC":
+            at += 24 + struct.unpack_from("<Q", data, at + 16)[0]
+        at += 4 + struct.unpack_from("<I", data, at)[0]
+        parts.append(data[begin:at])
+    return parts
+
+
+def run_graph(data, feeds):
+    import megengine as mge
+    import numpy as np
+    from megengine.utils.comp_graph_tools import GraphInference
+    mge.random.seed(1)
+    g = GraphInference(io.BytesIO(data))
+    r = g.run(inp_dict={k: mge.tensor(feeds[k]) for k in g._inp_dict})
+    return sorted(g._inp_dict), [np.asarray(v) for v in r.values()]
+
+
+def run_file(path, feeds):
+    """the outputs of the model, for each of its test cases when it has some, and the test cases themselves"""
+    model, *cases = graphs(open(path, "rb").read())
+    if not cases:
+        return run_graph(model, feeds)[1]
+    from megengine.utils.network import Network
+    names = sorted(v.name for v in Network.load(io.BytesIO(model)).input_vars)
+    outs = []
+    for c in cases:
+        values = run_graph(c, {})[1]
+        outs += values + run_graph(model, dict(zip(names, values)))[1]
+    return outs
+
+
+def judge(root, case, mgl, tmp):
+    import numpy as np
+    d = os.path.join(root, case["name"])
+    feeds = {i["name"]: np.load(os.path.join(d, i["file"])) for i in case["inputs"]}
+    rows = []
+    for src in FORMATS:
+        if src not in case["files"]:
+            continue
+        path, original, error = os.path.join(d, case["files"][src]["file"]), None, None
+        try:
+            original = run_file(path, feeds)
+        except Exception as e:
+            error = "%s: %s" % (type(e).__name__, str(e).strip().splitlines()[0][:160] if str(e).strip() else "")
+        for dst in FORMATS:
+            out = os.path.join(tmp, "rewritten.mge")
+            row = dict(case=case["name"], source=src, target=dst)
+            rows.append(row)
+            r = subprocess.run([mgl, "rewrite", path, out, "--format", dst], stderr=subprocess.PIPE)
+            if r.returncode:
+                row["not_written"] = r.stderr.decode().strip()[-200:]
+                continue
+            row["sha256"] = hashlib.sha256(open(out, "rb").read()).hexdigest()
+            if error:
+                row["original_fails"] = error
+                continue
+            try:
+                got = run_file(out, feeds)
+                assert len(got) == len(original), "%d outputs, were %d" % (len(got), len(original))
+                diff = 0.0
+                for a, b in zip(got, original):
+                    assert a.shape == b.shape and a.dtype == b.dtype, "%s%s, was %s%s" % (a.dtype, a.shape, b.dtype, b.shape)
+                    if a.size:
+                        delta = np.abs(a.astype("f8") - b.astype("f8"))
+                        delta[(a == b) | (np.isnan(a.astype("f8")) & np.isnan(b.astype("f8")))] = 0
+                        diff = max(diff, float(delta.max()))
+                row["max_abs_diff"] = diff
+            except Exception as e:
+                row["rewritten_fails"] = "%s: %s" % (type(e).__name__, str(e).strip()[:200])
+    return rows
+
+
+def child(root, mgl):
+    cases = {c["name"]: c for c in json.load(open(os.path.join(root, "manifest.json")))["cases"]}
+    with tempfile.TemporaryDirectory() as tmp:
+        for name in sys.stdin.read().split():
+            print(json.dumps([name, judge(root, cases[name], mgl, tmp)]), flush=True)
+
+
+def main():
+    root, mgl = sys.argv[1], os.path.abspath(sys.argv[2])
+    if "--child" in sys.argv:
+        return child(root, mgl)
+    names = [c["name"] for c in json.load(open(os.path.join(root, "manifest.json")))["cases"]]
+    only = os.environ.get("ONLY", "")
+    todo, rows = [n for n in names if only in n], []
+    while todo:
+        p = subprocess.Popen([sys.executable, __file__, root, mgl, "--child"], stdin=subprocess.PIPE, stdout=subprocess.PIPE,
+                             stderr=subprocess.DEVNULL)
+        p.stdin.write("\n".join(todo).encode())
+        p.stdin.close()
+        for line in p.stdout:
+            if not line.startswith(b'["'):
+                continue
+            name, got = json.loads(line)
+            rows += got
+            todo = todo[todo.index(name) + 1:]
+            print("%d left, %s" % (len(todo), name), file=sys.stderr)
+        p.wait()
+        if todo:
+            rows.append(dict(case=todo[0], aborts=True))
+            todo = todo[1:]
+    key = lambda f: sum(f in r for r in rows)
+    summary = dict(files=len(rows), same_in_megengine=sum(r.get("max_abs_diff") == 0 for r in rows),
+                   differ=sum(r.get("max_abs_diff", 0) != 0 for r in rows), rewritten_fails=key("rewritten_fails"),
+                   original_fails=key("original_fails"), aborts=key("aborts"), not_written=key("not_written"))
+    with open(os.environ.get("OUT", os.path.join(HERE, "rewrite_results.json")), "w") as f:
+        f.write('{"megengine": "1.13.0", "summary": %s,\n"files": [\n' % json.dumps(summary))
+        f.write(",\n".join(json.dumps(r) for r in rows) + "\n]}\n")
+    print(json.dumps(summary))
+    for r in rows:
+        if r.get("max_abs_diff", 0) != 0 or "rewritten_fails" in r or "aborts" in r or "not_written" in r:
+            print(r)
+
+
+if __name__ == "__main__":
+    main()

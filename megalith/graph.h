@@ -17,11 +17,11 @@ using NodeId = int32_t;
 
 // An operator of a file that the registry does not know: it prints and is written again, but does not run.
 struct UnknownOp {
-  std::string name;        // as stored; FBS stores none, then "operator <id>"
-  std::string why;         // behind OpDef::refuses
+  std::string name;  // as stored; FBS stores none, then "operator <id>"
+  std::string why;   // behind OpDef::refuses
   uint64_t type_id = 0;
-  int opr_version = -1;    // FBS has none
-  bool complete = true;    // everything that the file says about it is in Attrs
+  int opr_version = -1;  // FBS has none
+  bool complete = true;  // everything that the file says about it is in Attrs
   OpDef def;
 };
 

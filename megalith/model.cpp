@@ -1,5 +1,7 @@
 #include "megalith/model.h"
 
+#include <algorithm>
+
 #include "megalith/io/mge/reader.h"
 #include "megalith/passes.h"
 #include "megalith/platform/thread_pool.h"
@@ -39,11 +41,19 @@ struct Model::Impl {
   }
 
   void make_executor(size_t feed_bytes) {
+    std::string unknown;
+    for (const Node& n : graph.nodes) {
+      if (n.unknown) unknown += (unknown.empty() ? "" : ", ") + n.unknown->name + ": " + n.unknown->why;
+    }
+    if (!unknown.empty()) throw UnsupportedError(cat("the model can't run: ", unknown));
     const size_t want =
         options.memory_limit ? options.memory_limit : (size_t{512} << 20) + 256 * (file_bytes + feed_bytes);
     if (executor && want <= limit) return;
     limit = want;
-    executor = std::make_unique<Executor>(graph, PlanOptions{.reference = options.reference, .memory_limit = limit});
+    const auto& off = options.disabled_passes;
+    const bool fold = options.optimize && std::find(off.begin(), off.end(), "fold_constants") == off.end();
+    executor = std::make_unique<Executor>(
+        graph, PlanOptions{.reference = options.reference, .fold = fold, .memory_limit = limit});
     executor->set_seed(options.seed);
     executor->set_observer(observer);
   }

@@ -15,6 +15,10 @@ struct Pass {
 };
 const std::vector<Pass>& passes();  // in the order in which they run
 
+// Runs one; throws Error for a name that is none. fold_constants, merge_equal, fold_batch_norm and remove_dead make
+// graphs that can be written to a file.
+void run_pass(Graph& graph, const std::string& name);
+
 // Runs all passes but the named ones; throws Error for a name that is none.
 void optimize_graph(Graph& graph, const std::vector<std::string>& disabled = {});
 

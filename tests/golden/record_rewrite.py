@@ -8,13 +8,15 @@ rewritten file on the case's inputs; `max_abs_diff` is the largest difference be
 can't run in the first place has its error as `original_fails` instead. rewrite_results.json keeps the SHA-256 of each
 rewritten file: the test suite checks that the writer still makes these bytes, which needs no MegEngine.
 
-MegEngine aborts on some files, so a child process runs them, started again behind the case where it died.
+MegEngine aborts on some files, so child processes run them (JOBS of them), started again behind the case where one
+died. ONLY=text takes the cases whose names hold the text.
 """
-import hashlib, io, json, os, struct, subprocess, sys, tempfile
+import collections, concurrent.futures, hashlib, io, json, os, struct, subprocess, sys, tempfile, threading
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 os.environ.setdefault("MGB_WORKER_MAX_SPIN", "1")  # MegEngine's threads otherwise spin while they wait
 FORMATS = ("FBS", "FBS_V2")
+TIMEOUT = 60  # seconds for one case
 
 
 def graphs(data):
@@ -101,39 +103,55 @@ def child(root, mgl):
             print(json.dumps([name, judge(root, cases[name], mgl, tmp)]), flush=True)
 
 
+def run_children(root, mgl, todo):
+    """one child after another; a case in which the child dies or hangs is tried twice more"""
+    rows, failures = [], collections.Counter()
+    while todo:
+        p = subprocess.Popen([sys.executable, __file__, root, mgl, "--child"], stdin=subprocess.PIPE, stdout=subprocess.PIPE,
+                             stderr=subprocess.DEVNULL)
+        p.stdin.write("\n".join(todo).encode())
+        p.stdin.close()
+        while True:
+            watchdog = threading.Timer(TIMEOUT, p.kill)
+            watchdog.start()
+            line = p.stdout.readline()
+            watchdog.cancel()
+            if not line:
+                break
+            if line.startswith(b'["'):
+                name, got = json.loads(line)
+                rows += got
+                todo = todo[todo.index(name) + 1:]
+                print("%d left, %s" % (len(todo), name), file=sys.stderr)
+        p.wait()
+        if todo:
+            failures[todo[0]] += 1
+            print("died in %s" % todo[0], file=sys.stderr)
+        if todo and failures[todo[0]] == 3:
+            rows.append(dict(case=todo.pop(0), megengine_dies=True))
+    return rows
+
+
 def main():
     root, mgl = sys.argv[1], os.path.abspath(sys.argv[2])
     if "--child" in sys.argv:
         return child(root, mgl)
     names = [c["name"] for c in json.load(open(os.path.join(root, "manifest.json")))["cases"]]
     only = os.environ.get("ONLY", "")
-    todo, rows = [n for n in names if only in n], []
-    while todo:
-        p = subprocess.Popen([sys.executable, __file__, root, mgl, "--child"], stdin=subprocess.PIPE, stdout=subprocess.PIPE,
-                             stderr=subprocess.DEVNULL)
-        p.stdin.write("\n".join(todo).encode())
-        p.stdin.close()
-        for line in p.stdout:
-            if not line.startswith(b'["'):
-                continue
-            name, got = json.loads(line)
-            rows += got
-            todo = todo[todo.index(name) + 1:]
-            print("%d left, %s" % (len(todo), name), file=sys.stderr)
-        p.wait()
-        if todo:
-            rows.append(dict(case=todo[0], aborts=True))
-            todo = todo[1:]
+    names, jobs = [n for n in names if only in n], int(os.environ.get("JOBS", os.cpu_count()))
+    with concurrent.futures.ThreadPoolExecutor(jobs) as pool:
+        parts = pool.map(lambda k: run_children(root, mgl, names[k::jobs]), range(jobs))
+    rows = sorted(sum(parts, []), key=lambda r: names.index(r["case"]))
     key = lambda f: sum(f in r for r in rows)
     summary = dict(files=len(rows), same_in_megengine=sum(r.get("max_abs_diff") == 0 for r in rows),
                    differ=sum(r.get("max_abs_diff", 0) != 0 for r in rows), rewritten_fails=key("rewritten_fails"),
-                   original_fails=key("original_fails"), aborts=key("aborts"), not_written=key("not_written"))
+                   original_fails=key("original_fails"), megengine_dies=key("megengine_dies"), not_written=key("not_written"))
     with open(os.environ.get("OUT", os.path.join(HERE, "rewrite_results.json")), "w") as f:
         f.write('{"megengine": "1.13.0", "summary": %s,\n"files": [\n' % json.dumps(summary))
         f.write(",\n".join(json.dumps(r) for r in rows) + "\n]}\n")
     print(json.dumps(summary))
     for r in rows:
-        if r.get("max_abs_diff", 0) != 0 or "rewritten_fails" in r or "aborts" in r or "not_written" in r:
+        if r.get("max_abs_diff", 0) != 0 or "rewritten_fails" in r or "megengine_dies" in r or "not_written" in r:
             print(r)
 
 

@@ -1,35 +1,36 @@
 // Every graph pass against the graph it started from.
+#include "megalith/passes.h"
+
 #include <doctest/doctest.h>
 
 #include <algorithm>
 #include <cmath>
+#include <cstring>
 
 #include "megalith/model.h"
-#include "megalith/passes.h"
 #include "megalith/var.h"
 
 using namespace megalith;
 
 namespace {
 
+using E = param::ElemwiseMode;
+
 Tensor ramp(const Shape& shape, int64_t step) {
   Tensor t = Tensor::empty(DTypeEnum::Float32, shape);
   for (int64_t i = 0; i < t.count(); ++i) t.data<float>()[i] = static_cast<float>(i * step % 17) * 0.1f - 0.8f;
   return t;
 }
-
-// relu(conv(x, w) + b), and a node that nobody reads.
-Graph conv_bias_relu() {
-  Graph g;
-  const Var x(g, g.add_input("x", DTypeEnum::Float32, {2, 3, 7, 8}));
-  Attrs conv;
-  conv.params = Params(param::Convolution{.pad_h = 1, .pad_w = 1});
-  conv.policy = Params(param::ExecutionPolicy{});
-  const Var y = emit(Registry::get().at("Convolution"), conv, {x, ramp({4, 3, 3, 3}, 5)})[0];
-  const Var s = emit1("Elemwise", param::Elemwise{.mode = param::ElemwiseMode::ADD}, {ramp({1, 4, 1, 1}, 3), y});
-  emit1("Elemwise", param::Elemwise{.mode = param::ElemwiseMode::EXP}, {x});
-  g.add_output(emit1("Elemwise", param::Elemwise{.mode = param::ElemwiseMode::RELU}, {s}).value(), "y");
-  return g;
+Var call(E mode, const std::vector<Var>& in) { return emit1("Elemwise", param::Elemwise{.mode = mode}, in); }
+Var conv(const Var& x, const Tensor& w, const char* op = "Convolution") {
+  Attrs a;
+  a.params = Params(
+      param::Convolution{.pad_h = 1,
+                         .pad_w = 1,
+                         .sparse = w.ndim() == 5 ? param::ConvolutionSparse::GROUP : param::ConvolutionSparse::DENSE});
+  a.policy = Params(param::ExecutionPolicy{});
+  const bool deconv = std::string(op) == "ConvolutionBackwardData";
+  return emit(Registry::get().at(op), a, deconv ? std::vector<Var>{w, x} : std::vector<Var>{x, w})[0];
 }
 
 int count(const Graph& g, const char* op) {
@@ -37,22 +38,188 @@ int count(const Graph& g, const char* op) {
       std::count_if(g.nodes.begin(), g.nodes.end(), [&](const Node& n) { return std::string(n.op->name) == op; }));
 }
 
+// Builds y = f(x) as a graph, runs it without passes, with all of them and without each one; returns the graph with
+// all.
+template <class F>
+Graph same_with_and_without(const Shape& shape, F f, double tolerance = 1e-5) {
+  const auto build = [&] {
+    Graph g;
+    const Var x(g, g.add_input("x", DTypeEnum::Float32, shape));
+    g.add_output(f(x).value(), "y");
+    return g;
+  };
+  const Tensor in = ramp(shape, 7);
+  Model plain = Model::from_graph(build(), {.optimize = false});
+  const Tensor want = plain.run({{"x", in}})[0];
+  const auto compare = [&](const ModelOptions& options) {
+    Model m = Model::from_graph(build(), options);
+    const Tensor got = m.run({{"x", in}})[0];
+    REQUIRE(got.shape() == want.shape());
+    for (int64_t i = 0; i < want.count(); ++i) CHECK(std::abs(got.item(i) - want.item(i)) <= tolerance);
+    return m.graph();
+  };
+  for (const Pass& p : passes()) compare({.disabled_passes = {p.name}});
+  return compare({});
+}
+
 }  // namespace
 
-TEST_CASE("passes_keep_the_outputs_and_can_be_switched_off") {
-  const Tensor in = ramp({2, 3, 7, 8}, 7);
-  Model plain = Model::from_graph(conv_bias_relu(), {.optimize = false}), all = Model::from_graph(conv_bias_relu());
-  CHECK(count(plain.graph(), "Convolution") == 1);
-  CHECK(count(all.graph(), "Convolution") == 0);
-  CHECK(count(all.graph(), "ConvBiasForward") == 1);
-  CHECK(count(all.graph(), "Elemwise") == 0);
-  const Tensor a = plain.run({{"x", in}})[0], b = all.run({{"x", in}})[0];
-  REQUIRE(a.shape() == b.shape());
-  for (int64_t i = 0; i < a.count(); ++i) CHECK(std::abs(a.item(i) - b.item(i)) <= 1e-5);
-  for (const Pass& p : passes()) {
-    Model without = Model::from_graph(conv_bias_relu(), {.disabled_passes = {p.name}});
-    const Tensor c = without.run({{"x", in}})[0];
-    for (int64_t i = 0; i < a.count(); ++i) CHECK(std::abs(a.item(i) - c.item(i)) <= 1e-5);
+TEST_CASE("convolution_bias_and_activation_become_one_node") {
+  for (const Shape& bias : {Shape{1, 4, 1, 1}, Shape{4, 1, 1}, Shape{1}, Shape{1, 1, 1, 1}}) {
+    for (E act : {E::RELU, E::SIGMOID, E::H_SWISH}) {
+      const Graph g = same_with_and_without({2, 3, 7, 8}, [&](const Var& x) {
+        call(E::EXP, {x});  // read by nobody
+        return call(act, {call(E::ADD, {ramp(bias, 3), conv(x, ramp({4, 3, 3, 3}, 5))})});
+      });
+      CHECK(count(g, "ConvBiasForward") == 1);
+      CHECK(count(g, "Convolution") + count(g, "Elemwise") + count(g, "FusedElemwise") == 0);
+    }
   }
-  CHECK_THROWS_AS(Model::from_graph(conv_bias_relu(), {.disabled_passes = {"no_such_pass"}}), Error);
+  const Graph grouped = same_with_and_without({2, 4, 5, 6}, [](const Var& x) {
+    return call(E::FUSE_ADD_RELU, {conv(x, ramp({2, 3, 2, 3, 3}, 5)), ramp({1, 6, 1, 1}, 3)});
+  });
+  CHECK(count(grouped, "ConvBiasForward") == 1);
+  const Graph bare =
+      same_with_and_without({2, 3, 5, 6}, [](const Var& x) { return call(E::RELU, {conv(x, ramp({4, 3, 3, 3}, 5))}); });
+  CHECK(count(bare, "ConvBiasForward") == 1);
+}
+
+TEST_CASE("a_bias_that_is_no_bias_stays") {
+  // One value per column, and one that adds an axis to the result.
+  for (const Shape& bias : {Shape{1, 1, 1, 8}, Shape{8}, Shape{1, 1, 1, 1, 1}}) {
+    const Graph g = same_with_and_without(
+        {2, 3, 7, 8}, [&](const Var& x) { return call(E::ADD, {conv(x, ramp({4, 3, 3, 3}, 5)), ramp(bias, 3)}); });
+    CHECK(count(g, "Convolution") == 1);
+  }
+}
+
+TEST_CASE("scales_and_shifts_move_into_weights") {
+  const Tensor scale = ramp({1, 4, 1, 1}, 5), shift = ramp({1, 4, 1, 1}, 3);
+  const auto chain = [&](const Var& y) {
+    const Var centered = call(E::SUB, {y, ramp({1, 4, 1, 1}, 2)});
+    return call(E::RELU, {call(E::ADD, {call(E::MUL, {scale, centered}), shift})});
+  };
+  const Graph dense =
+      same_with_and_without({2, 3, 7, 8}, [&](const Var& x) { return chain(conv(x, ramp({4, 3, 3, 3}, 5))); });
+  CHECK(count(dense, "ConvBiasForward") == 1);
+  CHECK(count(dense, "Elemwise") + count(dense, "FusedElemwise") == 0);
+  const Graph group =
+      same_with_and_without({2, 6, 5, 6}, [&](const Var& x) { return chain(conv(x, ramp({2, 2, 3, 3, 3}, 5))); });
+  CHECK(count(group, "ConvBiasForward") == 1);
+  const Graph deconv = same_with_and_without(
+      {2, 3, 5, 6}, [&](const Var& x) { return chain(conv(x, ramp({3, 4, 3, 3}, 5), "ConvolutionBackwardData")); });
+  CHECK(count(deconv, "FusedElemwise") == 1);  // what is left: the shift and the activation
+  const Graph group_deconv = same_with_and_without(
+      {2, 6, 5, 6}, [&](const Var& x) { return chain(conv(x, ramp({2, 3, 2, 3, 3}, 5), "ConvolutionBackwardData")); });
+  CHECK(count(group_deconv, "FusedElemwise") == 1);
+  for (bool transposed : {false, true}) {
+    const Graph matmul = same_with_and_without({5, 3}, [&](const Var& x) {
+      const Var y = emit1("MatrixMul", param::MatrixMul{.transposeB = transposed},
+                          {x, ramp(transposed ? Shape{4, 3} : Shape{3, 4}, 5)});
+      return call(E::TRUE_DIV, {call(E::FUSE_MUL_ADD3, {y, ramp({4}, 5), ramp({1, 4}, 3)}), ramp({1}, 3)});
+    });
+    CHECK(count(matmul, "Elemwise") == 1);
+  }
+}
+
+TEST_CASE("batch_norm_with_fixed_statistics_moves_into_the_convolution") {
+  const Graph g = same_with_and_without({2, 3, 7, 8}, [](const Var& x) {
+    Attrs a;
+    a.params = Params(
+        param::BN{.param_dim = param::BNParamDim::DIM_1C11, .fwd_mode = param::BNFwdMode::INFERENCE, .epsilon = 1e-3});
+    Tensor variance = ramp({1, 4, 1, 1}, 5);
+    for (float& v : variance.span<float>()) v = v * v + 0.5f;
+    return emit(Registry::get().at("BatchNorm"), a,
+                {conv(x, ramp({4, 3, 3, 3}, 5)), ramp({1, 4, 1, 1}, 2), ramp({1, 4, 1, 1}, 3), ramp({1, 4, 1, 1}, 9),
+                 variance})
+        .back();
+  });
+  CHECK(count(g, "BatchNorm") == 0);
+  CHECK(count(g, "ConvBiasForward") == 1);
+}
+
+TEST_CASE("elementwise_chains_become_one_node_with_the_same_bits") {
+  // A value that is read twice, a small part that is broadcast, rows and columns.
+  const Graph g = same_with_and_without(
+      {3, 1, 5},
+      [](const Var& x) {
+        const Var small = call(E::EXP, {call(E::MUL, {x, x})});
+        const Var big = call(E::ADD, {small, ramp({3, 4, 1}, 3)});
+        const Var twice = call(E::TANH, {call(E::MUL, {big, ramp({5}, 2)})});
+        return call(E::SUB, {call(E::SIGMOID, {twice}), call(E::COND_LEQ_MOV, {twice, big, ramp({1}, 2)})});
+      },
+      0);
+  CHECK(count(g, "Elemwise") < 6);
+  CHECK(count(g, "FusedElemwise") >= 1);
+}
+
+TEST_CASE("elementwise_chains_of_other_types_are_the_same") {
+  const auto build = [] {
+    Graph g;
+    const Var x(g, g.add_input("x", DTypeEnum::Float32, {4, 5})),
+        h = emit1("TypeCvt", param::TypeCvt{DTypeEnum::Float16}, {x});
+    g.add_output(call(E::EXP, {call(E::MUL, {call(E::ADD, {h, h}), h})}).value(), "half");
+    const Var i = emit1("TypeCvt", param::TypeCvt{DTypeEnum::Int32}, {call(E::MUL, {x, ramp({1}, 3)})});
+    g.add_output(call(E::MAX, {call(E::NEGATE, {call(E::ADD, {i, i})}), i}).value(), "int");
+    return g;
+  };
+  Model a = Model::from_graph(build(), {.optimize = false}), b = Model::from_graph(build());
+  CHECK(count(b.graph(), "FusedElemwise") == 2);
+  const auto x = a.run({{"x", ramp({4, 5}, 7)}}), y = b.run({{"x", ramp({4, 5}, 7)}});
+  for (size_t k = 0; k < 2; ++k) CHECK(std::memcmp(x[k].data(), y[k].data(), x[k].bytes()) == 0);
+}
+
+TEST_CASE("a_chain_that_meets_an_update_is_left_alone") {
+  // read = (p + 1) * (p after the update): the sum reads the old value.
+  const auto build = [] {
+    Graph g;
+    const Var x(g, g.add_input("x", DTypeEnum::Float32, {4})), p(g, g.add_parameter(ramp({4}, 3), "p"));
+    const Var sum = call(E::ADD, {p, ramp({1}, 1)});
+    const Var updated = emit1("AddUpdate", param::MGBAddUpdate{}, {p, x});
+    g.add_output(call(E::MUL, {sum, updated}).value(), "y");
+    return g;
+  };
+  Model a = Model::from_graph(build(), {.optimize = false}), b = Model::from_graph(build());
+  for (int i = 0; i < 3; ++i) {
+    const Tensor x = a.run({{"x", ramp({4}, 7)}})[0], y = b.run({{"x", ramp({4}, 7)}})[0];
+    CHECK(std::memcmp(x.data(), y.data(), x.bytes()) == 0);
+  }
+}
+
+TEST_CASE("equal_work_is_done_once_and_constants_are_folded") {
+  const auto build = [] {
+    Graph g;
+    const Var x(g, g.add_input("x", DTypeEnum::Float32, {4, 5}));
+    const Var a = call(E::EXP, {call(E::MUL, {x, ramp({1}, 3)})}), b = call(E::EXP, {call(E::MUL, {x, ramp({1}, 3)})});
+    const Var c = call(E::EXP, {ramp({5}, 3)});
+    g.add_output(a.value(), "a");
+    g.add_output(b.value(), "b");
+    g.add_output(call(E::ADD, {call(E::ADD, {a, b}), call(E::ADD, {c, c})}).value(), "sum");
+    return g;
+  };
+  Graph g = build();
+  run_pass(g, "fold_constants");
+  run_pass(g, "merge_equal");
+  run_pass(g, "remove_dead");
+  CHECK(count(g, "Elemwise") == 4);
+  CHECK(g.outputs[0].name == "a");
+  CHECK(g.outputs[1].name == "b");
+  Model m = Model::from_graph(g, {.optimize = false}), plain = Model::from_graph(build(), {.optimize = false});
+  const auto got = m.run({{"x", ramp({4, 5}, 7)}}), want = plain.run({{"x", ramp({4, 5}, 7)}});
+  for (size_t k = 0; k < 3; ++k) CHECK(std::memcmp(got[k].data(), want[k].data(), want[k].bytes()) == 0);
+}
+
+TEST_CASE("a_small_graph_of_huge_constants_is_not_folded") {
+  Graph g;
+  const Tensor shape = Tensor::of<int32_t>(DTypeEnum::Int32, {3}, std::vector<int32_t>{4096, 4096, 4096});
+  g.add_output(call(E::EXP, {emit1("Broadcast", {Var(g, g.add_constant(ramp({1}, 1))), shape})}).value(), "y");
+  run_pass(g, "fold_constants");
+  CHECK(count(g, "Broadcast") == 1);
+}
+
+TEST_CASE("unknown_pass_names_are_errors") {
+  Graph g;
+  g.add_output(g.add_input("x", DTypeEnum::Float32, {1}), "y");
+  CHECK_THROWS_AS(Model::from_graph(g, {.disabled_passes = {"no_such_pass"}}), Error);
+  CHECK_THROWS_AS(run_pass(g, "no_such_pass"), Error);
 }

@@ -20,10 +20,11 @@ enum class MgeFormat : uint8_t {
 // a file and writing it again loses nothing; MegEngine's own dumps keep names of outputs only.
 struct MgeWriteOptions {
   MgeFormat format = MgeFormat::kFbsV2;
-  int model_version = 2;          // FBS_V2: 1 stores every operator in its first version; MegEngine can't load convolutions then
-  int keep_var_name = 2;          // 0: no variable names, 1: those of outputs, 2: all
+  int model_version =
+      2;  // FBS_V2: 1 stores every operator in its first version; MegEngine can't load convolutions then
+  int keep_var_name = 2;  // 0: no variable names, 1: those of outputs, 2: all
   bool keep_opr_name = true;
-  bool keep_param_name = true;    // of constants and parameters; inputs are fed by name and keep theirs
+  bool keep_param_name = true;  // of constants and parameters; inputs are fed by name and keep theirs
   bool keep_opr_priority = true;
   std::vector<std::string> output_names;  // instead of the graph's, in its order; empty: the graph's
   std::optional<GraphMetadata> metadata;  // instead of the graph's

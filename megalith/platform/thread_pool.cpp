@@ -2,120 +2,175 @@
 
 #include <algorithm>
 #include <atomic>
-#include <cstdio>
-#include <cstdlib>
+#include <condition_variable>
 #include <exception>
 #include <mutex>
 #include <thread>
 #include <vector>
 
-#ifdef __linux__
-#include <sched.h>
-#include <unistd.h>
+#if (defined(__unix__) || defined(__APPLE__)) && !defined(__EMSCRIPTEN__)
+#include <pthread.h>
+#define MEGALITH_CAN_FORK 1
 #endif
 
 namespace megalith {
+namespace {
 
-int default_threads() {
-  if (const char* e = std::getenv("MEGALITH_NUM_THREADS")) {
-    const int n = std::atoi(e);
-    if (n > 0) return std::min(n, 256);
-  }
-  int n = static_cast<int>(std::thread::hardware_concurrency());
-#ifdef __linux__
-  cpu_set_t set;
-  if (sched_getaffinity(0, sizeof set, &set) == 0) n = CPU_COUNT(&set);
-  if (std::FILE* f = std::fopen("/sys/fs/cgroup/cpu.max", "r")) {
-    long long quota = 0, period = 0;
-    if (std::fscanf(f, "%lld %lld", &quota, &period) == 2 && quota > 0 && period > 0) {
-      n = std::min<int>(n, static_cast<int>(std::max<long long>(1, (quota + period - 1) / period)));
-    }
-    std::fclose(f);
-  }
+thread_local bool inside_loop = false;
+
+inline void pause() {
+#if defined(__x86_64__) || defined(__i386__)
+  __builtin_ia32_pause();
+#elif defined(__aarch64__)
+  asm volatile("yield");
 #endif
-  return std::clamp(n, 1, 256);
 }
 
-struct ThreadPool::Impl {
-  struct Job {
-    FunctionRef<void(int64_t, int64_t)> fn;
-    int64_t n, piece;
-    std::atomic<int64_t> next{0};
-    std::exception_ptr error;
-    std::mutex error_mutex;
+// How often a thread looks before it sleeps: some 10 to 20 microseconds, about what waking up costs. Longer would take
+// the processor from the one that is waited for when there are more threads than processors.
+constexpr int kSpins = 300;
 
-    void work() {
-      for (;;) {
-        const int64_t begin = next.fetch_add(piece, std::memory_order_relaxed);
-        if (begin >= n) return;
-        try {
-          fn(begin, std::min(begin + piece, n));
-        } catch (...) {
-          std::lock_guard lock(error_mutex);
-          if (!error) error = std::current_exception();
-          next.store(n, std::memory_order_relaxed);
-        }
-      }
-    }
-  };
+struct Job {
+  FunctionRef<void(int64_t, int64_t)> fn;
+  int64_t n, piece;
+  std::atomic<int64_t> next{0};
+  std::exception_ptr error;
+  std::mutex error_mutex;
 
-  int threads;
-  std::vector<std::thread> workers;
-  std::mutex run_mutex;
-  std::atomic<uint32_t> generation{0};
-  std::atomic<Job*> job{nullptr};
-  std::atomic<int> busy{0};
-  std::atomic<bool> stop{false};
-#ifdef __linux__
-  pid_t owner = getpid();
-#endif
-
-  explicit Impl(int n) : threads(n) {}
-
-  void start() {
-    for (int i = 1; i < threads; ++i) {
-      workers.emplace_back([this] { loop(); });
-    }
-  }
-
-  void loop() {
-    uint32_t seen = 0;
+  void work() {
+    inside_loop = true;
     for (;;) {
-      for (int spin = 0; spin < 2000 && generation.load(std::memory_order_acquire) == seen; ++spin) {
-        if (spin > 200) std::this_thread::yield();
+      const int64_t begin = next.fetch_add(piece, std::memory_order_relaxed);
+      if (begin >= n) break;
+      try {
+        fn(begin, std::min(begin + piece, n));
+      } catch (...) {
+        std::lock_guard lock(error_mutex);
+        if (!error) error = std::current_exception();
+        next.store(n, std::memory_order_relaxed);
       }
-      generation.wait(seen, std::memory_order_acquire);
-      seen = generation.load(std::memory_order_acquire);
-      if (stop.load(std::memory_order_acquire)) return;
-      job.load(std::memory_order_acquire)->work();
-      if (busy.fetch_sub(1, std::memory_order_acq_rel) == 1) busy.notify_all();
     }
-  }
-
-  bool forked() const {
-#ifdef __linux__
-    return owner != getpid();
-#else
-    return false;
-#endif
+    inside_loop = false;
   }
 };
 
-namespace {
-thread_local bool inside_loop = false;
+}  // namespace
+
+// The caller publishes a job, works on it, takes it back, and then waits only for workers that did enter it: one that
+// the system has not woken yet costs nothing.
+struct ThreadPool::Impl {
+  const int threads;
+  std::vector<std::thread> workers;
+  std::mutex run_mutex;  // held during a loop
+
+  std::mutex mutex;  // of everything below
+  std::condition_variable wake, left;
+  std::atomic<uint32_t> generation{0};  // number of loops so far; also read without the mutex
+  std::atomic<int> inside{0};           // workers in the current job; also read without the mutex
+  Job* job = nullptr;
+  int sleeping = 0;
+  bool stop = false;
+
+  explicit Impl(int n) : threads(n) {}
+
+  ~Impl() {
+    {
+      std::lock_guard lock(mutex);
+      stop = true;
+      generation.fetch_add(1, std::memory_order_release);
+    }
+    wake.notify_all();
+    for (std::thread& w : workers) w.join();
+  }
+
+  void worker() {
+    uint32_t seen = 0;
+    for (;;) {
+      for (int i = 0; i < kSpins && generation.load(std::memory_order_acquire) == seen; ++i) pause();
+      Job* mine = nullptr;
+      {
+        std::unique_lock lock(mutex);
+        ++sleeping;
+        wake.wait(lock, [&] { return generation.load(std::memory_order_relaxed) != seen; });
+        --sleeping;
+        seen = generation.load(std::memory_order_relaxed);
+        if (stop) return;
+        mine = job;
+        if (!mine) continue;  // it is over already
+        inside.fetch_add(1, std::memory_order_relaxed);
+      }
+      mine->work();
+      bool last;
+      {
+        std::lock_guard lock(mutex);
+        last = inside.fetch_sub(1, std::memory_order_release) == 1 && !job;
+      }
+      if (last) left.notify_one();
+    }
+  }
+
+  void run(Job& j) {
+    if (workers.empty()) {
+      for (int i = 1; i < threads; ++i) workers.emplace_back([this] { worker(); });
+    }
+    const auto helpers = static_cast<int>(std::min<int64_t>(threads - 1, (j.n + j.piece - 1) / j.piece - 1));
+    int asleep;
+    {
+      std::lock_guard lock(mutex);
+      job = &j;
+      generation.fetch_add(1, std::memory_order_release);
+      asleep = sleeping;
+    }
+    for (int i = 0; i < std::min(asleep, helpers); ++i) wake.notify_one();
+    j.work();
+    {
+      std::lock_guard lock(mutex);
+      job = nullptr;
+    }
+    for (int i = 0; i < kSpins && inside.load(std::memory_order_acquire) != 0; ++i) pause();
+    std::unique_lock lock(mutex);
+    left.wait(lock, [&] { return inside.load(std::memory_order_relaxed) == 0; });
+  }
+};
+
+// Workers do not survive a fork: the child gives every pool a fresh Impl, whose workers start with its first loop. What
+// was there before is kept, not destroyed: its locks and threads belong to the parent.
+struct ThreadPool::Live {
+  std::mutex mutex;
+  std::vector<ThreadPool*> pools;
+  std::vector<Impl*> before_fork;
+
+  static Live& get() {
+    static Live* const live = [] {
+      auto* l = new Live;
+#ifdef MEGALITH_CAN_FORK
+      pthread_atfork([] { get().mutex.lock(); }, [] { get().mutex.unlock(); },
+                     [] {
+                       for (ThreadPool* p : get().pools) {
+                         const int n = p->impl_->threads;
+                         get().before_fork.push_back(p->impl_.release());
+                         p->impl_ = std::make_unique<Impl>(n);
+                       }
+                       inside_loop = false;
+                       get().mutex.unlock();
+                     });
+#endif
+      return l;
+    }();
+    return *live;
+  }
+};
+
+ThreadPool::ThreadPool(int threads) : impl_(std::make_unique<Impl>(std::max(1, threads))) {
+  Live& live = Live::get();
+  std::lock_guard lock(live.mutex);
+  live.pools.push_back(this);
 }
 
-ThreadPool::ThreadPool(int threads) : impl_(std::make_unique<Impl>(std::max(1, threads))) {}
-
 ThreadPool::~ThreadPool() {
-  if (impl_->forked()) {  // the workers did not survive the fork
-    for (auto& w : impl_->workers) w.detach();
-    return;
-  }
-  impl_->stop.store(true, std::memory_order_release);
-  impl_->generation.fetch_add(1, std::memory_order_acq_rel);
-  impl_->generation.notify_all();
-  for (auto& w : impl_->workers) w.join();
+  Live& live = Live::get();
+  std::lock_guard lock(live.mutex);
+  std::erase(live.pools, this);
 }
 
 int ThreadPool::threads() const { return impl_->threads; }
@@ -123,23 +178,12 @@ int ThreadPool::threads() const { return impl_->threads; }
 void ThreadPool::parallel_for(int64_t n, int64_t grain, FunctionRef<void(int64_t, int64_t)> fn) {
   if (n <= 0) return;
   grain = std::max<int64_t>(grain, 1);
-  if (impl_->threads == 1 || n <= grain || inside_loop || impl_->forked()) return fn(0, n);
+  if (impl_->threads == 1 || n <= grain || inside_loop) return fn(0, n);
   std::unique_lock lock(impl_->run_mutex, std::try_to_lock);
   if (!lock) return fn(0, n);  // another thread's loop has the workers
-  if (impl_->workers.empty()) impl_->start();
-  const int64_t piece = std::max(grain, (n + impl_->threads * 4 - 1) / (impl_->threads * 4));
-  Impl::Job job{fn, n, piece, {}, {}, {}};
-  impl_->job.store(&job, std::memory_order_release);
-  impl_->busy.store(impl_->threads - 1, std::memory_order_release);
-  impl_->generation.fetch_add(1, std::memory_order_acq_rel);
-  impl_->generation.notify_all();
-  inside_loop = true;
-  job.work();
-  inside_loop = false;
-  for (int left = impl_->busy.load(std::memory_order_acquire), spin = 0; left != 0;
-       left = impl_->busy.load(std::memory_order_acquire)) {
-    if (++spin > 1000) impl_->busy.wait(left, std::memory_order_acquire);
-  }
+  // Several pieces for each thread: who is interrupted holds up little.
+  Job job{fn, n, std::max(grain, (n - 1) / (impl_->threads * 8) + 1), {}, {}, {}};
+  impl_->run(job);
   if (job.error) std::rethrow_exception(job.error);
 }
 

@@ -1,8 +1,10 @@
-// A small pool: the caller takes part, pieces are handed out dynamically, idle workers spin shortly and then sleep.
+// A small pool: the caller takes part, pieces are handed out as threads get free, idle workers look for work for some
+// microseconds and then sleep.
 #pragma once
 
 #include <cstdint>
 #include <memory>
+#include <string>
 
 #include "megalith/exec.h"
 
@@ -10,17 +12,24 @@ namespace megalith {
 
 // MEGALITH_NUM_THREADS, else the CPUs this process may use (affinity and cgroup quota).
 int default_threads();
+// The CPUs that cgroups (v1 or v2) grant, for the file /proc/self/cgroup and the mount point /sys/fs/cgroup; infinity
+// when nothing limits them.
+double cgroup_cpus(const std::string& proc_self_cgroup, const std::string& mount);
 
 class ThreadPool {
  public:
   explicit ThreadPool(int threads);
   ~ThreadPool();
+  ThreadPool(const ThreadPool&) = delete;
+  ThreadPool& operator=(const ThreadPool&) = delete;
   int threads() const;
-  // One loop at a time; a loop inside of a loop runs on its caller.
+  // One loop at a time: a loop inside of a loop, and a loop while another thread's is running, run on their caller. The
+  // first exception of `fn` is thrown again here. After a fork the child has workers of its own.
   void parallel_for(int64_t n, int64_t grain, FunctionRef<void(int64_t, int64_t)> fn);
 
  private:
   struct Impl;
+  struct Live;
   std::unique_ptr<Impl> impl_;
 };
 

@@ -1,0 +1,175 @@
+#include <doctest/doctest.h>
+
+#include <algorithm>
+
+#include <atomic>
+#include <chrono>
+#include <cmath>
+#include <cstdlib>
+#include <filesystem>
+#include <fstream>
+#include <numeric>
+#include <thread>
+#include <vector>
+
+#include "megalith/platform/thread_pool.h"
+
+#ifdef __linux__
+#include <sched.h>
+#include <sys/wait.h>
+#include <unistd.h>
+#endif
+
+using namespace megalith;
+
+namespace {
+
+// Every index exactly once.
+bool covers(ThreadPool& pool, int64_t n, int64_t grain) {
+  std::vector<std::atomic<int>> seen(static_cast<size_t>(n));
+  pool.parallel_for(n, grain, [&](int64_t begin, int64_t end) {
+    for (int64_t i = begin; i < end; ++i) seen[static_cast<size_t>(i)].fetch_add(1);
+  });
+  return std::all_of(seen.begin(), seen.end(), [](const auto& s) { return s.load() == 1; });
+}
+
+}  // namespace
+
+TEST_CASE("a_loop_visits_every_index_once") {
+  for (int threads : {1, 2, 3, 8}) {
+    ThreadPool pool(threads);
+    for (int64_t n : {1, 2, 7, 64, 1000}) {
+      for (int64_t grain : {0, 1, 5, 999, 100000}) CHECK(covers(pool, n, grain));
+    }
+  }
+}
+
+TEST_CASE("many_short_loops_follow_each_other") {
+  ThreadPool pool(4);
+  int64_t sum = 0;
+  std::vector<int64_t> part(64);
+  for (int round = 0; round < 3000; ++round) {
+    pool.parallel_for(64, 1, [&](int64_t begin, int64_t end) {
+      for (int64_t i = begin; i < end; ++i) part[static_cast<size_t>(i)] = i + round;
+    });
+    sum += std::accumulate(part.begin(), part.end(), int64_t{0}) - 64 * round;
+  }
+  CHECK(sum == 3000 * 2016);
+}
+
+TEST_CASE("a_loop_in_a_loop_and_a_second_caller_run_on_their_own_thread") {
+  ThreadPool pool(3);
+  std::atomic<int> total{0};
+  const auto nested = [&] {
+    pool.parallel_for(8, 1, [&](int64_t begin, int64_t end) {
+      for (int64_t i = begin; i < end; ++i)
+        pool.parallel_for(10, 1, [&](int64_t b, int64_t e) { total += static_cast<int>(e - b); });
+    });
+  };
+  std::vector<std::thread> callers;
+  for (int i = 0; i < 4; ++i) {
+    callers.emplace_back([&] {
+      for (int k = 0; k < 50; ++k) nested();
+    });
+  }
+  for (std::thread& t : callers) t.join();
+  CHECK(total == 4 * 50 * 80);
+}
+
+TEST_CASE("the_first_exception_of_a_loop_reaches_its_caller") {
+  ThreadPool pool(4);
+  for (int round = 0; round < 100; ++round) {
+    CHECK_THROWS_AS(pool.parallel_for(100, 1,
+                                      [](int64_t begin, int64_t) {
+                                        if (begin >= 40) throw Error("no");
+                                      }),
+                    Error);
+    CHECK(covers(pool, 100, 1));
+  }
+}
+
+TEST_CASE("a_busy_machine_slows_a_loop_down_by_its_share_only") {
+  std::atomic<bool> stop{false};
+  std::vector<std::thread> others;
+  for (unsigned i = 0; i < 2 * std::thread::hardware_concurrency(); ++i) {
+    others.emplace_back([&] {
+      while (!stop.load(std::memory_order_relaxed)) {
+      }
+    });
+  }
+  ThreadPool pool(2);
+  const auto start = std::chrono::steady_clock::now();
+  for (int i = 0; i < 500; ++i) CHECK(covers(pool, 256, 1));
+  const double seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
+  stop = true;
+  for (std::thread& t : others) t.join();
+  MESSAGE("500 loops beside busy threads took " << seconds << " s");
+  CHECK(seconds < 20);  // two time slices for each loop; a pool that waits for every worker takes more
+}
+
+#ifdef __linux__
+#ifndef __SANITIZE_THREAD__  // which refuses new threads after a fork with threads
+TEST_CASE("pools_work_in_both_processes_after_a_fork") {
+  ThreadPool pool(3);
+  REQUIRE(covers(pool, 100, 1));
+  const pid_t child = fork();
+  if (child == 0) {
+    bool good = covers(pool, 100, 1);
+    {
+      ThreadPool fresh(2);
+      good = good && covers(fresh, 50, 1);
+    }
+    _exit(good ? 0 : 1);
+  }
+  int status = -1;
+  REQUIRE(waitpid(child, &status, 0) == child);
+  CHECK(status == 0);
+  CHECK(covers(pool, 100, 1));
+}
+#endif
+
+TEST_CASE("threads_are_counted_by_variable_affinity_and_quota") {
+  const char* before = std::getenv("MEGALITH_NUM_THREADS");
+  const std::string saved = before ? before : "";
+  setenv("MEGALITH_NUM_THREADS", "5", 1);
+  CHECK(default_threads() == 5);
+  setenv("MEGALITH_NUM_THREADS", "none", 1);
+  CHECK(default_threads() >= 1);
+  unsetenv("MEGALITH_NUM_THREADS");
+  cpu_set_t all, one;
+  REQUIRE(sched_getaffinity(0, sizeof all, &all) == 0);
+  CPU_ZERO(&one);
+  for (size_t i = 0; i < CPU_SETSIZE && CPU_COUNT(&one) == 0; ++i) {
+    if (CPU_ISSET(i, &all)) CPU_SET(i, &one);
+  }
+  REQUIRE(sched_setaffinity(0, sizeof one, &one) == 0);
+  CHECK(default_threads() == 1);
+  sched_setaffinity(0, sizeof all, &all);
+  if (before) setenv("MEGALITH_NUM_THREADS", saved.c_str(), 1);
+}
+
+TEST_CASE("the_tightest_cgroup_quota_counts") {
+  namespace fs = std::filesystem;
+  const fs::path root = fs::temp_directory_path() / ("megalith_cgroup_" + std::to_string(getpid()));
+  fs::create_directories(root / "a/b");
+  fs::create_directories(root / "cpu/c");
+  const auto write = [&](const fs::path& file, const char* text) { std::ofstream(root / file) << text; };
+  write("proc", "0::/a/b\n");
+  CHECK(cgroup_cpus(root / "proc", root) == INFINITY);
+  write("a/b/cpu.max", "max 100000\n");
+  CHECK(cgroup_cpus(root / "proc", root) == INFINITY);
+  write("a/cpu.max", "150000 100000\n");
+  CHECK(cgroup_cpus(root / "proc", root) == 1.5);
+  write("cpu.max", "50000 100000\n");
+  CHECK(cgroup_cpus(root / "proc", root) == 0.5);
+  fs::remove(root / "cpu.max");
+  write("proc", "3:memory:/x\n4:cpu,cpuacct:/c\n");
+  write("cpu/c/cpu.cfs_quota_us", "200000\n");
+  write("cpu/c/cpu.cfs_period_us", "100000\n");
+  CHECK(cgroup_cpus(root / "proc", root) == 2);
+  write("cpu/c/cpu.cfs_quota_us", "-1\n");
+  CHECK(cgroup_cpus(root / "proc", root) == INFINITY);
+  CHECK(cgroup_cpus(root / "missing", root) == INFINITY);
+  fs::remove_all(root);
+}
+#endif

@@ -126,9 +126,11 @@ T round_to(float v) {
   if constexpr (std::is_same_v<T, float> || std::is_same_v<T, half> || std::is_same_v<T, bfloat16>) {
     return T(v);
   } else {
-    const float lo = std::numeric_limits<T>::min(), hi = std::numeric_limits<T>::max();
+    using L = std::numeric_limits<T>;
     const float r = std::round(v);
-    return static_cast<T>(r > lo ? (r < hi ? r : hi) : lo);
+    if (!(r > static_cast<float>(L::min()))) return L::min();  // NaN too
+    // The largest int32 has no float of its own: 2^31 is the first that does not fit.
+    return r < static_cast<float>(L::max()) ? static_cast<T>(r) : L::max();
   }
 }
 

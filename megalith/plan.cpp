@@ -79,6 +79,7 @@ struct Executor::Impl {
     graph.check();
     inputs = graph.inputs();
     make_order();
+    refuse();
     holders.resize(graph.values.size());
     updated.resize(graph.values.size(), false);
     values.resize(graph.values.size());
@@ -100,6 +101,18 @@ struct Executor::Impl {
         last_memory.constants += holders[v].bytes();
       }
     }
+  }
+
+  // Names all operators that can't run in this build, not only the first.
+  void refuse() const {
+    std::string all;
+    size_t n = 0;
+    for (NodeId id : order) {
+      const char* why = graph.node(id).op->refuses;
+      if (why && n++ < 64) all += cat(all.empty() ? "" : "; ", graph.label(id), ": ", why);
+    }
+    if (n > 64) all += cat("; and ", n - 64, " more");
+    if (n) throw UnsupportedError(all);
   }
 
   // Drops nodes that nobody needs; nodes behind an in-place update run after everything else, so that the others read
@@ -202,7 +215,6 @@ class Planner {
       const Place& p = places_[static_cast<size_t>(v)];
       layouts.push_back(p.kind == Place::kKnown ? p.known.layout() : p.layout);
     }
-    if (op.refuses) throw UnsupportedError(cat(graph_.label(id), ": ", op.refuses));
     InferContext ctx{op, node.attrs, in, out, node.name};
     try {
       op.infer(ctx);

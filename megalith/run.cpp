@@ -1,4 +1,5 @@
 // One step: the same for eager, planned and folded execution.
+#include <algorithm>
 #include <cstring>
 
 #include "megalith/plan.h"
@@ -31,12 +32,24 @@ void run_step(Step& step, Exec& exec, uint64_t random_key) {
   step.kernel->run(KernelArgs{*step.attrs, step.in, step.out, exec});
 }
 
+namespace {
+
+// Of outputs without elements there is nothing to compute, however large their other dimensions are.
+const Kernel kNothing{.name = "nothing", .run = [](const KernelArgs&) {}, .strided = true};
+
+bool computes_nothing(const OpDef& op, std::span<const TensorSpec> out) {
+  if (op.dynamic || op.effect || !op.updates.empty() || out.empty()) return false;
+  return std::all_of(out.begin(), out.end(), [](const TensorSpec& o) { return o.shape.count() == 0; });
+}
+
+}  // namespace
+
 const Kernel& select_kernel(const OpDef& op, const KernelQuery& q, bool reference, std::string_view node_name) {
   const std::string label = node_name.empty() ? op.name : cat(op.name, " '", node_name, "'");
   if (op.refuses) throw UnsupportedError(cat(label, ": ", op.refuses));
   for (size_t i = reference && !op.kernels.empty() ? op.kernels.size() - 1 : 0; i < op.kernels.size(); ++i) {
     const Kernel& k = op.kernels[i];
-    if (!k.accepts || k.accepts(q)) return k;
+    if (!k.accepts || k.accepts(q)) return computes_nothing(op, q.out) ? kNothing : k;
   }
   std::string what;
   for (const TensorSpec& s : q.in) what += (what.empty() ? "" : ", ") + s.dtype.str() + s.shape.str();

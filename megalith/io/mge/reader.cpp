@@ -467,7 +467,12 @@ MgeFile read_mge(std::span<const std::byte> bytes, std::shared_ptr<void> owner) 
 }
 
 MgeFile read_mge(const std::string& path) {
-  auto map = std::make_shared<FileMap>(path);
+  std::shared_ptr<FileMap> map;
+  try {
+    map = std::make_shared<FileMap>(path);
+  } catch (const Error& e) {
+    throw ModelError(e.what());
+  }
   const std::span<const std::byte> bytes = map->bytes();
   try {
     return Reader(bytes, std::move(map)).read();

@@ -5,7 +5,7 @@ set(failures 0)
 
 # expect(CODE "text in the message" arguments of mgl run...)
 function(expect code text)
-  execute_process(COMMAND ${EMULATOR} ${MGL} run --iter 1 --warmup-iter 0 ${ARGN}
+  execute_process(COMMAND ${MGL} run --iter 1 --warmup-iter 0 ${ARGN}
                   RESULT_VARIABLE got OUTPUT_VARIABLE out ERROR_VARIABLE err)
   string(FIND "${err}" "${text}" found)
   string(REGEX MATCHALL "mgl: error: " lines "${err}")
@@ -46,7 +46,7 @@ expect(5 "input 'data' is Uint8, but Float32 was fed" ${lenet} --input data:${fl
 execute_process(COMMAND ${CMAKE_COMMAND} -E copy ${lenet} ${dir}/model.npy)
 expect(5 "not a .npy file" ${lenet} --input data:${dir}/model.npy)
 # operators that do not exist, and operators that this build can't run: each named, all at once
-execute_process(COMMAND ${EMULATOR} ${HOSTILE} unknown_operators ${lenet} ${dir}/unknown.mge COMMAND_ERROR_IS_FATAL ANY)
+execute_process(COMMAND ${HOSTILE} unknown_operators ${lenet} ${dir}/unknown.mge COMMAND_ERROR_IS_FATAL ANY)
 expect(4 "(id 7701), " ${dir}/unknown.mge)
 expect(4 "(id 7702)" ${dir}/unknown.mge)
 if(failures GREATER 0)

@@ -1,6 +1,7 @@
 // What a kernel may use while it runs: threads, scratch memory, memory for outputs of unknown size, a random key.
 #pragma once
 
+#include <atomic>
 #include <cstdint>
 #include <type_traits>
 
@@ -41,6 +42,10 @@ class Exec {
   // Of this step: a key for the counter-based generator (kernels/random.h), different at every run of every node.
   uint64_t random_key() const { return random_key_; }
 
+  // The most threads that a loop was split for since reset_used_threads().
+  int used_threads() const { return used_threads_.load(std::memory_order_relaxed); }
+  void reset_used_threads() { used_threads_.store(1, std::memory_order_relaxed); }
+
   void set_workspace(std::byte* p) { workspace_ = p; }
   void set_random_key(uint64_t k) { random_key_ = k; }
 
@@ -48,6 +53,7 @@ class Exec {
   ThreadPool* pool_;
   std::byte* workspace_ = nullptr;
   uint64_t random_key_ = 0;
+  std::atomic<int> used_threads_{1};
 };
 
 }  // namespace megalith

@@ -40,6 +40,12 @@ struct Model::Impl {
     return s.empty() ? "none" : s;
   }
 
+  size_t index_of(const std::string& name) const {
+    const auto it = input_index.find(name);
+    if (it != input_index.end()) return it->second;
+    throw InputError(cat("the model has no input '", name, "'; its inputs are ", input_names()));
+  }
+
   void make_executor(size_t feed_bytes) {
     std::string unknown;
     for (const Node& n : graph.nodes) {
@@ -52,8 +58,11 @@ struct Model::Impl {
     limit = want;
     const auto& off = options.disabled_passes;
     const bool fold = options.optimize && std::find(off.begin(), off.end(), "fold_constants") == off.end();
-    executor = std::make_unique<Executor>(
-        graph, PlanOptions{.reference = options.reference, .fold = fold, .memory_limit = limit});
+    executor = std::make_unique<Executor>(graph, PlanOptions{.reference = options.reference,
+                                                             .fold = fold,
+                                                             .memory_limit = limit,
+                                                             .workspace_limit = options.workspace_limit,
+                                                             .reuse_memory = options.reuse_memory});
     executor->set_seed(options.seed);
     executor->set_observer(observer);
   }
@@ -102,10 +111,8 @@ std::vector<Tensor> Model::run(const std::map<std::string, Tensor>& feeds, Profi
   std::vector<Tensor> tensors(m.input_nodes.size());
   size_t bytes = 0;
   for (const auto& [name, t] : feeds) {
-    const auto it = m.input_index.find(name);
-    if (it == m.input_index.end())
-      throw InputError(cat("the model has no input '", name, "'; its inputs are ", m.input_names()));
-    const DType want = m.declared(it->second).dtype;
+    const size_t index = m.index_of(name);
+    const DType want = m.declared(index).dtype;
     Tensor feed = t;
     if (!(t.dtype() == want)) {
       // A quantized input takes the plain integers of its width.
@@ -117,7 +124,7 @@ std::vector<Tensor> Model::run(const std::map<std::string, Tensor>& feeds, Profi
     }
     if (feed.ndim() == 0) feed = feed.reshaped({1});
     bytes += feed.bytes();
-    tensors[it->second] = feed;
+    tensors[index] = feed;
   }
   for (size_t i = 0; i < tensors.size(); ++i) {
     if (tensors[i].defined()) continue;
@@ -132,6 +139,25 @@ std::vector<Tensor> Model::run(const std::map<std::string, Tensor>& feeds, Profi
   if (profile) profile->threads = m.pool->threads();
   return m.executor->run(tensors, exec, profile);
 }
+
+PlanInfo Model::plan(const std::map<std::string, Shape>& shapes) {
+  Impl& m = *impl_;
+  std::vector<TensorSpec> specs;
+  size_t bytes = 0;
+  for (const auto& [name, shape] : shapes) m.index_of(name);
+  for (size_t i = 0; i < m.input_nodes.size(); ++i) {
+    const NamedTensor& t = m.declared(i);
+    const auto given = shapes.find(t.name);
+    TensorSpec spec{t.dtype, given == shapes.end() ? t.shape : given->second, {}};
+    if (spec.shape.ndim() == 0) spec.shape = {1};
+    bytes += tensor_bytes(spec.dtype, spec.shape);
+    specs.push_back(spec);
+  }
+  m.make_executor(bytes);
+  Exec exec(m.pool.get());
+  return m.executor->plan(specs, exec);
+}
+PlanInfo Model::last_plan() const { return impl_->executor ? impl_->executor->last_plan() : PlanInfo{}; }
 
 void Model::set_observer(Executor::Observer fn) {
   impl_->observer = std::move(fn);

@@ -14,9 +14,11 @@ struct ModelOptions {
   int threads = 0;       // 0: MEGALITH_NUM_THREADS, else what affinity and quota allow
   bool optimize = true;  // graph passes
   std::vector<std::string> disabled_passes;
-  bool reference = false;   // reference kernels only
-  size_t memory_limit = 0;  // bytes; 0: 512 MiB + 256 times the bytes of the file and the feeds
-  uint64_t seed = 0;        // of random ops
+  bool reference = false;             // reference kernels only
+  size_t memory_limit = 0;            // bytes; 0: 512 MiB + 256 times the bytes of the file and the feeds
+  uint64_t seed = 0;                  // of random ops
+  size_t workspace_limit = SIZE_MAX;  // bytes of scratch memory that a kernel may take, where there is another kernel
+  bool reuse_memory = true;           // values that are not alive at once share memory
 };
 
 struct InputInfo {
@@ -44,6 +46,10 @@ class Model {
   std::vector<Tensor> run(const std::map<std::string, Tensor>& feeds, Profile* profile = nullptr);
   void set_observer(Executor::Observer fn);
   MemoryStats memory() const;
+  // What a run with inputs of these shapes would do: kernels, memory, FLOPs; nothing runs. Inputs that are left out
+  // have their declared shape. A later run with these shapes uses the plan.
+  PlanInfo plan(const std::map<std::string, Shape>& shapes = {});
+  PlanInfo last_plan() const;  // of the last run
   int threads() const;
   const Graph& graph() const;     // after the passes
   const Graph& original() const;  // as loaded

@@ -13,6 +13,8 @@ constexpr int64_t kSmallValue = 1024;  // values of at most so many elements are
 void copy_kernel(const KernelArgs& a) { copy_strided(a.in[0], a.out[0]); }
 const Kernel kCopyKernel{.name = "make_contiguous", .run = copy_kernel, .strided = true};
 
+void append_key(std::string& key, const TensorSpec& s) { key += s.dtype.str() + s.shape.str() + ';'; }
+
 void append_key(std::string& key, const Tensor& t, bool with_value) {
   key += t.dtype().str() + t.shape().str();
   if (with_value) {
@@ -57,6 +59,7 @@ struct Segment {
   // Of all values, at the end of this segment.
   std::vector<TensorSpec> specs;
   MemoryStats memory;
+  std::vector<PlannedBlock> blocks;
   std::unordered_map<std::string, std::unique_ptr<Segment>> next;
 };
 
@@ -69,7 +72,8 @@ struct Executor::Impl {
   std::vector<Tensor> holders;  // constants and parameters, by value
   std::vector<bool> updated;    // parameters that some node writes
   std::unordered_map<std::string, std::unique_ptr<Segment>> roots;
-  std::vector<Tensor> values;  // bound at run time
+  std::vector<Tensor> values;        // bound at run time
+  std::vector<const Segment*> path;  // the segments of the last run
   Observer observer;
   uint64_t seed = 0, runs = 0;
   int plan_count = 0;
@@ -146,6 +150,9 @@ struct Executor::Impl {
   }
 
   std::unique_ptr<Segment> plan(std::vector<TensorSpec> specs, size_t begin, Exec& exec);
+  PlanInfo plan_inputs(const std::vector<TensorSpec>& specs, Exec& exec);
+  PlanInfo describe(const std::vector<const Segment*>& segments) const;
+  void record(Profile& profile, const Segment& seg, int index, size_t step, double start, double kern, Exec& exec);
   std::vector<Tensor> run(const std::vector<Tensor>& feeds, Exec& exec, Profile* profile);
 };
 
@@ -251,7 +258,7 @@ class Planner {
       return true;
     }
     const KernelQuery query{node.attrs, ctx.in, out};
-    const Kernel& kernel = select_kernel(op, query, options_.reference, node.name);
+    const Kernel& kernel = select_kernel(op, query, options_.reference, node.name, options_.workspace_limit);
     const bool known = std::all_of(ctx.in.begin(), ctx.in.end(), [](const TensorSpec& s) { return s.value.defined(); });
     if (known && !op.random && !op.effect && op.updates.empty() && !node.inputs.empty() && may_fold(out, bytes)) {
       fold(node, op, ctx, kernel);
@@ -265,10 +272,10 @@ class Planner {
     if (op.flops) step.flops = op.flops(query);
     const int index = static_cast<int>(seg_->steps.size());
     for (size_t i = 0; i < out.size(); ++i)
-      outs.push_back(op.dynamic ? Place{} : output_place(node, op, kernel, out, i, index));
+      outs.push_back(op.dynamic ? Place{} : output_place(id, node, op, kernel, out, i, index));
     if (kernel.workspace) {
       step.workspace = kernel.workspace(query);
-      if (step.workspace) workspaces_.push_back({index, new_block(step.workspace, index, index)});
+      if (step.workspace) workspaces_.push_back({index, new_block(step.workspace, index, index, id)});
     }
     for (size_t i = 0; i < out.size(); ++i) places_[static_cast<size_t>(node.outputs[i])] = outs[i];
     add_step(std::move(step), ins, outs, node);
@@ -354,14 +361,14 @@ class Planner {
     const TensorSpec& spec = specs_[static_cast<size_t>(v)];
     const int index = static_cast<int>(seg_->steps.size());
     Place copy{.kind = Place::kArena, .layout = Layout(spec.shape)};
-    copy.block = new_block(tensor_bytes(spec.dtype, spec.shape), index, index);
+    copy.block = new_block(tensor_bytes(spec.dtype, spec.shape), index, index, id);
     Step step{.op = Registry::get().find("Copy"), .attrs = &node.attrs, .kernel = &kCopyKernel, .node = id};
     add_step(std::move(step), {p}, {copy}, node, &spec);
     return copy;
   }
 
-  Place output_place(const Node& node, const OpDef& op, const Kernel& kernel, std::span<const TensorSpec> out, size_t i,
-                     int index) {
+  Place output_place(NodeId id, const Node& node, const OpDef& op, const Kernel& kernel,
+                     std::span<const TensorSpec> out, size_t i, int index) {
     const TensorSpec& spec = out[i];
     for (const auto& [o, in] : op.updates) {
       if (static_cast<size_t>(o) != i || static_cast<size_t>(in) >= node.inputs.size()) continue;
@@ -372,7 +379,7 @@ class Planner {
     }
     Place p{.kind = Place::kArena, .layout = Layout(spec.shape)};
     const size_t bytes = tensor_bytes(spec.dtype, spec.shape);
-    if (i == 0 && kernel.inplace) {
+    if (i == 0 && kernel.inplace && options_.reuse_memory) {
       for (size_t k = 0; k < node.inputs.size(); ++k) {
         const size_t v = static_cast<size_t>(node.inputs[k]);
         const Place& src = places_[v];
@@ -392,13 +399,14 @@ class Planner {
         return p;
       }
     }
-    p.block = new_block(bytes, index, index);
+    p.block = new_block(bytes, index, index, id, node.outputs[i]);
     live_[p.block] = uses_left_[static_cast<size_t>(node.outputs[i])];
     return p;
   }
 
-  size_t new_block(size_t bytes, int first, int last) {
+  size_t new_block(size_t bytes, int first, int last, NodeId node, ValueId owner = -1) {
     blocks_.push_back({bytes, first, last, 0});
+    seg_->blocks.push_back({.owner = owner, .node = node, .bytes = bytes});
     live_.push_back(0);
     return blocks_.size() - 1;
   }
@@ -443,8 +451,16 @@ class Planner {
     for (size_t v = 0; v < places_.size(); ++v) {
       if (uses_left_[v] > 0) touch(places_[v], last);  // read by a later segment or by the caller
     }
-    seg_->memory.arena = place_blocks(blocks_);
     seg_->memory.peak_live = peak_live(blocks_);
+    if (!options_.reuse_memory) {
+      for (ArenaBlock& b : blocks_) b.first = 0, b.last = last;
+    }
+    seg_->memory.arena = place_blocks(blocks_);
+    for (size_t b = 0; b < blocks_.size(); ++b) {
+      seg_->blocks[b].offset = blocks_[b].offset;
+      seg_->blocks[b].first = blocks_[b].first;
+      seg_->blocks[b].last = blocks_[b].last;
+    }
     if (options_.memory_limit && seg_->memory.arena > options_.memory_limit) {
       throw OpError(cat("the model needs ", seg_->memory.arena,
                         " bytes for its values at these shapes; the memory limit is ", options_.memory_limit));
@@ -516,6 +532,116 @@ std::unique_ptr<Segment> Executor::Impl::plan(std::vector<TensorSpec> specs, siz
   return planner.run(begin);
 }
 
+PlanInfo Executor::Impl::plan_inputs(const std::vector<TensorSpec>& specs, Exec& exec) {
+  std::string key;
+  std::vector<TensorSpec> known(graph.values.size());
+  for (size_t i = 0; i < inputs.size(); ++i) {
+    append_key(key, specs[i]);
+    known[static_cast<size_t>(graph.node(inputs[i]).outputs[0])] = {specs[i].dtype, specs[i].shape, {}};
+  }
+  std::unique_ptr<Segment>& slot = roots[key];
+  if (!slot) {
+    ++plan_count;
+    Planner planner(graph, options, order, uses, holders, updated, std::move(known), exec);
+    for (size_t i = 0; i < inputs.size(); ++i) planner.bind(graph.node(inputs[i]).outputs[0], Layout(specs[i].shape));
+    slot = planner.run(0);
+  }
+  return describe({slot.get()});
+}
+
+namespace {
+
+ValueProfile value_profile(ValueId id, const Tensor& t, const Segment& seg) {
+  ValueProfile v{.value = id, .dtype = t.dtype(), .shape = t.shape()};
+  if (!t.contiguous()) v.stride.assign(t.stride().begin(), t.stride().end());
+  if (seg.arena && t.storage() == seg.arena) v.offset = static_cast<int64_t>(t.offset());
+  return v;
+}
+
+// What there is to say about step `s`, before it ran or after. Copies of strided inputs belong to the step that they
+// precede.
+NodeProfile node_profile(const Graph& graph, const Segment& seg, int segment, size_t s) {
+  const Step& step = seg.steps[s];
+  const Node& node = graph.node(step.node);
+  NodeProfile n{.node = step.node,
+                .segment = segment,
+                .step = static_cast<int>(s),
+                .op = node.op->name,
+                .name = node.name,
+                .kernel = step.kernel ? step.kernel->name : "view",
+                .params = node.attrs.params.str(),
+                .workspace = step.workspace,
+                .flops = step.flops};
+  for (size_t c = s; c > 0 && seg.steps[c - 1].kernel == &kCopyKernel && seg.steps[c - 1].node == step.node; --c)
+    ++n.copies;
+  for (size_t i = 0; i < step.in.size(); ++i) {
+    const ValueId id = node.inputs[i];
+    if (step.in[i].defined()) {
+      n.in.push_back(value_profile(id, step.in[i], seg));
+    } else {
+      for (const Binding& b : seg.bindings) {
+        if (b.step != s || b.input != i) continue;
+        ValueProfile v{.value = id, .dtype = b.dtype, .shape = b.layout.shape};
+        if (!b.layout.contiguous()) v.stride.assign(b.layout.stride.begin(), b.layout.stride.end());
+        n.in.push_back(std::move(v));
+      }
+    }
+  }
+  for (size_t i = 0; i < step.out.size(); ++i) {
+    if (step.out[i].defined()) {
+      n.out.push_back(value_profile(node.outputs[i], step.out[i], seg));
+    } else if (step.kernel == nullptr) {
+      const View& view = step.views[i];
+      ValueProfile v = n.in[static_cast<size_t>(view.input)];
+      v.value = node.outputs[i];
+      v.shape = view.layout.shape;
+      v.stride.clear();
+      if (!view.layout.contiguous()) v.stride.assign(view.layout.stride.begin(), view.layout.stride.end());
+      n.out.push_back(std::move(v));
+    }
+  }
+  for (const ValueProfile& v : n.in) n.bytes += tensor_bytes(v.dtype, v.shape);
+  for (const ValueProfile& v : n.out) n.bytes += tensor_bytes(v.dtype, v.shape);
+  return n;
+}
+
+}  // namespace
+
+void Executor::Impl::record(Profile& profile, const Segment& seg, int index, size_t s, double start, double kern,
+                            Exec& exec) {
+  const double end = profile.now();
+  const Step& step = seg.steps[s];
+  const bool copy = step.kernel == &kCopyKernel;
+  NodeProfile& n = profile.node(step.node);
+  profile.add(step.node, start, kern, end, exec.used_threads(), copy);
+  if (n.op.empty() && !copy) n = node_profile(graph, seg, index, s);
+}
+
+PlanInfo Executor::Impl::describe(const std::vector<const Segment*>& segments) const {
+  PlanInfo info;
+  info.memory.constants = last_memory.constants;
+  for (const Segment* seg : segments) {
+    for (size_t s = 0; s < seg->steps.size(); ++s) {
+      if (seg->steps[s].kernel != &kCopyKernel) info.nodes.push_back(node_profile(graph, *seg, info.segments, s));
+    }
+    for (PlannedBlock b : seg->blocks) {
+      b.segment = info.segments;
+      info.blocks.push_back(b);
+    }
+    info.memory.arena += seg->memory.arena;
+    info.memory.peak_live += seg->memory.peak_live;
+    info.memory.folded += seg->memory.folded;
+    ++info.segments;
+  }
+  if (segments.empty()) return info;
+  const Segment& last = *segments.back();
+  for (size_t v = 0; v < last.specs.size(); ++v) {
+    if (last.specs[v].value.defined()) info.known.push_back({static_cast<int32_t>(v), last.specs[v].value});
+  }
+  if (last.end < order.size()) info.stopped_at = order[last.end];
+  return info;
+}
+
 std::vector<Tensor> Executor::Impl::run(const std::vector<Tensor>& feeds, Exec& exec, Profile* profile) {
   std::fill(values.begin(), values.end(), Tensor{});
   std::string key;
@@ -525,6 +651,7 @@ std::vector<Tensor> Executor::Impl::run(const std::vector<Tensor>& feeds, Exec& 
     append_key(key, feeds[i], false);
   }
   if (profile) profile->begin_iteration();
+  path.clear();
   ++runs;
   MemoryStats total;
   auto* table = &roots;
@@ -546,50 +673,24 @@ std::vector<Tensor> Executor::Impl::run(const std::vector<Tensor>& feeds, Exec& 
     for (const Binding& b : seg->bindings) {
       seg->steps[b.step].in[b.input] = values[static_cast<size_t>(b.root)].view(b.layout, b.offset).with_dtype(b.dtype);
     }
+    path.push_back(seg);
     for (size_t s = 0; s < seg->steps.size(); ++s) {
       Step& step = seg->steps[s];
       if (!profile && !observer) {
         run_step(step, exec, mix_bits(mix_bits(seed, seg->seeds[s]), runs));
         continue;
       }
+      const double start = profile ? profile->now() : 0;
       if (!step.kernel) {  // a view: only looked at
         for (size_t i = 0; i < step.views.size(); ++i) {
           const View& v = step.views[i];
           step.out[i] = step.in[static_cast<size_t>(v.input)].view(v.layout, v.offset);
         }
       }
-      const double start = profile ? profile->now() : 0;
+      exec.reset_used_threads();
+      const double kern = profile && step.kernel ? profile->now() : -1;
       run_step(step, exec, mix_bits(mix_bits(seed, seg->seeds[s]), runs));
-      if (profile) {
-        const double end = profile->now();
-        NodeProfile& n = profile->node(step.node);
-        profile->add(step.node, start, end);
-        if (n.op.empty() || n.kernel == kCopyKernel.name) {
-          const Node& node = graph.node(step.node);
-          n.op = node.op->name;
-          n.name = node.name;
-          n.kernel = step.kernel ? step.kernel->name : "view";
-          n.params = node.attrs.params.str();
-          n.flops = step.flops;
-          n.bytes = 0;
-          n.in_shapes.clear(), n.in_dtypes.clear(), n.in_strides.clear();
-          n.out_shapes.clear(), n.out_dtypes.clear(), n.out_offsets.clear();
-          for (const Tensor& t : step.in) {
-            n.in_shapes.push_back(t.shape());
-            n.in_dtypes.push_back(t.dtype());
-            n.in_strides.emplace_back();
-            if (!t.contiguous()) n.in_strides.back().assign(t.stride().begin(), t.stride().end());
-            n.bytes += t.bytes();
-          }
-          for (const Tensor& t : step.out) {
-            if (!t.defined()) continue;
-            n.out_shapes.push_back(t.shape());
-            n.out_dtypes.push_back(t.dtype());
-            n.out_offsets.push_back(t.storage() == seg->arena ? static_cast<int64_t>(t.offset()) : -1);
-            n.bytes += t.bytes();
-          }
-        }
-      }
+      if (profile) record(*profile, *seg, static_cast<int>(path.size()) - 1, s, start, kern, exec);
       if (observer && step.kernel != &kCopyKernel) observer(step);
     }
     total.arena += seg->memory.arena;
@@ -628,6 +729,8 @@ std::vector<Tensor> Executor::run(const std::vector<Tensor>& feeds, Exec& exec, 
 }
 void Executor::set_observer(Observer fn) { impl_->observer = std::move(fn); }
 MemoryStats Executor::memory() const { return impl_->last_memory; }
+PlanInfo Executor::plan(const std::vector<TensorSpec>& inputs, Exec& exec) { return impl_->plan_inputs(inputs, exec); }
+PlanInfo Executor::last_plan() const { return impl_->describe(impl_->path); }
 void Executor::set_seed(uint64_t seed) { impl_->seed = seed; }
 int Executor::plans() const { return impl_->plan_count; }
 

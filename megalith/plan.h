@@ -16,16 +16,11 @@ namespace megalith {
 class ThreadPool;
 
 struct PlanOptions {
-  bool reference = false;   // reference kernels only
-  bool fold = true;         // compute what depends on constants only while planning
-  size_t memory_limit = 0;  // bytes for all values together; 0: no limit
-};
-
-struct MemoryStats {
-  size_t arena = 0;      // bytes of the arenas
-  size_t peak_live = 0;  // largest sum of arena values alive at once
-  size_t constants = 0;  // constants and parameters
-  size_t folded = 0;     // results of constant folding
+  bool reference = false;             // reference kernels only
+  bool fold = true;                   // compute what depends on constants only while planning
+  size_t memory_limit = 0;            // bytes for all values together; 0: no limit
+  size_t workspace_limit = SIZE_MAX;  // kernels that need more scratch memory are passed over; not the reference
+  bool reuse_memory = true;           // values that are not alive at once share memory
 };
 
 // One op on concrete tensors. The same for eager, planned and folded execution.
@@ -48,7 +43,8 @@ uint64_t mix_bits(uint64_t a, uint64_t b);
 uint64_t random_key(const Attrs& attrs, uint64_t draw);
 
 // Picks the first kernel that accepts the call; throws UnsupportedError when none does.
-const Kernel& select_kernel(const OpDef& op, const KernelQuery& q, bool reference, std::string_view node_name);
+const Kernel& select_kernel(const OpDef& op, const KernelQuery& q, bool reference, std::string_view node_name,
+                            size_t workspace_limit = SIZE_MAX);
 
 // Runs one op now.
 std::vector<Tensor> run_op(const OpDef& op, const Attrs& attrs, const std::vector<Tensor>& inputs, Exec& exec,
@@ -67,6 +63,10 @@ class Executor {
   using Observer = std::function<void(const Step&)>;
   void set_observer(Observer fn);
   MemoryStats memory() const;
+  // Plans for inputs of these types and shapes without running: as far as no shape depends on data. A later run with
+  // such inputs uses the plan.
+  PlanInfo plan(const std::vector<TensorSpec>& inputs, Exec& exec);
+  PlanInfo last_plan() const;  // of the last run: all of it
   void set_seed(uint64_t seed);
   int plans() const;  // number of plans made so far
 

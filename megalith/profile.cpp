@@ -12,6 +12,12 @@ double clock_seconds() {
 Profile::Profile() : epoch_(clock_seconds()) {}
 double Profile::now() const { return clock_seconds() - epoch_; }
 
+double PlanInfo::flops() const {
+  double sum = 0;
+  for (const NodeProfile& n : nodes) sum += n.flops > 0 ? n.flops : 0;
+  return sum;
+}
+
 NodeProfile& Profile::node(int32_t id) {
   const auto i = static_cast<size_t>(id);
   if (i >= index_.size()) index_.resize(i + 1, -1);

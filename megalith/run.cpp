@@ -44,12 +44,16 @@ bool computes_nothing(const OpDef& op, std::span<const TensorSpec> out) {
 
 }  // namespace
 
-const Kernel& select_kernel(const OpDef& op, const KernelQuery& q, bool reference, std::string_view node_name) {
+const Kernel& select_kernel(const OpDef& op, const KernelQuery& q, bool reference, std::string_view node_name,
+                            size_t workspace_limit) {
   const std::string label = node_name.empty() ? op.name : cat(op.name, " '", node_name, "'");
   if (op.refuses) throw UnsupportedError(cat(label, ": ", op.refuses));
   for (size_t i = reference && !op.kernels.empty() ? op.kernels.size() - 1 : 0; i < op.kernels.size(); ++i) {
     const Kernel& k = op.kernels[i];
-    if (!k.accepts || k.accepts(q)) return computes_nothing(op, q.out) ? kNothing : k;
+    if (k.accepts && !k.accepts(q)) continue;
+    const bool last = i + 1 == op.kernels.size();
+    if (!last && k.workspace && workspace_limit != SIZE_MAX && k.workspace(q) > workspace_limit) continue;
+    return computes_nothing(op, q.out) ? kNothing : k;
   }
   std::string what;
   for (const TensorSpec& s : q.in) what += (what.empty() ? "" : ", ") + s.dtype.str() + s.shape.str();

@@ -188,8 +188,14 @@ void ThreadPool::parallel_for(int64_t n, int64_t grain, FunctionRef<void(int64_t
 }
 
 void Exec::parallel_for(int64_t n, int64_t grain, FunctionRef<void(int64_t, int64_t)> fn) {
-  if (pool_) return pool_->parallel_for(n, grain, fn);
-  if (n > 0) fn(0, n);
+  if (!pool_) {
+    if (n > 0) fn(0, n);
+    return;
+  }
+  const int64_t pieces = (n + std::max<int64_t>(grain, 1) - 1) / std::max<int64_t>(grain, 1);
+  const int used = static_cast<int>(std::clamp<int64_t>(pieces, 1, pool_->threads()));
+  if (used > used_threads()) used_threads_.store(used, std::memory_order_relaxed);
+  pool_->parallel_for(n, grain, fn);
 }
 int Exec::threads() const { return pool_ ? pool_->threads() : 1; }
 

@@ -9,7 +9,7 @@ namespace mgl {
 using Args = std::vector<std::string>;
 
 // Exit codes that scripts rely on.
-inline constexpr int kOk = 0, kFailed = 1, kUsage = 2, kBadModel = 3, kUnsupported = 4, kRunFailed = 5;
+inline constexpr int kOk = 0, kFailed = 1, kUsage = 2, kBadModel = 3, kUnsupported = 4, kRunFailed = 5, kTimeout = 124;
 
 struct UsageError {
   std::string what;
@@ -17,6 +17,7 @@ struct UsageError {
 
 int check(const Args& args);
 int run(const Args& args);
+int load_and_run(const Args& args);  // the same, when the command has that name
 int info(const Args& args);
 int rewrite(const Args& args);
 int inspect(const Args& args);
@@ -36,5 +37,7 @@ class Options {
 };
 
 bool stderr_is_terminal();
+bool stdout_is_terminal();
+const char* megalith_version();
 
 }  // namespace mgl

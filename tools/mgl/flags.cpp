@@ -1,115 +1,23 @@
 #include "tools/mgl/flags.h"
 
 #include <algorithm>
+#include <cmath>
+#include <cstdio>
 #include <cstdlib>
 #include <fstream>
+#include <limits>
+#include <nlohmann/json.hpp>
 #include <sstream>
 
 namespace mgl {
 
-const std::vector<FlagSpec>& run_flags() {
-  constexpr FlagKind B = FlagKind::kBool, I = FlagKind::kInt, S = FlagKind::kString;
-  static const std::vector<FlagSpec> flags = {
-      // ours
-      {"threads", I, "0", true, "threads of one run; 0: what the machine allows"},
-      {"json", B, "false", true, "one machine-readable result on stdout, log lines on stderr"},
-      {"strict", B, "false", true, "refuse flags that mean nothing here"},
-      {"profile_v2", S, "", true, "write our own profile: every iteration's span of every op"},
-      {"kernel", S, "fast", true, "fast or reference"},
-      {"optimize", B, "true", true, "run the graph passes"},
-      {"disable_pass", S, "", true, "comma-separated graph passes to leave out"},
-      {"seed", I, "0", true, "seed of random ops and of generated inputs"},
-      {"input_fill", S, "uniform", true, "values of shape-only inputs: uniform, or ones-bytes as load_and_run does"},
-      {"check_output", S, "", true, "compare output 0 with this .npy file"},
-      {"rtol", S, "1e-4", true, "relative tolerance of --check-output"},
-      {"atol", S, "1e-5", true, "absolute tolerance of --check-output"},
-      {"memory_limit", I, "0", true, "MiB that values may take; 0: by the size of model and inputs"},
-      // load_and_run
-      {"lite", B, "false", false, ""},
-      {"mdl", B, "false", false, ""},
-      {"cpu", B, "false", true, "run on the CPU (the default)"},
-      {"cuda", B, "false", false, ""},
-      {"cpu_default", B, "false", true, "one thread, inline on the caller"},
-      {"multithread", I, "-1", true, "number of threads"},
-      {"multithread_default", I, "-1", true, "number of threads"},
-      {"multi_thread_core_ids", S, "", false, ""},
-      {"iter", I, "10", true, "timed runs"},
-      {"warmup_iter", I, "1", true, "runs before timing"},
-      {"thread", I, "1", false, ""},
-      {"share_param_mem", B, "false", false, ""},
-      {"input", S, "", true,
-       "name:value;... values are .npy, .ppm, .pgm, .json files, [[1,2],[3,4]] or {d0,d1} (a shape)"},
-      {"batch_size", I, "-1", true, "first dimension of inputs that are not given"},
-      {"io_dump", S, "", true, "write every operator's outputs as text"},
-      {"io_dump_stdout", B, "false", true, "the same to stdout"},
-      {"io_dump_stderr", B, "false", true, "the same to stderr"},
-      {"bin_io_dump", S, "", true, "write every operator's outputs to this folder"},
-      {"bin_out_dump", S, "", true, "write the outputs to this folder as .npy"},
-      {"copy_to_host", B, "false", true, "outputs are always on the host"},
-      {"profile", S, "", true, "write a profile in MegEngine's format"},
-      {"profile_host", S, "", true, "the same"},
-      {"range", S, "0", false, ""},
-      {"check_dispatch", B, "false", false, ""},
-      {"check_var_value", S, "", false, ""},
-      {"model_info", B, "false", true, "print inputs and outputs"},
-      {"verbose", B, "false", true, "say more"},
-      {"disable_assert_throw", B, "false", false, ""},
-      {"wait_gdb", B, "false", false, ""},
-      {"get_static_mem_info", S, "", false, ""},
-      {"fast_run", B, "false", false, ""},
-      {"full_run", B, "false", false, ""},
-      {"fast_run_algo_policy", S, "", false, ""},
-      {"fast_run_shared_batch_size", I, "0", false, ""},
-      {"binary_equal_between_batch", B, "false", false, ""},
-      {"reproducible", B, "false", true, "results are always reproducible"},
-      {"enable_nchw4", B, "false", false, ""},
-      {"enable_chwn4", B, "false", false, ""},
-      {"enable_nchw44", B, "false", false, ""},
-      {"enable_nchw88", B, "false", false, ""},
-      {"enable_nchw32", B, "false", false, ""},
-      {"enable_nchw64", B, "false", false, ""},
-      {"enable_nhwcd4", B, "false", false, ""},
-      {"enable_nchw44_dot", B, "false", false, ""},
-      {"layout_transform", S, "", false, ""},
-      {"layout_transform_dump", S, "", false, ""},
-      {"enable_ioc16", B, "false", false, ""},
-      {"enable_fuse_preprocess", B, "false", false, ""},
-      {"fuse_grain", B, "false", false, ""},
-      {"weight_preprocess", B, "false", false, ""},
-      {"enable_fuse_conv_bias_nonlinearity", B, "false", false, ""},
-      {"enable_fuse_conv_bias_with_z", B, "false", false, ""},
-      {"optimize_for_inference", B, "false", false, ""},
-      {"const_shape", B, "false", false, ""},
-      {"fake_first", B, "false", false, ""},
-      {"no_sanity_check", B, "false", false, ""},
-      {"record_comp_seq", B, "false", false, ""},
-      {"record_comp_seq2", B, "false", false, ""},
-      {"disable_mem_opt", B, "false", false, ""},
-      {"workspace_limit", S, "", false, ""},
-      {"enable_jit", B, "false", false, ""},
-      {"tensorrt", B, "false", false, ""},
-      {"tensorrt_cache", S, "", false, ""},
-      {"model_dump", S, "", false, ""},
-      {"packed_model_dump", S, "", false, ""},
-      {"pack_info_json", S, "", false, ""},
-      {"pack_cache", S, "", false, ""},
-      {"pack_info_cryption", S, "NONE", false, ""},
-      {"pack_model_cryption", S, "NONE", false, ""},
-      {"c_opr_lib", S, "", false, ""},
-      {"c_opr_lib_with_param", B, "false", false, ""},
-      {"c_opr_init_interface", S, "", false, ""},
-      {"fitting", B, "false", false, ""},
-      {"dump_fitting_model", S, "", false, ""},
-  };
-  return flags;
-}
-
 int Flags::number(const std::string& name) const {
-  const std::string& v = text(name);
-  char* end = nullptr;
-  const long n = std::strtol(v.c_str(), &end, 10);
-  if (v.empty() || *end || n < -1 || n > 1000000000) throw UsageError{"--" + name + " needs a number, not '" + v + "'"};
-  return static_cast<int>(n);
+  return static_cast<int>(std::strtol(text(name).c_str(), nullptr, 0));
+}
+double Flags::real(const std::string& name) const { return std::strtod(text(name).c_str(), nullptr); }
+uint64_t Flags::size(const std::string& name) const {
+  if (text(name) == "SIZE_MAX") return std::numeric_limits<uint64_t>::max();
+  return std::strtoull(text(name).c_str(), nullptr, 0);
 }
 
 namespace {
@@ -122,68 +30,163 @@ const FlagSpec* find(std::string name) {
   return nullptr;
 }
 
-bool truth(const FlagSpec& f, const std::string& v) {
+std::string truth(const FlagSpec& f, const std::string& v) {
   for (const char* t : {"true", "t", "1", "yes", "y"}) {
-    if (v == t) return true;
+    if (v == t) return "true";
   }
   for (const char* t : {"false", "f", "0", "no", "n"}) {
-    if (v == t) return false;
+    if (v == t) return "false";
   }
   throw UsageError{std::string("--") + f.name + " is true or false, not '" + v + "'"};
 }
 
-void parse_into(Flags& out, const Args& args, int depth) {
-  for (size_t i = 0; i < args.size(); ++i) {
-    const std::string& a = args[i];
-    if (a.size() < 2 || a[0] != '-' || (a[1] >= '0' && a[1] <= '9')) {
-      out.rest.push_back(a);
-      continue;
+// The value if it is one of the flag's kind; throws UsageError.
+std::string checked(const FlagSpec& f, const std::string& v) {
+  const char* const begin = v.c_str();
+  char* end = nullptr;
+  bool good = !v.empty() && (v[0] == '-' || v[0] == '+' || v[0] == '.' || (v[0] >= '0' && v[0] <= '9'));
+  switch (f.kind) {
+    case FlagKind::kString: return v;
+    case FlagKind::kBool: return truth(f, v);
+    case FlagKind::kInt: {
+      const long long n = std::strtoll(begin, &end, 0);
+      good = good && !*end && n >= -1 && n <= std::numeric_limits<int32_t>::max();
+      break;
     }
-    std::string name = a.substr(a[1] == '-' ? 2 : 1), value;
-    const size_t eq = name.find('=');
-    const bool has_value = eq != std::string::npos;
-    if (has_value) {
-      value = name.substr(eq + 1);
-      name.resize(eq);
+    case FlagKind::kSize:
+      if (v == "SIZE_MAX") return v;
+      errno = 0;
+      std::strtoull(begin, &end, 0);
+      good = good && !*end && v[0] != '-' && errno == 0;
+      break;
+    case FlagKind::kReal: {
+      const double x = std::strtod(begin, &end);
+      good = good && !*end && std::isfinite(x) && x >= 0;
+      break;
     }
-    const auto next = [&]() -> std::string {
-      if (has_value) return value;
-      if (i + 1 >= args.size()) throw UsageError{"--" + name + " needs a value"};
-      return args[++i];
-    };
-    if (name == "flagfile") {
-      const std::string path = next();
-      std::ifstream f(path);
-      if (!f || depth > 8) throw UsageError{"can't read flag file " + path};
-      Args more;
-      for (std::string line; std::getline(f, line);) {
-        if (!line.empty() && line[0] != '#') more.push_back(line);
+  }
+  if (!good) throw UsageError{std::string("--") + f.name + " needs a number, not '" + v + "'"};
+  return v;
+}
+
+class Parser {
+ public:
+  explicit Parser(Flags& out) : out_(out) {}
+
+  void parse(const Args& args, int depth) {
+    for (size_t i = 0; i < args.size(); ++i) {
+      const std::string& a = args[i];
+      if (a == "--") {
+        out_.rest.insert(out_.rest.end(), args.begin() + static_cast<std::ptrdiff_t>(i) + 1, args.end());
+        return;
       }
-      parse_into(out, more, depth + 1);
-      continue;
-    }
-    if (name == "fromenv" || name == "tryfromenv") {
-      std::stringstream names(next());
-      for (std::string n; std::getline(names, n, ',');) {
-        if (const char* v = std::getenv(("FLAGS_" + n).c_str())) parse_into(out, {"--" + n + "=" + v}, depth + 1);
+      if (a.size() < 2 || a[0] != '-') {
+        out_.rest.push_back(a);
+        continue;
       }
-      continue;
+      std::string name = a.substr(a[1] == '-' ? 2 : 1), value;
+      const size_t eq = name.find('=');
+      const bool has_value = eq != std::string::npos;
+      if (has_value) {
+        value = name.substr(eq + 1);
+        name.resize(eq);
+      }
+      const auto next = [&]() -> std::string {
+        if (has_value) return value;
+        if (i + 1 >= args.size()) throw UsageError{"--" + name + " needs a value"};
+        return args[++i];
+      };
+      if (name == "flagfile") {
+        flag_file(next(), depth);
+      } else if (name == "fromenv" || name == "tryfromenv") {
+        from_environment(next(), name == "fromenv", depth);
+      } else if (name == "undefok") {
+        std::stringstream names(next());
+        for (std::string n; std::getline(names, n, ',');) undefined_ok_.push_back(n);
+      } else if (!flag(name, has_value, value, next)) {
+        unknown_.push_back({name, a});
+      }
     }
+  }
+
+  void finish() const {
+    for (const auto& [name, arg] : unknown_) {
+      if (std::find(undefined_ok_.begin(), undefined_ok_.end(), name) == undefined_ok_.end())
+        throw UsageError{"unknown flag " + arg + " (mgl run --help lists them)"};
+    }
+  }
+
+ private:
+  template <class Next>
+  bool flag(const std::string& name, bool has_value, const std::string& value, Next&& next) {
     const FlagSpec* f = find(name);
     bool no = false;
     if (!f && name.rfind("no", 0) == 0) {
       f = find(name.substr(name.size() > 2 && (name[2] == '-' || name[2] == '_') ? 3 : 2));
       no = f && f->kind == FlagKind::kBool;
-      if (!no) f = nullptr;
+      if (!no) return false;
+      if (has_value) throw UsageError{"--" + name + " takes no value"};
     }
-    if (!f) throw UsageError{"unknown flag " + a + " (mgl run --help lists them)"};
+    if (!f) return false;
     if (f->kind == FlagKind::kBool) {
-      out.values[f->name] = no ? "false" : has_value ? (truth(*f, value) ? "true" : "false") : "true";
+      out_.values[f->name] = no ? "false" : has_value ? truth(*f, value) : "true";
     } else {
-      out.values[f->name] = next();
+      out_.values[f->name] = checked(*f, next());
     }
-    if (!f->used && out.values[f->name] != f->def) out.unused.push_back(f->name);
+    const auto at = std::find(out_.unused.begin(), out_.unused.end(), f);
+    const bool asks = f->effect == FlagEffect::kNone && out_.values[f->name] != f->def;
+    if (asks && at == out_.unused.end()) out_.unused.push_back(f);
+    if (!asks && at != out_.unused.end()) out_.unused.erase(at);
+    return true;
   }
+
+  // One flag on each line, as on the command line; '#' begins a comment.
+  void flag_file(const std::string& paths, int depth) {
+    std::stringstream names(paths);
+    for (std::string path; std::getline(names, path, ',');) {
+      std::ifstream f(path);
+      if (!f) throw UsageError{"can't read flag file " + path};
+      if (depth > 8) throw UsageError{"flag file " + path + " is one of a chain of more than 8"};
+      Args more;
+      for (std::string line; std::getline(f, line);) {
+        const size_t begin = line.find_first_not_of(" \t"), end = line.find_last_not_of(" \t\r");
+        if (begin == std::string::npos || line[begin] == '#') continue;
+        line = line.substr(begin, end - begin + 1);
+        // "--name value" on one line
+        const size_t space = line.find(' ');
+        if (line[0] == '-' && space != std::string::npos && line.find('=') > space) {
+          more.push_back(line.substr(0, space));
+          more.push_back(line.substr(line.find_first_not_of(' ', space)));
+        } else {
+          more.push_back(line);
+        }
+      }
+      parse(more, depth + 1);
+    }
+  }
+
+  void from_environment(const std::string& list, bool required, int depth) {
+    std::stringstream names(list);
+    for (std::string n; std::getline(names, n, ',');) {
+      std::string variable = "FLAGS_" + n;
+      std::replace(variable.begin(), variable.end(), '-', '_');
+      const char* v = std::getenv(variable.c_str());
+      if (v) {
+        parse({"--" + n + "=" + v}, depth + 1);
+      } else if (required) {
+        throw UsageError{variable + " is not in the environment"};
+      }
+    }
+  }
+
+  Flags& out_;
+  std::vector<std::string> undefined_ok_;
+  std::vector<std::pair<std::string, std::string>> unknown_;
+};
+
+const char* kind_name(FlagKind k) {
+  static const char* const kNames[] = {"bool", "int32", "uint64", "double", "string"};
+  return kNames[static_cast<size_t>(k)];
 }
 
 }  // namespace
@@ -191,8 +194,40 @@ void parse_into(Flags& out, const Args& args, int depth) {
 Flags parse_flags(const Args& args) {
   Flags out;
   for (const FlagSpec& f : run_flags()) out.values[f.name] = f.def;
-  parse_into(out, args, 0);
+  Parser parser(out);
+  parser.parse(args, 0);
+  parser.finish();
   return out;
+}
+
+int print_flag_help(const std::string& match) {
+  std::printf("usage: mgl run MODEL [flags]\n\n");
+  std::printf("-f, --f, --f=v, --f v and --nof are the same as in gflags; dashes and underscores are the same.\n");
+  std::printf("--flagfile=F, --fromenv=a,b and --tryfromenv=a,b read more flags; --helpmatch=TEXT lists one group.\n");
+  const char* group = "";
+  for (const FlagSpec& f : run_flags()) {
+    if (!match.empty() && std::string(f.group).find(match) == std::string::npos) continue;
+    if (std::string(group) != f.group) std::printf("\n%s:\n", group = f.group);
+    const std::string def = f.kind == FlagKind::kBool || !*f.def ? "" : std::string(" (") + f.def + ")";
+    std::printf("  --%-36s %s%s%s\n", (std::string(f.name) + def).c_str(),
+                f.effect == FlagEffect::kNone ? "no effect: " : "", f.help,
+                f.effect == FlagEffect::kAlways ? " (accepted)" : "");
+  }
+  return kOk;
+}
+
+int print_flag_json() {
+  nlohmann::json j = nlohmann::json::array();
+  for (const FlagSpec& f : run_flags()) {
+    static const char* const kEffects[] = {"used", "always", "none"};
+    j.push_back({{"name", f.name},
+                 {"kind", kind_name(f.kind)},
+                 {"default", f.def},
+                 {"group", f.group},
+                 {"effect", kEffects[static_cast<size_t>(f.effect)]}});
+  }
+  std::printf("%s\n", j.dump(1).c_str());
+  return kOk;
 }
 
 }  // namespace mgl

@@ -5,6 +5,7 @@
 #include <exception>
 
 #include "megalith/error.h"
+#include "megalith/megalith.h"
 #include "tools/mgl/commands.h"
 
 #if defined(__unix__) || defined(__APPLE__)
@@ -58,13 +59,20 @@ Args Options::rest() {
   return args_;
 }
 
-bool stderr_is_terminal() {
+namespace {
+bool is_terminal(int fd) {
 #if defined(__unix__) || defined(__APPLE__)
-  return isatty(2);
+  return isatty(fd);
 #else
+  (void)fd;
   return false;
 #endif
 }
+}  // namespace
+
+bool stderr_is_terminal() { return is_terminal(2); }
+bool stdout_is_terminal() { return is_terminal(1); }
+const char* megalith_version() { return mgl_version(); }
 
 namespace {
 
@@ -91,10 +99,10 @@ int usage(std::FILE* to, int code) {
 int dispatch(int argc, char** argv) {
   const char* base = std::strrchr(argv[0], '/');
   base = base ? base + 1 : argv[0];
-  if (!std::strcmp(base, "load_and_run")) return run(Args(argv + 1, argv + argc));
+  if (!std::strcmp(base, "load_and_run")) return load_and_run(Args(argv + 1, argv + argc));
   if (argc < 2) return usage(stderr, kUsage);
   if (!std::strcmp(argv[1], "--help") || !std::strcmp(argv[1], "help")) return usage(stdout, kOk);
-  if (!std::strcmp(argv[1], "--version")) return std::puts("mgl 0.1.0"), kOk;
+  if (!std::strcmp(argv[1], "--version")) return std::printf("mgl %s\n", mgl_version()), kOk;
   for (const Command& c : kCommands) {
     if (!std::strcmp(argv[1], c.name)) return c.run(Args(argv + 2, argv + argc));
   }

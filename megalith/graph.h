@@ -85,6 +85,11 @@ class Graph {
   Node& node(NodeId n) { return nodes[static_cast<size_t>(n)]; }
   const Node& node(NodeId n) const { return nodes[static_cast<size_t>(n)]; }
   const Value& value(ValueId v) const { return values[static_cast<size_t>(v)]; }
+  // The node's name; where the file stores none, the name of its first output.
+  const std::string& name(NodeId n) const {
+    const Node& node = nodes[static_cast<size_t>(n)];
+    return node.name.empty() && !node.outputs.empty() ? value(node.outputs[0]).name : node.name;
+  }
   std::string label(NodeId n) const;  // "Convolution 'conv1'" for messages
 
   // Throws ModelError unless ids are in range, the order is topological and every value has one producer.

@@ -567,7 +567,7 @@ NodeProfile node_profile(const Graph& graph, const Segment& seg, int segment, si
                 .segment = segment,
                 .step = static_cast<int>(s),
                 .op = node.op->name,
-                .name = node.name,
+                .name = graph.name(step.node),
                 .kernel = step.kernel ? step.kernel->name : "view",
                 .params = node.attrs.params.str(),
                 .workspace = step.workspace,

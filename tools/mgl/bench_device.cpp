@@ -15,12 +15,6 @@
 #include "tools/mgl/machine.h"
 #include "tools/mgl/profile_json.h"
 
-#if defined(__x86_64__)
-#include <immintrin.h>
-#elif defined(__aarch64__)
-#include <arm_neon.h>
-#endif
-
 namespace mgl {
 namespace {
 
@@ -28,8 +22,8 @@ using Clock = std::chrono::steady_clock;
 using nlohmann::json;
 double seconds_since(Clock::time_point t) { return std::chrono::duration<double>(Clock::now() - t).count(); }
 
-// Each loop keeps enough independent accumulators to hide the latency of its instructions, and an empty asm pins every
-// accumulator to a register, so that the compiler can neither fold the arithmetic nor spill.
+// Each loop has enough independent accumulators to hide the latency of its instructions. The loops are written in
+// assembly: what is counted is what runs. All registers are zero: values don't change the speed, but denormals would.
 struct Isa {
   const char* name;
   void (*run)(long rounds);
@@ -39,50 +33,90 @@ struct Isa {
 };
 
 #if defined(__x86_64__)
-#define MEGALITH_KEEP(v) asm volatile("" : "+x"(v))
 // SSE2 has no FMA: as many multiplications as additions, each in chains of their own.
 __attribute__((target("sse2"))) void peak_sse2(long rounds) {
-  __m128 mul[7], add[7];
-  __m128 one = _mm_set1_ps(1.0f), zero = _mm_set1_ps(0.0f);
-  MEGALITH_KEEP(one);
-  MEGALITH_KEEP(zero);
-  for (int i = 0; i < 7; ++i) mul[i] = add[i] = _mm_set1_ps(static_cast<float>(i));
-  for (long r = 0; r < rounds; ++r) {
-#pragma GCC unroll 7
-    for (int i = 0; i < 7; ++i) {
-      mul[i] = _mm_mul_ps(mul[i], one);
-      add[i] = _mm_add_ps(add[i], zero);
-      MEGALITH_KEEP(mul[i]);
-      MEGALITH_KEEP(add[i]);
-    }
-  }
+  asm volatile(
+      "xorps %%xmm0, %%xmm0; xorps %%xmm1, %%xmm1\n"
+      "xorps %%xmm2, %%xmm2; xorps %%xmm3, %%xmm3\n"
+      "xorps %%xmm4, %%xmm4; xorps %%xmm5, %%xmm5\n"
+      "xorps %%xmm6, %%xmm6; xorps %%xmm7, %%xmm7\n"
+      "xorps %%xmm8, %%xmm8; xorps %%xmm9, %%xmm9\n"
+      "xorps %%xmm10, %%xmm10; xorps %%xmm11, %%xmm11\n"
+      "xorps %%xmm12, %%xmm12; xorps %%xmm13, %%xmm13\n"
+      "xorps %%xmm14, %%xmm14; xorps %%xmm15, %%xmm15\n"
+      "1:\n"
+      "mulps %%xmm14, %%xmm0; addps %%xmm15, %%xmm1\n"
+      "mulps %%xmm14, %%xmm2; addps %%xmm15, %%xmm3\n"
+      "mulps %%xmm14, %%xmm4; addps %%xmm15, %%xmm5\n"
+      "mulps %%xmm14, %%xmm6; addps %%xmm15, %%xmm7\n"
+      "mulps %%xmm14, %%xmm8; addps %%xmm15, %%xmm9\n"
+      "mulps %%xmm14, %%xmm10; addps %%xmm15, %%xmm11\n"
+      "mulps %%xmm14, %%xmm12; addps %%xmm15, %%xmm13\n"
+      "dec %0\n"
+      "jnz 1b"
+      : "+r"(rounds)
+      :
+      : "cc", "xmm0", "xmm1", "xmm2", "xmm3", "xmm4", "xmm5", "xmm6", "xmm7", "xmm8", "xmm9", "xmm10", "xmm11", "xmm12",
+        "xmm13", "xmm14", "xmm15");
 }
 __attribute__((target("avx2,fma"))) void peak_avx2(long rounds) {
-  __m256 acc[12], one = _mm256_set1_ps(1.0f), zero = _mm256_set1_ps(0.0f);
-  MEGALITH_KEEP(one);
-  MEGALITH_KEEP(zero);
-  for (int i = 0; i < 12; ++i) acc[i] = _mm256_set1_ps(static_cast<float>(i));
-  for (long r = 0; r < rounds; ++r) {
-#pragma GCC unroll 12
-    for (int i = 0; i < 12; ++i) {
-      acc[i] = _mm256_fmadd_ps(acc[i], one, zero);
-      MEGALITH_KEEP(acc[i]);
-    }
-  }
+  asm volatile(
+      "vxorps %%ymm0, %%ymm0, %%ymm0; vxorps %%ymm1, %%ymm1, %%ymm1\n"
+      "vxorps %%ymm2, %%ymm2, %%ymm2; vxorps %%ymm3, %%ymm3, %%ymm3\n"
+      "vxorps %%ymm4, %%ymm4, %%ymm4; vxorps %%ymm5, %%ymm5, %%ymm5\n"
+      "vxorps %%ymm6, %%ymm6, %%ymm6; vxorps %%ymm7, %%ymm7, %%ymm7\n"
+      "vxorps %%ymm8, %%ymm8, %%ymm8; vxorps %%ymm9, %%ymm9, %%ymm9\n"
+      "vxorps %%ymm10, %%ymm10, %%ymm10; vxorps %%ymm11, %%ymm11, %%ymm11\n"
+      "vxorps %%ymm14, %%ymm14, %%ymm14; vxorps %%ymm15, %%ymm15, %%ymm15\n"
+      "1:\n"
+      "vfmadd231ps %%ymm15, %%ymm14, %%ymm0; vfmadd231ps %%ymm15, %%ymm14, %%ymm1\n"
+      "vfmadd231ps %%ymm15, %%ymm14, %%ymm2; vfmadd231ps %%ymm15, %%ymm14, %%ymm3\n"
+      "vfmadd231ps %%ymm15, %%ymm14, %%ymm4; vfmadd231ps %%ymm15, %%ymm14, %%ymm5\n"
+      "vfmadd231ps %%ymm15, %%ymm14, %%ymm6; vfmadd231ps %%ymm15, %%ymm14, %%ymm7\n"
+      "vfmadd231ps %%ymm15, %%ymm14, %%ymm8; vfmadd231ps %%ymm15, %%ymm14, %%ymm9\n"
+      "vfmadd231ps %%ymm15, %%ymm14, %%ymm10; vfmadd231ps %%ymm15, %%ymm14, %%ymm11\n"
+      "dec %0\n"
+      "jnz 1b"
+      : "+r"(rounds)
+      :
+      : "cc", "xmm0", "xmm1", "xmm2", "xmm3", "xmm4", "xmm5", "xmm6", "xmm7", "xmm8", "xmm9", "xmm10", "xmm11", "xmm14",
+        "xmm15");
 }
 __attribute__((target("avx512f"))) void peak_avx512(long rounds) {
-#define MEGALITH_KEEP_Z(v) asm volatile("" : "+v"(v))
-  __m512 acc[24], one = _mm512_set1_ps(1.0f), zero = _mm512_set1_ps(0.0f);
-  MEGALITH_KEEP_Z(one);
-  MEGALITH_KEEP_Z(zero);
-  for (int i = 0; i < 24; ++i) acc[i] = _mm512_set1_ps(static_cast<float>(i));
-  for (long r = 0; r < rounds; ++r) {
-#pragma GCC unroll 24
-    for (int i = 0; i < 24; ++i) {
-      acc[i] = _mm512_fmadd_ps(acc[i], one, zero);
-      MEGALITH_KEEP_Z(acc[i]);
-    }
-  }
+  asm volatile(
+      "vpxorq %%zmm0, %%zmm0, %%zmm0; vpxorq %%zmm1, %%zmm1, %%zmm1\n"
+      "vpxorq %%zmm2, %%zmm2, %%zmm2; vpxorq %%zmm3, %%zmm3, %%zmm3\n"
+      "vpxorq %%zmm4, %%zmm4, %%zmm4; vpxorq %%zmm5, %%zmm5, %%zmm5\n"
+      "vpxorq %%zmm6, %%zmm6, %%zmm6; vpxorq %%zmm7, %%zmm7, %%zmm7\n"
+      "vpxorq %%zmm8, %%zmm8, %%zmm8; vpxorq %%zmm9, %%zmm9, %%zmm9\n"
+      "vpxorq %%zmm10, %%zmm10, %%zmm10; vpxorq %%zmm11, %%zmm11, %%zmm11\n"
+      "vpxorq %%zmm12, %%zmm12, %%zmm12; vpxorq %%zmm13, %%zmm13, %%zmm13\n"
+      "vpxorq %%zmm14, %%zmm14, %%zmm14; vpxorq %%zmm15, %%zmm15, %%zmm15\n"
+      "vpxorq %%zmm16, %%zmm16, %%zmm16; vpxorq %%zmm17, %%zmm17, %%zmm17\n"
+      "vpxorq %%zmm18, %%zmm18, %%zmm18; vpxorq %%zmm19, %%zmm19, %%zmm19\n"
+      "vpxorq %%zmm20, %%zmm20, %%zmm20; vpxorq %%zmm21, %%zmm21, %%zmm21\n"
+      "vpxorq %%zmm22, %%zmm22, %%zmm22; vpxorq %%zmm23, %%zmm23, %%zmm23\n"
+      "vpxorq %%zmm30, %%zmm30, %%zmm30; vpxorq %%zmm31, %%zmm31, %%zmm31\n"
+      "1:\n"
+      "vfmadd231ps %%zmm31, %%zmm30, %%zmm0; vfmadd231ps %%zmm31, %%zmm30, %%zmm1\n"
+      "vfmadd231ps %%zmm31, %%zmm30, %%zmm2; vfmadd231ps %%zmm31, %%zmm30, %%zmm3\n"
+      "vfmadd231ps %%zmm31, %%zmm30, %%zmm4; vfmadd231ps %%zmm31, %%zmm30, %%zmm5\n"
+      "vfmadd231ps %%zmm31, %%zmm30, %%zmm6; vfmadd231ps %%zmm31, %%zmm30, %%zmm7\n"
+      "vfmadd231ps %%zmm31, %%zmm30, %%zmm8; vfmadd231ps %%zmm31, %%zmm30, %%zmm9\n"
+      "vfmadd231ps %%zmm31, %%zmm30, %%zmm10; vfmadd231ps %%zmm31, %%zmm30, %%zmm11\n"
+      "vfmadd231ps %%zmm31, %%zmm30, %%zmm12; vfmadd231ps %%zmm31, %%zmm30, %%zmm13\n"
+      "vfmadd231ps %%zmm31, %%zmm30, %%zmm14; vfmadd231ps %%zmm31, %%zmm30, %%zmm15\n"
+      "vfmadd231ps %%zmm31, %%zmm30, %%zmm16; vfmadd231ps %%zmm31, %%zmm30, %%zmm17\n"
+      "vfmadd231ps %%zmm31, %%zmm30, %%zmm18; vfmadd231ps %%zmm31, %%zmm30, %%zmm19\n"
+      "vfmadd231ps %%zmm31, %%zmm30, %%zmm20; vfmadd231ps %%zmm31, %%zmm30, %%zmm21\n"
+      "vfmadd231ps %%zmm31, %%zmm30, %%zmm22; vfmadd231ps %%zmm31, %%zmm30, %%zmm23\n"
+      "dec %0\n"
+      "jnz 1b"
+      : "+r"(rounds)
+      :
+      : "cc", "xmm0", "xmm1", "xmm2", "xmm3", "xmm4", "xmm5", "xmm6", "xmm7", "xmm8", "xmm9", "xmm10", "xmm11", "xmm12",
+        "xmm13", "xmm14", "xmm15", "xmm16", "xmm17", "xmm18", "xmm19", "xmm20", "xmm21", "xmm22", "xmm23", "xmm30",
+        "xmm31");
 }
 std::vector<Isa> peaks() {
   std::vector<Isa> r = {{"sse2", peak_sse2, 4, 7, "mulps + addps"}};
@@ -108,16 +142,39 @@ double measured_ghz() {
 }
 #elif defined(__aarch64__)
 void peak_neon(long rounds) {
-  float32x4_t acc[24], one = vdupq_n_f32(1.0f), zero = vdupq_n_f32(0.0f);
-  asm volatile("" : "+w"(one), "+w"(zero));
-  for (int i = 0; i < 24; ++i) acc[i] = vdupq_n_f32(static_cast<float>(i));
-  for (long r = 0; r < rounds; ++r) {
-#pragma GCC unroll 24
-    for (int i = 0; i < 24; ++i) {
-      acc[i] = vfmaq_f32(acc[i], one, zero);
-      asm volatile("" : "+w"(acc[i]));
-    }
-  }
+  asm volatile(
+      "movi v0.4s, #0; movi v1.4s, #0\n"
+      "movi v2.4s, #0; movi v3.4s, #0\n"
+      "movi v4.4s, #0; movi v5.4s, #0\n"
+      "movi v6.4s, #0; movi v7.4s, #0\n"
+      "movi v8.4s, #0; movi v9.4s, #0\n"
+      "movi v10.4s, #0; movi v11.4s, #0\n"
+      "movi v12.4s, #0; movi v13.4s, #0\n"
+      "movi v14.4s, #0; movi v15.4s, #0\n"
+      "movi v16.4s, #0; movi v17.4s, #0\n"
+      "movi v18.4s, #0; movi v19.4s, #0\n"
+      "movi v20.4s, #0; movi v21.4s, #0\n"
+      "movi v22.4s, #0; movi v23.4s, #0\n"
+      "movi v30.4s, #0; movi v31.4s, #0\n"
+      "1:\n"
+      "fmla v0.4s, v30.4s, v31.4s; fmla v1.4s, v30.4s, v31.4s\n"
+      "fmla v2.4s, v30.4s, v31.4s; fmla v3.4s, v30.4s, v31.4s\n"
+      "fmla v4.4s, v30.4s, v31.4s; fmla v5.4s, v30.4s, v31.4s\n"
+      "fmla v6.4s, v30.4s, v31.4s; fmla v7.4s, v30.4s, v31.4s\n"
+      "fmla v8.4s, v30.4s, v31.4s; fmla v9.4s, v30.4s, v31.4s\n"
+      "fmla v10.4s, v30.4s, v31.4s; fmla v11.4s, v30.4s, v31.4s\n"
+      "fmla v12.4s, v30.4s, v31.4s; fmla v13.4s, v30.4s, v31.4s\n"
+      "fmla v14.4s, v30.4s, v31.4s; fmla v15.4s, v30.4s, v31.4s\n"
+      "fmla v16.4s, v30.4s, v31.4s; fmla v17.4s, v30.4s, v31.4s\n"
+      "fmla v18.4s, v30.4s, v31.4s; fmla v19.4s, v30.4s, v31.4s\n"
+      "fmla v20.4s, v30.4s, v31.4s; fmla v21.4s, v30.4s, v31.4s\n"
+      "fmla v22.4s, v30.4s, v31.4s; fmla v23.4s, v30.4s, v31.4s\n"
+      "subs %0, %0, #1\n"
+      "b.ne 1b"
+      : "+r"(rounds)
+      :
+      : "cc", "v0", "v1", "v2", "v3", "v4", "v5", "v6", "v7", "v8", "v9", "v10", "v11", "v12", "v13", "v14", "v15",
+        "v16", "v17", "v18", "v19", "v20", "v21", "v22", "v23", "v30", "v31");
 }
 std::vector<Isa> peaks() { return {{"neon", peak_neon, 4, 24, "fmla on v.4s"}}; }
 double measured_ghz() {  // a chain of additions of 1 cycle each

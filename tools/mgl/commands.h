@@ -4,6 +4,8 @@
 #include <string>
 #include <vector>
 
+#include "megalith/io/mge/reader.h"
+
 namespace mgl {
 
 using Args = std::vector<std::string>;
@@ -35,6 +37,9 @@ class Options {
  private:
   Args args_;
 };
+
+// read_mge; a file that can't be opened is a bad model.
+megalith::MgeFile open_model(const std::string& path);
 
 bool stderr_is_terminal();
 bool stdout_is_terminal();

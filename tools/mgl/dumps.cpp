@@ -70,7 +70,7 @@ void print_variable(std::FILE* to, const Graph& g, int32_t node_id, size_t outpu
   const Node& node = g.node(node_id);
   const int32_t v = node.outputs[output];
   std::fprintf(to, "var%zu produced: name=%s layout=%s owner_opr=%s{%s} opr%zu\n deps:\n", var_number(g, v),
-               g.value(v).name.c_str(), layout_text(value).c_str(), node.name.c_str(), node.op->name,
+               g.value(v).name.c_str(), layout_text(value).c_str(), g.name(node_id).c_str(), node.op->name,
                op_number(node_id));
   for (size_t i = 0; i < in.size(); ++i) {
     std::fprintf(to, "  [i%zu]var%zu: ", i, var_number(g, node.inputs[i]));
@@ -132,7 +132,8 @@ uint32_t dump_dtype(const Tensor& t) {
 
 std::string describe(const Graph& g, int32_t v) {
   const Node& owner = g.node(g.value(v).node);
-  return cat("{id:", var_number(g, v), ", name:", g.value(v).name, ", owner:", owner.name, "{", owner.op->name, "}}");
+  return cat("{id:", var_number(g, v), ", name:", g.value(v).name, ", owner:", g.name(g.value(v).node), "{",
+             owner.op->name, "}}");
 }
 
 // u32 length of the title, element type, greatest rank, dimensions (0 where there is none), title, data.

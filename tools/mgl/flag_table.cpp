@@ -27,6 +27,7 @@ const std::vector<FlagSpec>& run_flags() {
       {"rtol", R, "1e-4", "mgl", kUsed, "relative tolerance of --check_output"},
       {"atol", R, "1e-5", "mgl", kUsed, "absolute tolerance of --check_output"},
       {"memory_limit", I, "0", "mgl", kUsed, "MiB that values may take; 0: by the size of model and inputs"},
+      {"print_flags", B, "false", "mgl", kUsed, "print all flags and their values as JSON, and stop"},
       {"timeout", R, "0", "mgl", kUsed, "seconds; when they are over the process ends with exit code 124"},
       {"repeat_until", S, "", "mgl", kUsed,
        "run until the 95 % interval of the median is this narrow, e.g. 1%; --iter is the least number"},

@@ -216,17 +216,17 @@ int print_flag_help(const std::string& match) {
   return kOk;
 }
 
-int print_flag_json() {
-  nlohmann::json j = nlohmann::json::array();
+int print_flag_json(const Flags& flags) {
+  nlohmann::json j = nlohmann::json::object();
   for (const FlagSpec& f : run_flags()) {
     static const char* const kEffects[] = {"used", "always", "none"};
-    j.push_back({{"name", f.name},
+    j[f.name] = {{"value", flags.text(f.name)},
                  {"kind", kind_name(f.kind)},
                  {"default", f.def},
                  {"group", f.group},
-                 {"effect", kEffects[static_cast<size_t>(f.effect)]}});
+                 {"effect", kEffects[static_cast<size_t>(f.effect)]}};
   }
-  std::printf("%s\n", j.dump(1).c_str());
+  std::printf("%s\n", nlohmann::json{{"flags", j}, {"arguments", flags.rest}}.dump(1).c_str());
   return kOk;
 }
 

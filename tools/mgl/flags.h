@@ -50,7 +50,7 @@ Flags parse_flags(const Args& args);
 
 // --help (all of them), or --helpmatch TEXT: the flags of the groups whose name contains it.
 int print_flag_help(const std::string& match);
-// The same, as JSON: for the tests, so that they cover every flag.
-int print_flag_json();
+// Every flag with its value, as JSON.
+int print_flag_json(const Flags& flags);
 
 }  // namespace mgl

@@ -101,7 +101,7 @@ int info(const Args& args) {
   const std::string shapes = o.value("input", "");
   const Args rest = o.rest();
   if (rest.size() != 1) throw UsageError{"info needs one model file"};
-  const megalith::MgeFile file = megalith::read_mge(rest[0]);
+  const megalith::MgeFile file = open_model(rest[0]);
   const Graph& g = file.graph;
   std::map<std::string, int> kinds;
   Parameters parameters;

@@ -1,5 +1,6 @@
 #include "tools/mgl/inputs.h"
 
+#include <algorithm>
 #include <cstring>
 #include <fstream>
 #include <nlohmann/json.hpp>
@@ -160,8 +161,12 @@ std::map<std::string, Tensor> make_feeds(const megalith::Model& model, const std
     } else if (!value.empty() && value[0] == '[') {
       feeds[name] = literal(value);
     } else if (!value.empty() && value[0] == '{') {
+      if (value.back() != '}') throw InputError(cat("can't read the shape ", value));
       const json dims = json::parse("[" + value.substr(1, value.find('}') - 1) + "]", nullptr, false);
-      if (dims.is_discarded()) throw InputError(cat("can't read the shape ", value));
+      const bool whole = std::all_of(dims.begin(), dims.end(), [](const json& d) {
+        return d.is_number_unsigned() && d.get<uint64_t>() <= INT32_MAX;
+      });
+      if (dims.is_discarded() || !whole) throw InputError(cat("can't read the shape ", value));
       DType dtype;
       for (const auto& i : inputs) {
         if (i.name == name) dtype = i.dtype;

@@ -70,6 +70,18 @@ bool is_terminal(int fd) {
 }
 }  // namespace
 
+megalith::MgeFile open_model(const std::string& path) {
+  try {
+    return megalith::read_mge(path);
+  } catch (const megalith::ModelError&) {
+    throw;
+  } catch (const megalith::UnsupportedError&) {
+    throw;
+  } catch (const megalith::Error& e) {
+    throw megalith::ModelError(e.what());
+  }
+}
+
 bool stderr_is_terminal() { return is_terminal(2); }
 bool stdout_is_terminal() { return is_terminal(1); }
 const char* megalith_version() { return mgl_version(); }

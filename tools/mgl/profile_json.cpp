@@ -196,7 +196,7 @@ json graph_exec(const megalith::Model& model, const PlanInfo& plan) {
     }
     json o{{"node_type", "operator"},
            {"id", op_id(id)},
-           {"name", node.name},
+           {"name", g.name(id)},
            {"type", node.op->name},
            {"input", in},
            {"output", out},
@@ -259,7 +259,7 @@ std::string static_memory_info(const megalith::Model& model, const PlanInfo& pla
     const size_t at = order.size();
     order[{n.segment, n.step}] = at;
     const std::string id = std::to_string(at);
-    oprs[id] = {{"name", g.node(n.node).name}, {"id", id}};
+    oprs[id] = {{"name", n.name}, {"id", id}};
   }
   for (const PlannedBlock& b : plan.blocks) {
     size_t& size = arena[static_cast<size_t>(b.segment)];

@@ -16,7 +16,7 @@ int rewrite(const Args& args) {
   if (rest.size() != 2) throw UsageError{"rewrite needs a model file and the file to write"};
   if (!format.empty() && format != "FBS" && format != "FBS_V2")
     throw UsageError{"--format is FBS or FBS_V2, not '" + format + "'"};
-  megalith::MgeFile file = megalith::read_mge(rest[0]);
+  megalith::MgeFile file = open_model(rest[0]);
   if (format.empty()) format = file.format;  // FBS_V0 is only read; it becomes FBS
   while (!passes.empty()) {
     const size_t comma = passes.find(',');

@@ -122,7 +122,7 @@ class Run {
 
   int all() {
     const auto start = Clock::now();
-    file_ = megalith::read_mge(s_.model_path);
+    file_ = open_model(s_.model_path);
     if (flags_.on("disable_assert_throw")) remove_assertions(file_.graph);
     if (s_.fitting) fit();
     const Clock::time_point load_start = s_.fitting ? Clock::now() : start;
@@ -452,7 +452,6 @@ bool reporting_flags(const Args& args, bool alias, int& code) {
     }
     if (name == "help" || name == "helpfull" || name == "helpshort") return code = print_flag_help(""), true;
     if (name == "helpmatch" || name == "helpon") return code = print_flag_help(value), true;
-    if (name == "help_json") return code = print_flag_json(), true;
     if (name == "version") {
       std::puts(alias ? "load_and_run version 1.0" : (std::string("mgl ") + megalith_version()).c_str());
       return code = kOk, true;
@@ -467,6 +466,7 @@ int run_as(const Args& args, bool alias) {
   int code = kOk;
   if (reporting_flags(args, alias, code)) return code;
   const Flags flags = parse_flags(args);
+  if (flags.on("print_flags")) return print_flag_json(flags);
   const RunSettings settings = run_settings(flags);
   if (flags.on("wait_gdb")) {
 #if defined(__unix__) || defined(__APPLE__)

@@ -22,7 +22,10 @@ struct Model::Impl {
   Impl(Graph g, size_t bytes, const ModelOptions& o) : options(o), original(std::move(g)), file_bytes(bytes) {
     original.check();
     graph = original;
-    if (o.optimize) optimize_graph(graph, o.disabled_passes);
+    if (o.optimize)
+      optimize_graph(graph, o.disabled_passes);
+    else
+      repair_graph(graph, o.disabled_passes);
     pool = std::make_unique<ThreadPool>(o.threads > 0 ? o.threads : default_threads());
     input_nodes = graph.inputs();
     for (size_t i = 0; i < input_nodes.size(); ++i) {

@@ -12,6 +12,7 @@ struct Pass {
   const char* name;
   const char* doc;
   void (*run)(Graph&);
+  bool repair = false;  // brings back what the file was meant to compute: runs without optimization too
 };
 const std::vector<Pass>& passes();  // in the order in which they run
 
@@ -21,5 +22,6 @@ void run_pass(Graph& graph, const std::string& name);
 
 // Runs all passes but the named ones; throws Error for a name that is none.
 void optimize_graph(Graph& graph, const std::vector<std::string>& disabled = {});
+void repair_graph(Graph& graph, const std::vector<std::string>& disabled = {});  // only those that repair
 
 }  // namespace megalith

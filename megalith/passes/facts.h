@@ -48,6 +48,7 @@ class NewConstants {
   size_t first_;
 };
 
+void restore_layout(Graph& g);
 void fold_constants(Graph& g);
 void merge_equal(Graph& g);
 void remove_dead(Graph& g);

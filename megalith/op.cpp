@@ -40,6 +40,11 @@ void InferContext::fail_with(const std::string& what) const {
   throw OpError(node_name.empty() ? cat(op.name, ": ", what) : cat(op.name, " '", node_name, "': ", what));
 }
 
+std::span<const std::pair<int, int>> updates_of(const OpDef& op, const Attrs& attrs, int n_inputs) {
+  if (op.updates_when && !op.updates_when(attrs, n_inputs)) return {};
+  return op.updates;
+}
+
 int num_outputs(const OpDef& op, const Attrs& attrs, int n_inputs) {
   return op.outputs ? op.outputs(attrs, n_inputs) : 1;
 }

@@ -173,6 +173,7 @@ struct OpDef {
   GradReads (*grad_reads)(const Attrs&, const std::vector<bool>& needs) = nullptr;  // null: everything
   double (*flops)(const KernelQuery&) = nullptr;  // multiplications and additions count one each; null: no formula
   std::vector<std::pair<int, int>> updates;       // (output, input): the output is written over that input's storage
+  bool (*updates_when)(const Attrs&, int n_inputs) = nullptr;  // null: every use of the op updates
   bool dynamic = false;           // the output's shape depends on data: `infer` sets the dtype and a bound
   bool random = false;            // not folded, not shared; draws from Exec::random_key
   bool effect = false;            // runs even when nobody reads its outputs (assertions, updates)
@@ -182,6 +183,8 @@ struct OpDef {
 };
 
 int num_outputs(const OpDef& op, const Attrs& attrs, int n_inputs);
+// OpDef::updates where they hold for this use.
+std::span<const std::pair<int, int>> updates_of(const OpDef& op, const Attrs& attrs, int n_inputs);
 
 // A constant table once built; safe to read from every thread.
 class Registry {

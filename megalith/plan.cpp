@@ -24,6 +24,10 @@ void append_key(std::string& key, const Tensor& t, bool with_value) {
   key += ';';
 }
 
+std::span<const std::pair<int, int>> updates_of(const Node& node) {
+  return megalith::updates_of(*node.op, node.attrs, static_cast<int>(node.inputs.size()));
+}
+
 // Where a value is while a segment is planned.
 struct Place {
   enum Kind { kNone, kKnown, kArena, kExternal } kind = kNone;
@@ -89,7 +93,7 @@ struct Executor::Impl {
     values.resize(graph.values.size());
     for (NodeId n : order) {
       const Node& node = graph.node(n);
-      for (const auto& [out, in] : node.op->updates) {
+      for (const auto& [out, in] : updates_of(node)) {
         if (static_cast<size_t>(in) < node.inputs.size())
           updated[static_cast<size_t>(node.inputs[static_cast<size_t>(in)])] = true;
       }
@@ -133,7 +137,7 @@ struct Executor::Impl {
     }
     for (size_t i = 0; i < n; ++i) {
       const Node& node = graph.nodes[i];
-      late[i] = !node.op->updates.empty();
+      late[i] = !updates_of(node).empty();
       for (ValueId v : node.inputs) late[i] = late[i] || late[static_cast<size_t>(graph.value(v).node)];
     }
     uses.assign(graph.values.size(), 0);
@@ -260,7 +264,7 @@ class Planner {
     const KernelQuery query{node.attrs, ctx.in, out};
     const Kernel& kernel = select_kernel(op, query, options_.reference, node.name, options_.workspace_limit);
     const bool known = std::all_of(ctx.in.begin(), ctx.in.end(), [](const TensorSpec& s) { return s.value.defined(); });
-    if (known && !op.random && !op.effect && op.updates.empty() && !node.inputs.empty() && may_fold(out, bytes)) {
+    if (known && !op.random && !op.effect && updates_of(node).empty() && !node.inputs.empty() && may_fold(out, bytes)) {
       fold(node, op, ctx, kernel);
       return true;
     }
@@ -370,7 +374,7 @@ class Planner {
   Place output_place(NodeId id, const Node& node, const OpDef& op, const Kernel& kernel,
                      std::span<const TensorSpec> out, size_t i, int index) {
     const TensorSpec& spec = out[i];
-    for (const auto& [o, in] : op.updates) {
+    for (const auto& [o, in] : updates_of(node)) {
       if (static_cast<size_t>(o) != i || static_cast<size_t>(in) >= node.inputs.size()) continue;
       const size_t v = static_cast<size_t>(node.inputs[static_cast<size_t>(in)]);
       if (holders_[v].defined() && updated_[v] && holders_[v].shape() == spec.shape) {

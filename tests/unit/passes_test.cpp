@@ -223,3 +223,78 @@ TEST_CASE("unknown_pass_names_are_errors") {
   CHECK_THROWS_AS(Model::from_graph(g, {.disabled_passes = {"no_such_pass"}}), Error);
   CHECK_THROWS_AS(run_pass(g, "no_such_pass"), Error);
 }
+
+// conv in NCHW4, brought to NCHW and flattened; `broken` flattens the blocked image, as MegEngine's dump does.
+Graph flattened_nchw4(bool broken) {
+  Graph g;
+  const auto reshape = [](const Var& x, const Var& shape, int32_t axis) {
+    return emit1("Reshape", param::OptionalAxisV1{.axis = axis}, {x, shape});
+  };
+  const auto ints = [](std::vector<int32_t> v) {
+    return Var(Tensor::of<int32_t>(DTypeEnum::Int32, {static_cast<int64_t>(v.size())}, v));
+  };
+  const Var x(g, g.add_input("x", DType(DTypeEnum::QuantizedS8, 0.1f), {2, 1, 3, 3, 4}));
+  Attrs conv;
+  conv.params = Params(param::ConvBias{.format = param::ConvolutionFormat::NCHW4});
+  conv.policy = Params(param::ExecutionPolicy{});
+  conv.output_dtype = DType(DTypeEnum::QuantizedS8, 0.2f);
+  Tensor w = Tensor::empty(DType(DTypeEnum::QuantizedS8, 0.1f), {8, 1, 1, 1, 4});
+  for (int64_t i = 0; i < w.count(); ++i) w.data<int8_t>()[i] = static_cast<int8_t>(i * 5 % 23 - 11);
+  const Var y = emit(Registry::get().at("ConvBiasForward"), conv, {x, w})[0];
+  const Var plain = reshape(emit1("Dimshuffle", Params(param::Dimshuffle{.ndim = 5}, {0, 1, 4, 2, 3}), {y}),
+                            ints({2, 8, 3, 3}), kMaxDims);
+  const Var shape = emit1("GetVarShape", param::OptionalAxisV1{}, {plain});
+  const Var sizes = emit1("Elemwise", param::Elemwise{.mode = param::ElemwiseMode::MUL}, {shape, ints({1, 1, 1, 1})});
+  const Var target = emit1("Elemwise", param::Elemwise{.mode = param::ElemwiseMode::ADD}, {sizes, ints({0, 0, 0, 0})});
+  g.add_output(reshape(broken ? y : plain, target, kMaxDims).value(), "y");
+  return g;
+}
+
+TEST_CASE("restore_layout_gives_a_flattened_blocked_image_its_plain_order_back") {
+  Tensor in = Tensor::empty(DType(DTypeEnum::QuantizedS8, 0.1f), {2, 1, 3, 3, 4});
+  for (int64_t i = 0; i < in.count(); ++i) in.data<int8_t>()[i] = static_cast<int8_t>(i * 7 % 51 - 25);
+  const auto run = [&](bool broken, const ModelOptions& options) {
+    return Model::from_graph(flattened_nchw4(broken), options).run({{"x", in}})[0];
+  };
+  const Tensor want = run(false, {}), optimized = run(true, {}), plain = run(true, {.optimize = false}),
+               literal = run(true, {.disabled_passes = {"restore_layout"}});
+  int differ = 0;
+  for (int64_t i = 0; i < want.count(); ++i) {
+    CHECK(optimized.item(i) == want.item(i));
+    CHECK(plain.item(i) == want.item(i));
+    differ += literal.item(i) != want.item(i);
+  }
+  CHECK(differ > 0);
+}
+
+TEST_CASE("batch_norm_in_training_writes_its_running_statistics_to_the_parameters") {
+  const auto numbers = [](std::vector<float> v) {
+    return Tensor::of<float>(DTypeEnum::Float32, {1, static_cast<int64_t>(v.size()), 1, 1}, v);
+  };
+  Graph g;
+  const ValueId x = g.add_input("x", DTypeEnum::Float32, {3, 2, 2, 2});
+  const ValueId mean = g.add_parameter(numbers({0.5f, -1.f}), "mean"),
+                var = g.add_parameter(numbers({2.f, 3.f}), "var");
+  Attrs bn;
+  bn.params = Params(param::BN{.param_dim = param::BNParamDim::DIM_1C11,
+                               .fwd_mode = param::BNFwdMode::TRAINING,
+                               .epsilon = 1e-5,
+                               .avg_factor = 0.25});
+  const NodeId n =
+      g.add(Registry::get().at("BatchNorm"), bn,
+            {x, g.add_constant(numbers({1.f, 2.f})), g.add_constant(numbers({0.f, 1.f})), mean, var}, "bn");
+  // Reads the parameter beside the op that updates it: always the value from before the step.
+  const Var sum = emit1("Elemwise", param::Elemwise{.mode = param::ElemwiseMode::ADD}, {Var(g, mean), numbers({0, 0})});
+  g.add_output(sum.value(), "old mean");
+  for (size_t i : {size_t{0}, size_t{1}, size_t{2}}) g.add_output(g.node(n).outputs[i], "stat");
+  Model m = Model::from_graph(std::move(g));
+  float expected[2] = {0.5f, -1.f};
+  for (int step = 0; step < 3; ++step) {
+    const std::vector<Tensor> out = m.run({{"x", ramp({3, 2, 2, 2}, 3 + step)}});
+    for (int c = 0; c < 2; ++c) {
+      CHECK(out[0].item(c) == doctest::Approx(expected[c]));
+      expected[c] = 0.75f * expected[c] + 0.25f * static_cast<float>(out[3].item(c));
+      CHECK(out[1].item(c) == doctest::Approx(expected[c]));
+    }
+  }
+}

@@ -8,7 +8,8 @@ using param::BNFwdMode;
 
 bool inference(const Attrs& a) { return a.param<param::BN>().fwd_mode == BNFwdMode::INFERENCE; }
 
-int outputs_bn(const Attrs& a, int n_inputs) { return n_inputs == 5 && !inference(a) ? 6 : 4; }
+bool keeps_statistics(const Attrs& a, int n_inputs) { return n_inputs == 5 && !inference(a); }
+int outputs_bn(const Attrs& a, int n_inputs) { return keeps_statistics(a, n_inputs) ? 6 : 4; }
 
 // For each axis of x, the distance in a parameter of shape `s` (0 where it is broadcast).
 Shape param_strides(const Shape& x, const Shape& s) {
@@ -97,7 +98,7 @@ void run_bn(const KernelArgs& a) {
       if (running) {
         auto rm = floats(a.in[3]), rv = floats(a.in[4]);
         for (size_t i = 0; i < m; ++i) {
-          const float unbiased = var[i] / static_cast<float>(std::max<int64_t>(n - 1, 1));
+          const float unbiased = var[i] / static_cast<float>(n - 1);  // NaN for one element, as in MegEngine
           rm[i] = rm[i] * (1.f - factor) + mean[i] * factor;
           rv[i] = rv[i] * (1.f - factor) + unbiased * factor;
         }
@@ -213,7 +214,9 @@ MEGALITH_OPS(nn_batch_norm) {
          .infer = infer_bn,
          .kernels = {{.name = "reference", .run = run_bn}},
          .grad = grad_bn,
-         .grad_reads = reads_bn});
+         .grad_reads = reads_bn,
+         .updates = {{0, 3}, {1, 4}},
+         .updates_when = keeps_statistics});
   r.add({.name = "BatchNormBackward",
          .doc = "Gradients of BatchNorm in training: of scale, of bias, of the input.",
          .mge = {"BatchNormBackwardV1"},

@@ -70,6 +70,13 @@ struct half {
   static float to_float(uint16_t h);
 };
 
+// float(half(v)), without leaving the registers where v is in half's normal range.
+inline float round_to_half(float v) {
+  const uint32_t f = std::bit_cast<uint32_t>(v), a = f & 0x7fffffff;
+  if (a >= 0x38800000 && a < 0x477ff000) return std::bit_cast<float>((f & 0x80000000) | ((a + 0x1000) & ~0x1fffu));
+  return half(v);
+}
+
 // The upper half of a float. Rounding is to nearest, ties away from zero.
 struct bfloat16 {
   uint16_t bits = 0;

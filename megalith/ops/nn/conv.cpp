@@ -32,6 +32,7 @@ int64_t image_block(Format f, bool output) {
     case Format::NCHW44:
     case Format::NCHW44_DOT: return 4;
     case Format::NCHW64: return 64;
+    case Format::CHWN4: return 4;
     case Format::NHWC: return 0;
     default: return 1;
   }
@@ -41,9 +42,11 @@ Shape output_image(Format f, int64_t n, int64_t c, int64_t h, int64_t w) {
   const int64_t b = image_block(f, true);
   if (b == 0) return {n, h, w, c};
   if (b == 1) return {n, c, h, w};
+  if (f == Format::CHWN4) return {c / b, h, w, n, b};
   return {n, c / b, h, w, b};
 }
-bool output_nhwc(Format f) { return image_block(f, true) == 0; }
+conv::Store in_store(Format f) { return conv::store_of(f, false); }
+conv::Store out_store(Format f) { return conv::store_of(f, true); }
 
 // BatchConvBias has a filter for every image: the batch axis of the filter joins its groups, and all images become one
 // image with the channels of all.
@@ -75,7 +78,7 @@ void infer_forward(InferContext& c) {
       c.require(c.shape(1).ndim() >= 6 && c.shape(1)[1] > 0, "the filter ", c.shape(1), " has no groups");
   }
   c.require(c.shape(0).ndim() == 4 || c.shape(0).ndim() == 5, "the image has shape ", c.shape(0));
-  const Shape x = conv::image_to_canonical(c.shape(0), p.format == Format::NHWC);
+  const Shape x = conv::image_to_canonical(c.shape(0), in_store(p.format));
   Shape f = conv::filter_to_canonical(&c, join_batch(p, c.shape(1)), p.format, grouped(p));
   if (kBatchFilter<P>) f[0] /= x[0];
   c.require(x[1] == f[0] * f[2], "the image ", c.shape(0), " has ", x[1], " channels, the filter ", c.shape(1),
@@ -95,9 +98,9 @@ template <class P>
 void infer_conv_bias(InferContext& c) {
   infer_forward<P>(c);
   if (c.nin() < 3 || c.shape(2).count() == 0) return;
-  const Shape y = conv::image_to_canonical(c.out[0].shape, output_nhwc(c.param<P>().format));
+  const Shape y = conv::image_to_canonical(c.out[0].shape, out_store(c.param<P>().format));
   c.require(c.shape(2).ndim() == 4 || c.shape(2).ndim() == 5, "the bias has shape ", c.shape(2));
-  const Shape b = conv::image_to_canonical(c.shape(2), output_nhwc(c.param<P>().format));
+  const Shape b = conv::image_to_canonical(c.shape(2), out_store(c.param<P>().format));
   for (int i = 0; i < 4; ++i)
     c.require(b[i] == y[i] || b[i] == 1, "bias ", c.shape(2), " does not fit the output ", c.out[0].shape);
   if (c.nin() > 3 && c.shape(3).count() > 0)
@@ -125,8 +128,8 @@ void activate(float* y, int64_t n, param::NonlineMode mode) {
 }
 
 // Real values (or raw sums of an unscaled output) to the output's type and format.
-void finish(const Tensor& real, const Tensor& out, bool nhwc) {
-  if (real.dtype() == out.dtype()) return conv::image_from_canonical(real, out, nhwc);
+void finish(const Tensor& real, const Tensor& out, conv::Store store) {
+  if (real.dtype() == out.dtype()) return conv::image_from_canonical(real, out, store);
   const DType d = out.dtype();
   Tensor typed = Tensor::empty(
       d.is_lowbit() ? DType(d.id == DTypeEnum::QuantizedS4 ? DTypeEnum::QuantizedS8 : DTypeEnum::Quantized8Asymm,
@@ -140,14 +143,14 @@ void finish(const Tensor& real, const Tensor& out, bool nhwc) {
     else
       elemwise::store<float>(typed, i, n, real.data<float>() + i);
   }
-  if (!d.is_lowbit()) return conv::image_from_canonical(typed, out, nhwc);
+  if (!d.is_lowbit()) return conv::image_from_canonical(typed, out, store);
   const int lo = d.id == DTypeEnum::QuantizedS4 ? -8 : 0, hi = d.id == DTypeEnum::QuantizedS4 ? 7 : 15;
   for (int64_t i = 0; i < typed.count(); ++i) {
     const int v = d.id == DTypeEnum::QuantizedS4 ? typed.data<int8_t>()[i] : typed.data<uint8_t>()[i];
     typed.data<uint8_t>()[i] = static_cast<uint8_t>(std::clamp(v, lo, hi));
   }
   Tensor wide = Tensor::empty(typed.dtype(), out.shape());
-  conv::image_from_canonical(typed, wide, nhwc);
+  conv::image_from_canonical(typed, wide, store);
   const Tensor packed = pack_lowbit(wide, d);
   std::memcpy(out.data(), packed.data(), packed.bytes());
 }
@@ -165,22 +168,33 @@ Tensor lowbit_image(const Tensor& t) {
        t.dtype().zero_point});
 }
 
+// MegEngine's CPU kernels for Float32 do not look at z; the formats without such a kernel take the naive way, which
+// does.
+bool leaves_out_z(DType x, Format f) {
+  return x.id == DTypeEnum::Float32 && (f == Format::NCHW || f == Format::NCHW44 || f == Format::NCHW88);
+}
+
+// MegEngine sums Float16 products in Float16 unless compute_mode says otherwise.
+template <class P>
+bool half_steps(const Tensor& x, const P& p) {
+  return x.dtype().id == DTypeEnum::Float16 && p.compute_mode == param::ComputeMode::DEFAULT;
+}
+
 // y = nonlinearity(conv(x, f) + bias + z), all optional behind the convolution.
 template <class P>
 void run_forward(const KernelArgs& a, param::NonlineMode nonline) {
   const P& p = a.param<P>();
   const Tensor& out = a.out[0];
   if (out.count() == 0) return;
-  const Tensor x = conv::image_to_canonical(lowbit_image(a.in[0]), p.format == Format::NHWC),
+  const Tensor x = conv::image_to_canonical(lowbit_image(a.in[0]), in_store(p.format)),
                f = conv::filter_to_canonical(
                    lowbit_image(kBatchFilter<P> ? a.in[1].reshaped(join_batch(p, a.in[1].shape())) : a.in[1]), p.format,
                    grouped(p));
-  const Shape ys = conv::image_to_canonical(out.shape(), output_nhwc(p.format));
+  const Shape ys = conv::image_to_canonical(out.shape(), out_store(p.format));
   conv::Geometry g = conv::geometry(p, x.shape(), f.shape(), ys);
   if (kBatchFilter<P>) g.n = 1;
   const bool has_bias = a.in.size() > 2 && a.in[2].count() > 0;
-  // MegEngine's CPU kernels leave z out of floating point sums; the recorded results say so.
-  const bool has_z = a.in.size() > 3 && a.in[3].count() > 0 && integral(x.dtype());
+  const bool has_z = a.in.size() > 3 && a.in[3].count() > 0 && !leaves_out_z(x.dtype(), p.format);
   Tensor y;
   if (integral(x.dtype())) {
     Tensor sums = Tensor::empty(DTypeEnum::Int32, ys);
@@ -188,25 +202,24 @@ void run_forward(const KernelArgs& a, param::NonlineMode nonline) {
                            sums.data<int32_t>(), a.exec);
     const bool plain = !has_bias && !has_z && nonline == param::NonlineMode::IDENTITY;
     if (plain && out.dtype().bits() == 32 && !out.dtype().is_float())
-      return conv::image_from_canonical(sums.with_dtype(out.dtype()), out, output_nhwc(p.format));
+      return conv::image_from_canonical(sums.with_dtype(out.dtype()), out, out_store(p.format));
     if (plain && out.dtype().id == DTypeEnum::Int16) {
       Tensor narrow = Tensor::empty(DTypeEnum::Int16, ys);
       for (int64_t i = 0; i < narrow.count(); ++i)
         narrow.data<int16_t>()[i] = static_cast<int16_t>(sums.data<int32_t>()[i]);
-      return conv::image_from_canonical(narrow, out, output_nhwc(p.format));
+      return conv::image_from_canonical(narrow, out, out_store(p.format));
     }
     y = real_of_sums(sums, x.dtype().is_quantized() ? static_cast<double>(x.dtype().scale * f.dtype().scale) : 1.0);
   } else {
     y = Tensor::empty(DTypeEnum::Float32, ys);
-    if (!has_bias && !has_z && out.dtype().id == DTypeEnum::Float32 && out.ndim() == 4 && !output_nhwc(p.format))
-      y = out;
-    conv::forward<float>(g, conv::widen<float>(x).data<float>(), conv::widen<float>(f).data<float>(), y.data<float>(),
-                         a.exec);
+    if (!has_bias && !has_z && out.dtype().id == DTypeEnum::Float32 && image_block(p.format, true) == 1) y = out;
+    const auto forward = half_steps(x, p) ? conv::forward<float, conv::RoundedToHalf> : conv::forward<float>;
+    forward(g, conv::widen<float>(x).data<float>(), conv::widen<float>(f).data<float>(), y.data<float>(), a.exec);
   }
-  if (has_bias) add_real(y.data<float>(), ys, conv::image_to_canonical(a.in[2], output_nhwc(p.format)));
-  if (has_z) add_real(y.data<float>(), ys, conv::image_to_canonical(lowbit_image(a.in[3]), output_nhwc(p.format)));
+  if (has_bias) add_real(y.data<float>(), ys, conv::image_to_canonical(a.in[2], out_store(p.format)));
+  if (has_z) add_real(y.data<float>(), ys, conv::image_to_canonical(lowbit_image(a.in[3]), out_store(p.format)));
   activate(y.data<float>(), y.count(), nonline);
-  if (y.data() != out.data()) finish(y, out, output_nhwc(p.format));
+  if (y.data() != out.data()) finish(y, out, out_store(p.format));
 }
 
 void run_convolution(const KernelArgs& a) { run_forward<param::Convolution>(a, param::NonlineMode::IDENTITY); }
@@ -221,13 +234,13 @@ void infer_backward_data(InferContext& c) {
   conv::check_window(c, p);
   c.require(c.shape(1).ndim() == 4 || c.shape(1).ndim() == 5, "the gradient has shape ", c.shape(1));
   const Shape f = conv::filter_to_canonical(&c, c.shape(0), p.format, is_group(p.sparse)),
-              dy = conv::image_to_canonical(c.shape(1), p.format == Format::NHWC);
+              dy = conv::image_to_canonical(c.shape(1), in_store(p.format));
   c.require(dy[1] == f[0] * f[1], "the gradient ", c.shape(1), " has ", dy[1], " channels, the filter ", c.shape(0),
             " gives ", f[0] * f[1]);
   c.require(c.dtype(0).bits() == c.dtype(1).bits(), "filter is ", c.dtype(0).str(), ", gradient is ", c.dtype(1).str());
   const DType type = output_dtype(c, c.dtype(1), c.dtype(0));
   if (c.nin() == 3) {
-    const Shape x = conv::image_to_canonical(c.shape(2), p.format == Format::NHWC);
+    const Shape x = conv::image_to_canonical(c.shape(2), in_store(p.format));
     c.require((c.shape(2).ndim() == 4 || c.shape(2).ndim() == 5) && x[0] == dy[0] && x[1] == f[0] * f[2] &&
                   window_output(x[2], f[3], p.pad_h, p.stride_h, p.dilate_h) == dy[2] &&
                   window_output(x[3], f[4], p.pad_w, p.stride_w, p.dilate_w) == dy[3],
@@ -243,25 +256,26 @@ void infer_backward_data(InferContext& c) {
 
 void run_backward_data(const KernelArgs& a) {
   const auto& p = a.param<param::Convolution>();
-  const bool nhwc = p.format == Format::NHWC;
+  const conv::Store store = in_store(p.format);
   const Tensor f = conv::filter_to_canonical(a.in[0], p.format, is_group(p.sparse)),
-               dy = conv::image_to_canonical(a.in[1], nhwc);
-  const Shape xs = conv::image_to_canonical(a.out[0].shape(), nhwc);
+               dy = conv::image_to_canonical(a.in[1], store);
+  const Shape xs = conv::image_to_canonical(a.out[0].shape(), store);
   const conv::Geometry g = conv::geometry(p, xs, f.shape(), dy.shape());
   if (integral(dy.dtype())) {
     Tensor sums = Tensor::empty(DTypeEnum::Int32, xs);
     conv::backward_data<int32_t>(g, conv::widen<int32_t>(f).data<int32_t>(), conv::widen<int32_t>(dy).data<int32_t>(),
                                  sums.data<int32_t>(), a.exec);
     if (a.out[0].dtype().bits() == 32 && integral(a.out[0].dtype()))
-      return conv::image_from_canonical(sums.with_dtype(a.out[0].dtype()), a.out[0], nhwc);
+      return conv::image_from_canonical(sums.with_dtype(a.out[0].dtype()), a.out[0], store);
     return finish(
         real_of_sums(sums, dy.dtype().is_quantized() ? static_cast<double>(dy.dtype().scale * f.dtype().scale) : 1.0),
-        a.out[0], nhwc);
+        a.out[0], store);
   }
   Tensor dx = Tensor::empty(DTypeEnum::Float32, xs);
-  conv::backward_data<float>(g, conv::widen<float>(f).data<float>(), conv::widen<float>(dy).data<float>(),
-                             dx.data<float>(), a.exec);
-  finish(dx, a.out[0], nhwc);
+  const auto backward =
+      half_steps(dy, p) ? conv::backward_data<float, conv::RoundedToHalf> : conv::backward_data<float>;
+  backward(g, conv::widen<float>(f).data<float>(), conv::widen<float>(dy).data<float>(), dx.data<float>(), a.exec);
+  finish(dx, a.out[0], store);
 }
 
 // ---- backward filter: (image, diff, filter for its shape)
@@ -270,8 +284,8 @@ void infer_backward_filter(InferContext& c) {
   conv::check_window(c, p);
   c.require((c.shape(0).ndim() == 4 || c.shape(0).ndim() == 5) && c.shape(1).ndim() == c.shape(0).ndim(), "image ",
             c.shape(0), ", gradient ", c.shape(1));
-  const Shape x = conv::image_to_canonical(c.shape(0), p.format == Format::NHWC),
-              dy = conv::image_to_canonical(c.shape(1), p.format == Format::NHWC);
+  const Shape x = conv::image_to_canonical(c.shape(0), in_store(p.format)),
+              dy = conv::image_to_canonical(c.shape(1), in_store(p.format));
   const Shape f = conv::filter_to_canonical(&c, c.shape(2), p.format, is_group(p.sparse));
   c.require(x[0] == dy[0] && x[1] == f[0] * f[2] && dy[1] == f[0] * f[1] &&
                 window_output(x[2], f[3], p.pad_h, p.stride_h, p.dilate_h) == dy[2] &&
@@ -284,13 +298,15 @@ void infer_backward_filter(InferContext& c) {
 
 void run_backward_filter(const KernelArgs& a) {
   const auto& p = a.param<param::Convolution>();
-  const bool nhwc = p.format == Format::NHWC;
-  const Tensor x = conv::image_to_canonical(a.in[0], nhwc), dy = conv::image_to_canonical(a.in[1], nhwc);
+  const conv::Store store = in_store(p.format);
+  const Tensor x = conv::image_to_canonical(a.in[0], store), dy = conv::image_to_canonical(a.in[1], store);
   const Tensor& out = a.out[0];
   const Shape fs = conv::filter_to_canonical(nullptr, out.shape(), p.format, is_group(p.sparse));
   Tensor df = Tensor::empty(DTypeEnum::Float32, fs);
-  conv::backward_filter<float>(conv::geometry(p, x.shape(), fs, dy.shape()), conv::widen<float>(x).data<float>(),
-                               conv::widen<float>(dy).data<float>(), df.data<float>(), a.exec);
+  const auto backward =
+      half_steps(x, p) ? conv::backward_filter<float, conv::RoundedToHalf> : conv::backward_filter<float>;
+  backward(conv::geometry(p, x.shape(), fs, dy.shape()), conv::widen<float>(x).data<float>(),
+           conv::widen<float>(dy).data<float>(), df.data<float>(), a.exec);
   Tensor typed = Tensor::empty(out.dtype(), fs);
   for (int64_t i = 0; i < df.count(); i += elemwise::kBlock)
     elemwise::store<float>(typed, i, std::min(elemwise::kBlock, df.count() - i), df.data<float>() + i);

@@ -3,16 +3,11 @@
 #pragma once
 
 #include "megalith/ops/elemwise/rows.h"
-#include "megalith/ops/op_util.h"
+#include "megalith/ops/nn/conv_geometry.h"
 
 namespace megalith::conv {
 
 using Format = param::ConvolutionFormat;
-
-// Channels per block of a blocked format; 1 for NCHW, 0 for NHWC.
-struct FormatInfo {
-  int64_t in_block, out_block, filter_block;
-};
 
 inline bool known_format(Format f) {
   switch (f) {
@@ -28,38 +23,44 @@ inline bool known_format(Format f) {
     case Format::NCHW4_NCHW:
     case Format::NCHW4_NCHW32:
     case Format::NCHW32_NCHW4:
-    case Format::NCHW4_NHWC: return true;
+    case Format::NCHW4_NHWC:
+    case Format::CHWN4: return true;
     default: return false;
   }
 }
 
-// By rank: five dimensions are blocked (N, C/b, H, W, b), four are NHWC for the NHWC format and NCHW otherwise.
-inline Shape image_to_canonical(const Shape& s, bool nhwc) {
-  if (s.ndim() == 5) return {s[0], s[1] * s[4], s[2], s[3]};
-  return nhwc ? Shape{s[0], s[3], s[1], s[2]} : s;
+// How an image is stored. Blocked images (N, C/b, H, W, b) tell by their rank.
+enum class Store : uint8_t { kByRank, kNHWC, kCHWN4 };
+
+inline Store store_of(Format f, bool output) {
+  if (f == Format::NHWC || (f == Format::NCHW4_NHWC && output)) return Store::kNHWC;
+  return f == Format::CHWN4 ? Store::kCHWN4 : Store::kByRank;
 }
 
-inline Tensor image_to_canonical(const Tensor& t, bool nhwc) {
-  const Shape &s = t.shape(), &d = t.stride();
-  if (s.ndim() == 5) {
-    const Tensor v = t.view(Layout({s[0], s[1], s[4], s[2], s[3]}, {d[0], d[1], d[4], d[2], d[3]})).to_contiguous();
-    return v.reshaped({s[0], s[1] * s[4], s[2], s[3]});
-  }
-  if (!nhwc) return t.to_contiguous();
-  return t.view(Layout({s[0], s[3], s[1], s[2]}, {d[0], d[3], d[1], d[2]})).to_contiguous();
+// Seen with axes (N, C/b, b, H, W); b is 1 where channels are not blocked.
+inline Layout split_image(const Layout& l, Store store) {
+  const Shape &s = l.shape, &d = l.stride;
+  if (store == Store::kCHWN4 && s.ndim() == 5)
+    return Layout({s[3], s[0], s[4], s[1], s[2]}, {d[3], d[0], d[4], d[1], d[2]});
+  if (s.ndim() == 5) return Layout({s[0], s[1], s[4], s[2], s[3]}, {d[0], d[1], d[4], d[2], d[3]});
+  if (store == Store::kNHWC) return Layout({s[0], s[3], 1, s[1], s[2]}, {d[0], d[3], 0, d[1], d[2]});
+  return Layout({s[0], s[1], 1, s[2], s[3]}, {d[0], d[1], 0, d[2], d[3]});
 }
 
-// Copies a canonical image into an output of the given format.
-inline void image_from_canonical(const Tensor& from, const Tensor& to, bool nhwc) {
-  const Shape &s = to.shape(), &d = to.stride();
-  if (s.ndim() == 5) {
-    copy_strided(from.view(Layout(Shape{s[0], s[1], s[4], s[2], s[3]})),
-                 to.view(Layout({s[0], s[1], s[4], s[2], s[3]}, {d[0], d[1], d[4], d[2], d[3]})));
-  } else if (nhwc) {
-    copy_strided(from, to.view(Layout({s[0], s[3], s[1], s[2]}, {d[0], d[3], d[1], d[2]})));
-  } else {
-    copy_strided(from, to);
-  }
+inline Shape image_to_canonical(const Shape& s, Store store) {
+  const Shape v = split_image(Layout(s), store).shape;
+  return {v[0], v[1] * v[2], v[3], v[4]};
+}
+
+inline Tensor image_to_canonical(const Tensor& t, Store store) {
+  const Shape out = image_to_canonical(t.shape(), store);
+  return t.view(split_image(t.layout(), store)).to_contiguous().reshaped(out);
+}
+
+// Copies a canonical image into an output that is stored so.
+inline void image_from_canonical(const Tensor& from, const Tensor& to, Store store) {
+  const Layout split = split_image(to.layout(), store);
+  copy_strided(from.view(Layout(split.shape)), to.view(split));
 }
 
 // A filter's layout, seen with axes (G, OC/G, IC/G, FH, FW) after splitting blocked channels: `split` axes are
@@ -74,6 +75,11 @@ inline Layout split_filter(const InferContext* c, const Layout& f, Format format
   };
   const int g = group ? 1 : 0, n = s.ndim() - g;
   const int64_t gs = group ? s[0] : 1, gd = group ? d[0] : 0;
+  if (format == Format::CHWN4) {  // (IC/4, FH, FW, OC, 4)
+    if (n != 5) return bad();
+    return Layout({gs, s[g + 3], 1, s[g], s[g + 4], s[g + 1], s[g + 2]},
+                  {gd, d[g + 3], 0, d[g], d[g + 4], d[g + 1], d[g + 2]});
+  }
   const bool blocked_both = format == Format::NCHW44 || format == Format::NCHW88 || format == Format::NCHW44_DOT;
   if (format == Format::NHWC) {
     if (n != 4) return bad();
@@ -133,81 +139,55 @@ Tensor widen(const Tensor& packed) {
   return r;
 }
 
-struct Geometry {
-  int64_t n, g, ocpg, icpg, ih, iw, oh, ow, fh, fw;
-  int64_t ph, pw, sh, sw, dh, dw;
-  bool flip;
-  // The range of output columns whose tap `b` lies inside of the image.
-  void columns(int64_t b, int64_t& begin, int64_t& end) const {
-    const int64_t off = b * dw - pw;
-    begin = off >= 0 ? 0 : (-off + sw - 1) / sw;
-    end = iw - 1 - off < 0 ? 0 : std::min(ow, (iw - 1 - off) / sw + 1);
-    begin = std::min(begin, ow);
-    end = std::max(begin, end);
-  }
-};
-
-template <class P>
-Geometry geometry(const P& p, const Shape& x, const Shape& f, const Shape& y) {
-  return {x[0],
-          f[0],
-          f[1],
-          f[2],
-          x[2],
-          x[3],
-          y[2],
-          y[3],
-          f[3],
-          f[4],
-          p.pad_h,
-          p.pad_w,
-          p.stride_h,
-          p.stride_w,
-          p.dilate_h,
-          p.dilate_w,
-          p.mode == param::ConvolutionMode::CONVOLUTION};
-}
-
+// Checks what the window arithmetic and the formats need; ranks and channels are left to the shape rules.
 template <class P>
 void check_window(const InferContext& c, const P& p) {
-  c.require(p.stride_h > 0 && p.stride_w > 0 && p.dilate_h > 0 && p.dilate_w > 0,
-            "stride and dilation must be positive (stride_h=", p.stride_h, ", stride_w=", p.stride_w,
-            ", dilate_h=", p.dilate_h, ", dilate_w=", p.dilate_w, ")");
+  check_steps(c, p);
   c.require(known_format(p.format), "format ", enum_info<Format>().name_of(static_cast<uint32_t>(p.format)),
             " is not supported on this device");
-  c.require(p.pad_h < 65536 && p.pad_w < 65536 && p.stride_h < 65536 && p.stride_w < 65536 && p.dilate_h < 65536 &&
-                p.dilate_w < 65536,
-            "padding, stride or dilation is too large");
 }
+
+// One step of a sum of products. Float16 convolutions of compute_mode DEFAULT round to Float16 after every step; their
+// values are kept widened.
+template <class Acc>
+struct Plain {
+  static Acc add(Acc sum, Acc a, Acc b) { return sum + a * b; }
+};
+struct RoundedToHalf {
+  static float add(float sum, float a, float b) { return round_to_half(sum + a * b); }
+};
 
 // y[n, g, oc] += x * f. One plane of outputs at a time; rows of the image are the inner loop, so memory is read in
 // order.
-template <class Acc>
+template <class Acc, class Step = Plain<Acc>>
 void forward(const Geometry& g, const Acc* x, const Acc* f, Acc* y, Exec& exec) {
+  // Where every step rounds the order shows: MegEngine walks the window inside of each channel, but the channels inside
+  // of each tap where the window is dilated.
+  const bool window_first = std::is_same_v<Step, RoundedToHalf> && (g.dh != 1 || g.dw != 1);
   exec.parallel_for(g.n * g.g * g.ocpg, 1, [&](int64_t begin, int64_t end) {
     for (int64_t plane = begin; plane < end; ++plane) {
       const int64_t n = plane / (g.g * g.ocpg), goc = plane % (g.g * g.ocpg), group = goc / g.ocpg;
       Acc* out = y + plane * g.oh * g.ow;
       std::fill_n(out, g.oh * g.ow, Acc{0});
-      for (int64_t ic = 0; ic < g.icpg; ++ic) {
+      const int64_t taps = g.fh * g.fw;
+      for (int64_t i = 0; i < g.icpg * taps; ++i) {
+        const int64_t ic = window_first ? i % g.icpg : i / taps, k = window_first ? i / g.icpg : i % taps;
         const Acc* image = x + ((n * g.g + group) * g.icpg + ic) * g.ih * g.iw;
-        const Acc* taps = f + (goc * g.icpg + ic) * g.fh * g.fw;
-        for (int64_t a = 0; a < g.fh; ++a) {
-          for (int64_t b = 0; b < g.fw; ++b) {
-            const Acc w = g.flip ? taps[(g.fh - 1 - a) * g.fw + g.fw - 1 - b] : taps[a * g.fw + b];
-            int64_t first, last;
-            g.columns(b, first, last);
-            for (int64_t oh = 0; oh < g.oh; ++oh) {
-              const int64_t ih = oh * g.sh + a * g.dh - g.ph;
-              if (ih < 0 || ih >= g.ih) continue;
-              const Acc* row = image + ih * g.iw + b * g.dw - g.pw;
-              Acc* to = out + oh * g.ow;
-              if (g.sw == 1) {
-                for (int64_t ow = first; ow < last; ++ow) to[ow] += row[ow] * w;
-              } else {
-                for (int64_t ow = first; ow < last; ++ow) to[ow] += row[ow * g.sw] * w;
-              }
-            }
+        // Tap k lies at (a, b) of the window.
+        const int64_t a = window_first && g.flip ? g.fh - 1 - k / g.fw : k / g.fw;
+        const int64_t b = window_first && g.flip ? g.fw - 1 - k % g.fw : k % g.fw;
+        const Acc w = f[(goc * g.icpg + ic) * taps + (g.flip ? (g.fh - 1 - a) * g.fw + g.fw - 1 - b : a * g.fw + b)];
+        int64_t first, last;
+        g.columns(b, first, last);
+        for (int64_t oh = 0; oh < g.oh; ++oh) {
+          const int64_t ih = oh * g.sh + a * g.dh - g.ph;
+          if (ih < 0 || ih >= g.ih) continue;
+          const Acc* row = image + ih * g.iw + b * g.dw - g.pw;
+          Acc* to = out + oh * g.ow;
+          if (g.sw == 1) {
+            for (int64_t ow = first; ow < last; ++ow) to[ow] = Step::add(to[ow], row[ow], w);
+          } else {
+            for (int64_t ow = first; ow < last; ++ow) to[ow] = Step::add(to[ow], row[ow * g.sw], w);
           }
         }
       }
@@ -215,8 +195,9 @@ void forward(const Geometry& g, const Acc* x, const Acc* f, Acc* y, Exec& exec) 
   });
 }
 
-// dx = the transpose of forward: every input plane gathers from the output planes of its group.
-template <class Acc>
+// dx = the transpose of forward: every input plane gathers from the output planes of its group. The window is walked
+// from its end, so that every element adds up in the order of the outputs.
+template <class Acc, class Step = Plain<Acc>>
 void backward_data(const Geometry& g, const Acc* f, const Acc* dy, Acc* dx, Exec& exec) {
   exec.parallel_for(g.n * g.g * g.icpg, 1, [&](int64_t begin, int64_t end) {
     for (int64_t plane = begin; plane < end; ++plane) {
@@ -226,8 +207,8 @@ void backward_data(const Geometry& g, const Acc* f, const Acc* dy, Acc* dx, Exec
       for (int64_t oc = 0; oc < g.ocpg; ++oc) {
         const Acc* from = dy + (ng * g.ocpg + oc) * g.oh * g.ow;
         const Acc* taps = f + ((group * g.ocpg + oc) * g.icpg + ic) * g.fh * g.fw;
-        for (int64_t a = 0; a < g.fh; ++a) {
-          for (int64_t b = 0; b < g.fw; ++b) {
+        for (int64_t a = g.fh - 1; a >= 0; --a) {
+          for (int64_t b = g.fw - 1; b >= 0; --b) {
             const Acc w = g.flip ? taps[(g.fh - 1 - a) * g.fw + g.fw - 1 - b] : taps[a * g.fw + b];
             int64_t first, last;
             g.columns(b, first, last);
@@ -236,7 +217,7 @@ void backward_data(const Geometry& g, const Acc* f, const Acc* dy, Acc* dx, Exec
               if (ih < 0 || ih >= g.ih) continue;
               Acc* row = to + ih * g.iw + b * g.dw - g.pw;
               const Acc* d = from + oh * g.ow;
-              for (int64_t ow = first; ow < last; ++ow) row[ow * g.sw] += d[ow] * w;
+              for (int64_t ow = first; ow < last; ++ow) row[ow * g.sw] = Step::add(row[ow * g.sw], d[ow], w);
             }
           }
         }
@@ -245,7 +226,7 @@ void backward_data(const Geometry& g, const Acc* f, const Acc* dy, Acc* dx, Exec
   });
 }
 
-template <class Acc>
+template <class Acc, class Step = Plain<Acc>>
 void backward_filter(const Geometry& g, const Acc* x, const Acc* dy, Acc* df, Exec& exec) {
   exec.parallel_for(g.g * g.ocpg * g.icpg, 1, [&](int64_t begin, int64_t end) {
     for (int64_t i = begin; i < end; ++i) {
@@ -262,7 +243,7 @@ void backward_filter(const Geometry& g, const Acc* x, const Acc* dy, Acc* df, Ex
               const int64_t ih = oh * g.sh + a * g.dh - g.ph;
               if (ih < 0 || ih >= g.ih) continue;
               const Acc* row = image + ih * g.iw + b * g.dw - g.pw;
-              for (int64_t ow = first; ow < last; ++ow) sum += row[ow * g.sw] * d[oh * g.ow + ow];
+              for (int64_t ow = first; ow < last; ++ow) sum = Step::add(sum, row[ow * g.sw], d[oh * g.ow + ow]);
             }
           }
           df[(i * g.fh + (g.flip ? g.fh - 1 - a : a)) * g.fw + (g.flip ? g.fw - 1 - b : b)] = sum;

@@ -10,21 +10,21 @@ namespace {
 
 // --- shape rules
 
-ConvGeometry check_inputs(const InferContext& c) {
+conv::Geometry check_inputs(const InferContext& c) {
   for (int i = 0; i < c.nin(); ++i)
     c.require(c.dtype(i).id == DTypeEnum::Float32, "only Float32 is supported, got ", c.dtype(i).name());
   c.require(c.param<param::Convolution>().mode == param::ConvolutionMode::CROSS_CORRELATION,
             "only mode=CROSS_CORRELATION is supported");
   const Shape& offset = c.shape(2);
   const Shape& mask = c.shape(3);
-  const ConvGeometry g = check_conv(c, c.shape(0), c.shape(1));
+  const conv::Geometry g = conv::check_plain(c, c.shape(0), c.shape(1));
   c.require(offset.ndim() == 4 && mask.ndim() == 4, "offset and mask must have 4 dimensions, got ", offset, " and ",
             mask);
   const int64_t taps = g.fh * g.fw, groups = mask[1] / taps;
   c.require(groups > 0 && mask[1] == groups * taps && offset[1] == 2 * mask[1], "offset ", offset, " and mask ", mask,
             " do not match a ", g.fh, "x", g.fw, " filter");
-  c.require(g.group * g.icpg % groups == 0 && g.group * g.ocpg % groups == 0, g.group * g.icpg, " input and ",
-            g.group * g.ocpg, " output channels cannot be divided into ", groups, " deformable groups");
+  c.require(g.g * g.icpg % groups == 0 && g.g * g.ocpg % groups == 0, g.g * g.icpg, " input and ", g.g * g.ocpg,
+            " output channels cannot be divided into ", groups, " deformable groups");
   for (const Shape* s : {&offset, &mask})
     c.require((*s)[0] == g.n && (*s)[2] == g.oh && (*s)[3] == g.ow, "offset ", offset, " and mask ", mask,
               " must fit the output ", g.output());
@@ -90,19 +90,19 @@ struct Bilinear {
   }
 };
 
-struct Deformed : ConvGeometry {
+struct Deformed : conv::Geometry {
   int64_t groups;  // deformable
   const float *im, *filter, *offset, *mask;
 
   explicit Deformed(const KernelArgs& a)
-      : ConvGeometry(conv_geometry(a.param<param::Convolution>(), a.in[0].shape(), a.in[1].shape())),
+      : conv::Geometry(conv::plain_geometry(a.param<param::Convolution>(), a.in[0].shape(), a.in[1].shape())),
         groups(a.in[3].dim(1) / (fh * fw)),
         im(a.in[0].data<float>()),
         filter(a.in[1].data<float>()),
         offset(a.in[2].data<float>()),
         mask(a.in[3].data<float>()) {}
-  int64_t channels_per_group() const { return group * icpg / groups; }
-  const float* image(int64_t n, int64_t ic) const { return im + (n * group * icpg + ic) * ih * iw; }
+  int64_t channels_per_group() const { return g * icpg / groups; }
+  const float* image(int64_t n, int64_t ic) const { return im + (n * g * icpg + ic) * ih * iw; }
   // Where tap k of output (oh, ow) finds its mask; its offsets are at twice that index, one plane of outputs apart.
   int64_t mask_at(int64_t n, int64_t dg, int64_t k, int64_t y, int64_t x) const {
     return (((n * groups + dg) * fh * fw + k) * oh + y) * ow + x;
@@ -113,8 +113,8 @@ struct Deformed : ConvGeometry {
   // The point that tap k looks at; false when no pixel of the image is near.
   bool point(int64_t n, int64_t dg, int64_t k, int64_t y, int64_t x, float& h, float& w) const {
     const int64_t at = offset_at(n, dg, k, y, x);
-    h = static_cast<float>(y * stride_h - pad_h) + static_cast<float>(k / fw * dilate_h) + offset[at];
-    w = static_cast<float>(x * stride_w - pad_w) + static_cast<float>(k % fw * dilate_w) + offset[at + oh * ow];
+    h = static_cast<float>(y * sh - ph) + static_cast<float>(k / fw * dh) + offset[at];
+    w = static_cast<float>(x * sw - pw) + static_cast<float>(k % fw * dw) + offset[at + oh * ow];
     return h > -1.f && w > -1.f && h < static_cast<float>(ih) && w < static_cast<float>(iw);
   }
   float sample(int64_t n, int64_t ic, int64_t k, int64_t y, int64_t x) const {
@@ -126,7 +126,7 @@ struct Deformed : ConvGeometry {
 void run_forward(const KernelArgs& a) {
   const Deformed g(a);
   float* dst = a.out[0].data<float>();
-  const int64_t taps = g.fh * g.fw, channels = g.group * g.ocpg;
+  const int64_t taps = g.fh * g.fw, channels = g.g * g.ocpg;
   a.exec.parallel_for(g.n * channels * g.oh, 1, [&](int64_t begin, int64_t end) {
     for (int64_t i = begin; i < end; ++i) {
       const int64_t oh = i % g.oh, oc = i / g.oh % channels, n = i / g.oh / channels;
@@ -157,12 +157,12 @@ void run_backward_data(const KernelArgs& a) {
     for (int64_t i = begin; i < end; ++i) {
       const int64_t n = i / g.groups, dg = i % g.groups;
       const int64_t dg_begin = dg * g.channels_per_group(), dg_end = dg_begin + g.channels_per_group();
-      for (int64_t oc = 0; oc < g.group * g.ocpg; ++oc) {
+      for (int64_t oc = 0; oc < g.g * g.ocpg; ++oc) {
         const int64_t first = oc / g.ocpg * g.icpg;
         const int64_t ic_begin = std::max(first, dg_begin), ic_end = std::min(first + g.icpg, dg_end);
         for (int64_t oh = 0; oh < g.oh; ++oh)
           for (int64_t ow = 0; ow < g.ow; ++ow) {
-            const float d = diff[((n * g.group * g.ocpg + oc) * g.oh + oh) * g.ow + ow];
+            const float d = diff[((n * g.g * g.ocpg + oc) * g.oh + oh) * g.ow + ow];
             for (int64_t ic = ic_begin; ic < ic_end; ++ic)
               for (int64_t k = 0; k < taps; ++k) {
                 float h, w;
@@ -186,7 +186,7 @@ void run_backward_filter(const KernelArgs& a) {
   const Deformed g(a);
   const float* diff = a.in[4].data<float>();
   float* grad = a.out[0].data<float>();
-  const int64_t taps = g.fh * g.fw, channels = g.group * g.ocpg;
+  const int64_t taps = g.fh * g.fw, channels = g.g * g.ocpg;
   a.exec.parallel_for(channels * g.icpg * taps, 1, [&](int64_t begin, int64_t end) {
     for (int64_t i = begin; i < end; ++i) {
       const int64_t k = i % taps, oc = i / taps / g.icpg, ic = oc / g.ocpg * g.icpg + i / taps % g.icpg;

@@ -13,22 +13,22 @@ void infer_mask_convolution(InferContext& c) {
   c.require(c.dtype(0).id == DTypeEnum::Float32 && c.dtype(1).id == DTypeEnum::Float32,
             "input and filter must be Float32, got ", c.dtype(0).name(), " and ", c.dtype(1).name());
   check_mask_dtype(c, c.dtype(2));
-  const ConvGeometry g = check_conv(c, c.shape(0), c.shape(1));
+  const conv::Geometry g = conv::check_plain(c, c.shape(0), c.shape(1));
   c.require(c.shape(2) == Shape({g.oh, g.ow}), "the mask must be ", Shape({g.oh, g.ow}), ", got ", c.shape(2));
   c.set(0, c.dtype(0), g.output());
 }
 
 template <class M>
 void mask_convolution(const KernelArgs& a, const M* mask) {
-  const ConvGeometry g = conv_geometry(a.param<param::Convolution>(), a.in[0].shape(), a.in[1].shape());
+  const conv::Geometry g = conv::plain_geometry(a.param<param::Convolution>(), a.in[0].shape(), a.in[1].shape());
   const float* src = a.in[0].data<float>();
   const float* filter = a.in[1].data<float>();
   float* dst = a.out[0].data<float>();
-  a.exec.parallel_for(g.n * g.group * g.ocpg, 1, [&](int64_t begin, int64_t end) {
+  a.exec.parallel_for(g.n * g.g * g.ocpg, 1, [&](int64_t begin, int64_t end) {
     for (int64_t i = begin; i < end; ++i) {  // (n, group, oc)
       const int64_t image = i / g.ocpg;
       const float* x = src + image * g.icpg * g.ih * g.iw;
-      const float* w = filter + i % (g.group * g.ocpg) * g.icpg * g.fh * g.fw;
+      const float* w = filter + i % (g.g * g.ocpg) * g.icpg * g.fh * g.fw;
       for (int64_t oh = 0; oh < g.oh; ++oh)
         for (int64_t ow = 0; ow < g.ow; ++ow) {
           float sum = 0;
@@ -101,7 +101,7 @@ void run_mask_propagate(const KernelArgs& a) {
                 [&](auto v) { mask_propagate<decltype(v)>(a.param<param::MaskPropagate>(), a.in[0], a.out[0]); });
 }
 
-double flops_mask_convolution(const KernelQuery& q) { return conv_flops(q.in[1].shape, q.out[0].shape); }
+double flops_mask_convolution(const KernelQuery& q) { return conv::plain_flops(q.in[1].shape, q.out[0].shape); }
 
 }  // namespace
 }  // namespace megalith

@@ -19,9 +19,11 @@ void check_mode(const InferContext& c, Mode mode) {
 
 namespace {
 
+// `whole`: plain integers under AVERAGE are divided as integers; all other integers are rounded.
 template <class T>
-T finish_mean(double sum, int64_t n) {
+T finish_mean(double sum, int64_t n, bool whole) {
   if constexpr (std::is_integral_v<T>) {
+    if (whole) return static_cast<T>(static_cast<int64_t>(sum) / n);
     const float v = n ? static_cast<float>(sum) / static_cast<float>(n) : 0.f;
     const float r = std::round(v);
     const float lo = static_cast<float>(std::numeric_limits<T>::lowest()),
@@ -39,6 +41,7 @@ void forward_typed(Exec& exec, const Tensor& src, const Tensor& dst, const Windo
   const T* x = src.data<T>();
   T* y = dst.data<T>();
   using Acc = std::conditional_t<std::is_integral_v<T>, int64_t, float>;
+  const bool whole = win.mode == Mode::AVERAGE && !src.dtype().is_quantized();
   const Acc padding = src.dtype().is_asymmetric() ? Acc(src.dtype().zero_point) : Acc(0);
   exec.parallel_for(out.images() * out.h, 4, [&](int64_t begin, int64_t end) {
     for (int64_t row = begin; row < end; ++row) {
@@ -69,7 +72,7 @@ void forward_typed(Exec& exec, const Tensor& src, const Tensor& dst, const Windo
               n = win.h * win.w;
               sum += padding * static_cast<Acc>(n - taken);
             }
-            *to = finish_mean<T>(static_cast<double>(sum), n);
+            *to = finish_mean<T>(static_cast<double>(sum), n, whole);
           }
         }
       }

@@ -104,6 +104,7 @@ void resize(const KernelArgs& a) {
       p.format == Format::NHWC && (in.c == 1 || in.c == 3) && (id == DTypeEnum::Float32 || id == DTypeEnum::Uint8);
   const Interp mode = mode_for(p, a.in[0].shape());
   const bool opencv = uses_filter(mode) || (interleaved && mode == Interp::CUBIC);
+  const bool wraps = id == DTypeEnum::Int8;  // MegEngine does not clamp plain Int8; only CUBIC can leave its range
   const bool shrink = in.h >= out.h && in.w >= out.w;
   const auto filter = [&](int64_t from, int64_t to) {
     if (opencv) return make_filter(mode, from, to, shrink);
@@ -134,6 +135,12 @@ void resize(const KernelArgs& a) {
           float sum = 0;
           for (const Tap& y : th)
             for (const Tap& x : tw) sum += static_cast<float>(at(y.at, x.at)) * x.weight * y.weight;
+          if constexpr (std::is_same_v<T, int8_t>) {
+            if (wraps) {
+              o = static_cast<int8_t>(static_cast<int32_t>(std::round(sum)));
+              continue;
+            }
+          }
           o = round_to<T>(sum);
         }
       }

@@ -34,7 +34,7 @@ void infer_warp_perspective(InferContext& c) {
   const PP& p = c.param<PP>();
   const Image m = infer_image(c, 0, p.format);
   const bool indexed = c.nin() == 4;
-  check_warp(c, p.imode, p.bmode, !indexed && fixed_coordinates(p.format, c.shape(0), c.dtype(0)));
+  check_warp(c, p.imode, p.bmode, fixed_coordinates(p.format, c.shape(0), c.dtype(0)));
   int64_t batch = m.n;
   if (indexed) {
     c.require(c.dtype(2).id == DTypeEnum::Int32 && c.shape(2).ndim() == 1,
@@ -155,7 +155,7 @@ void warp_perspective(const KernelArgs& a) {
                         p.border_val};
   const auto* index = a.in.size() == 4 ? a.in[2].data<const int32_t>() : nullptr;
   const std::vector<float> mats = to_floats(a.in[1]);
-  const bool fixed = !index && fixed_coordinates(p.format, a.in[0].shape(), a.in[0].dtype());
+  const bool fixed = fixed_coordinates(p.format, a.in[0].shape(), a.in[0].dtype());
   a.exec.parallel_for(v.out.n * v.out.h, 1, [&](int64_t begin, int64_t end) {
     for (int64_t row = begin; row < end; ++row) {
       const int64_t n = row / v.out.h, oh = row % v.out.h;

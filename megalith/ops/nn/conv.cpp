@@ -67,6 +67,16 @@ bool grouped(const P& p) {
   return kBatchFilter<P> || is_group(p.sparse);
 }
 
+// An image, bias or gradient must have the axes of its format. The first layer of the formats that block both channels
+// takes a plain image with a filter (OC/b, FH, FW, IC, b).
+void check_stored(const InferContext& c, const char* what, const Shape& s, Format f, bool output, int filter_rank = 0) {
+  const int64_t b = image_block(f, output);
+  const bool first_layer = filter_rank == 5 && (f == Format::NCHW44 || f == Format::NCHW88 || f == Format::NCHW44_DOT);
+  const bool ok = b > 1 && !(first_layer && s.ndim() == 4) ? s.ndim() == 5 && s[4] == b : s.ndim() == 4;
+  c.require(ok, what, " has shape ", s, ", which is not of format ",
+            enum_info<Format>().name_of(static_cast<uint32_t>(f)));
+}
+
 template <class P>
 void infer_forward(InferContext& c) {
   const P& p = c.param<P>();
@@ -77,7 +87,7 @@ void infer_forward(InferContext& c) {
     if (is_group(p.sparse))
       c.require(c.shape(1).ndim() >= 6 && c.shape(1)[1] > 0, "the filter ", c.shape(1), " has no groups");
   }
-  c.require(c.shape(0).ndim() == 4 || c.shape(0).ndim() == 5, "the image has shape ", c.shape(0));
+  check_stored(c, "the image", c.shape(0), p.format, false, is_group(p.sparse) ? 0 : c.shape(1).ndim());
   const Shape x = conv::image_to_canonical(c.shape(0), in_store(p.format));
   Shape f = conv::filter_to_canonical(&c, join_batch(p, c.shape(1)), p.format, grouped(p));
   if (kBatchFilter<P>) f[0] /= x[0];
@@ -99,7 +109,7 @@ void infer_conv_bias(InferContext& c) {
   infer_forward<P>(c);
   if (c.nin() < 3 || c.shape(2).count() == 0) return;
   const Shape y = conv::image_to_canonical(c.out[0].shape, out_store(c.param<P>().format));
-  c.require(c.shape(2).ndim() == 4 || c.shape(2).ndim() == 5, "the bias has shape ", c.shape(2));
+  check_stored(c, "the bias", c.shape(2), c.param<P>().format, true);
   const Shape b = conv::image_to_canonical(c.shape(2), out_store(c.param<P>().format));
   for (int i = 0; i < 4; ++i)
     c.require(b[i] == y[i] || b[i] == 1, "bias ", c.shape(2), " does not fit the output ", c.out[0].shape);
@@ -232,7 +242,9 @@ void run_conv_bias(const KernelArgs& a) {
 void infer_backward_data(InferContext& c) {
   const auto& p = c.param<param::Convolution>();
   conv::check_window(c, p);
-  c.require(c.shape(1).ndim() == 4 || c.shape(1).ndim() == 5, "the gradient has shape ", c.shape(1));
+  c.require(image_block(p.format, false) == image_block(p.format, true), "the format has no gradient");
+  check_stored(c, "the gradient", c.shape(1), p.format, true);
+  if (c.nin() == 3) check_stored(c, "the image", c.shape(2), p.format, false);
   const Shape f = conv::filter_to_canonical(&c, c.shape(0), p.format, is_group(p.sparse)),
               dy = conv::image_to_canonical(c.shape(1), in_store(p.format));
   c.require(dy[1] == f[0] * f[1], "the gradient ", c.shape(1), " has ", dy[1], " channels, the filter ", c.shape(0),
@@ -241,7 +253,7 @@ void infer_backward_data(InferContext& c) {
   const DType type = output_dtype(c, c.dtype(1), c.dtype(0));
   if (c.nin() == 3) {
     const Shape x = conv::image_to_canonical(c.shape(2), in_store(p.format));
-    c.require((c.shape(2).ndim() == 4 || c.shape(2).ndim() == 5) && x[0] == dy[0] && x[1] == f[0] * f[2] &&
+    c.require(x[0] == dy[0] && x[1] == f[0] * f[2] &&
                   window_output(x[2], f[3], p.pad_h, p.stride_h, p.dilate_h) == dy[2] &&
                   window_output(x[3], f[4], p.pad_w, p.stride_w, p.dilate_w) == dy[3],
               "image ", c.shape(2), ", filter ", c.shape(0), " and gradient ", c.shape(1), " don't belong together");
@@ -251,6 +263,8 @@ void infer_backward_data(InferContext& c) {
   const int64_t w = (dy[3] - 1) * p.stride_w + (f[4] - 1) * p.dilate_w + 1 - 2 * int64_t{p.pad_w};
   c.require(h > 0 && w > 0, "gradient ", c.shape(1), " with pad_h=", p.pad_h, ", pad_w=", p.pad_w,
             " leaves an image of ", h, "x", w);
+  const int64_t b = std::max<int64_t>(image_block(p.format, false), 1);
+  c.require(f[0] * f[2] % b == 0, f[0] * f[2], " image channels are no multiple of ", b);
   c.set(0, type, output_image(p.format, dy[0], f[0] * f[2], h, w));
 }
 
@@ -282,8 +296,9 @@ void run_backward_data(const KernelArgs& a) {
 void infer_backward_filter(InferContext& c) {
   const auto& p = c.param<param::Convolution>();
   conv::check_window(c, p);
-  c.require((c.shape(0).ndim() == 4 || c.shape(0).ndim() == 5) && c.shape(1).ndim() == c.shape(0).ndim(), "image ",
-            c.shape(0), ", gradient ", c.shape(1));
+  c.require(p.format == Format::NCHW || p.format == Format::NHWC, "takes NCHW and NHWC only");
+  check_stored(c, "the image", c.shape(0), p.format, false);
+  check_stored(c, "the gradient", c.shape(1), p.format, true);
   const Shape x = conv::image_to_canonical(c.shape(0), in_store(p.format)),
               dy = conv::image_to_canonical(c.shape(1), in_store(p.format));
   const Shape f = conv::filter_to_canonical(&c, c.shape(2), p.format, is_group(p.sparse));
@@ -292,7 +307,6 @@ void infer_backward_filter(InferContext& c) {
                 window_output(x[3], f[4], p.pad_w, p.stride_w, p.dilate_w) == dy[3],
             "image ", c.shape(0), ", gradient ", c.shape(1), " and filter ", c.shape(2), " don't belong together");
   c.require(c.dtype(0).is_float() && c.dtype(1).is_float(), "takes floating point tensors, not ", c.dtype(0).str());
-  c.require(p.format == Format::NCHW || p.format == Format::NHWC, "takes NCHW and NHWC only");
   c.set(0, c.dtype(0), c.shape(2));
 }
 

@@ -70,7 +70,7 @@ float half::to_float(uint16_t h) {
 uint16_t bfloat16::from_float(float v) {
   const uint32_t f = std::bit_cast<uint32_t>(v);
   if ((f & 0x7fffffff) > 0x7f800000) return static_cast<uint16_t>((f >> 16) | 0x40);
-  return static_cast<uint16_t>((f + 0x8000) >> 16);
+  return static_cast<uint16_t>((f + 0x7fff + ((f >> 16) & 1)) >> 16);
 }
 
 }  // namespace megalith

@@ -77,7 +77,7 @@ inline float round_to_half(float v) {
   return half(v);
 }
 
-// The upper half of a float. Rounding is to nearest, ties away from zero.
+// The upper half of a float. Rounding is to nearest, ties to even.
 struct bfloat16 {
   uint16_t bits = 0;
   bfloat16() = default;

@@ -96,6 +96,32 @@ void Odometer::next() {
 
 void infer_same_as_input(InferContext& c) { c.set(0, c.dtype(0), c.shape(0)); }
 
+DType promoted_dtype(const InferContext& c) {
+  DType out = c.dtype(0);
+  const auto is_unsigned = [](DType d) { return d.id == DTypeEnum::Uint8 || d.id == DTypeEnum::Uint16; };
+  const auto plain = [](DType d) { return d.is_float() || d.is_int() || d.id == DTypeEnum::Bool; };
+  for (int i = 1; i < c.nin(); ++i) {
+    const DType d = c.dtype(i);
+    if (d == out) continue;
+    const bool ints = d.is_int() && out.is_int();
+    c.require(plain(d) && plain(out) && (!ints || is_unsigned(d) == is_unsigned(out)), "inputs of types ", out.str(),
+              " and ", d.str(), " have no common type");
+    if (!ints)
+      out = DTypeEnum::Float32;
+    else if (d.bits() > out.bits())
+      out = d;
+  }
+  return out;
+}
+
+Tensor converted(const Tensor& t, DType dtype, Exec& exec) {
+  if (t.dtype() == dtype) return t;
+  Tensor out = Tensor::empty(dtype, t.shape());
+  const Attrs attrs{.params = param::TypeCvt{.dtype = dtype}};
+  Registry::get().at("TypeCvt").kernels[0].run({attrs, {&t, 1}, {&out, 1}, exec});
+  return out;
+}
+
 Shape broadcast_shapes(const InferContext& c) {
   Shape out;
   for (const TensorSpec& s : c.in) {

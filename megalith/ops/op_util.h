@@ -81,5 +81,10 @@ inline int64_t window_output(int64_t in, int64_t window, int64_t pad, int64_t st
 // Shape rules shared by many ops.
 void infer_same_as_input(InferContext& c);      // one output like input 0
 Shape broadcast_shapes(const InferContext& c);  // NumPy broadcasting of all inputs; fails with their shapes
+// The common type of all inputs, as MegEngine promotes: the wider of two integers of one signedness; Float32 for any
+// other plain types that differ.
+DType promoted_dtype(const InferContext& c);
+
+Tensor converted(const Tensor& t, DType dtype, Exec& exec);  // itself when it already has the type
 
 }  // namespace megalith

@@ -9,38 +9,43 @@ namespace {
 
 using elemwise::Mode;
 
-bool computes_in_float(DType d) { return d.is_float() || d.is_quantized(); }
+// MegEngine adds and compares the stored integers of symmetric quantized types, with wrap-around.
+bool on_stored_integers(Mode m, DType d) {
+  if (!d.is_quantized() || d.is_asymmetric()) return false;
+  return m == Mode::ADD || m == Mode::SUB || m == Mode::NEGATE || m == Mode::RELU || m == Mode::MAX || m == Mode::MIN;
+}
+// By the type of the result: integer operands of a float function are converted to float.
+bool computes_in_float(Mode m, DType d) { return d.is_float() || (d.is_quantized() && !on_stored_integers(m, d)); }
 const char* name_of(Mode m) { return enum_info<Mode>().name_of(static_cast<uint32_t>(m)); }
 
 void infer(InferContext& c) {
   const Mode m = c.param<param::Elemwise>().mode;
   c.require(name_of(m) != nullptr, "unknown mode ", static_cast<uint32_t>(m));
   c.require(c.nin() == elemwise::arity(m), name_of(m), " takes ", elemwise::arity(m), " inputs, but has ", c.nin());
-  for (int i = 1; i < c.nin(); ++i) {
-    c.require(c.dtype(i).id == c.dtype(0).id, "inputs have different types: ", c.dtype(0).str(), " and ",
-              c.dtype(i).str());
-  }
-  c.set(0, c.dtype(0), broadcast_shapes(c));
+  DType out = promoted_dtype(c);
+  const auto ignore = [](auto) {};
+  if (out.is_int() && m != Mode::RMULH && !elemwise::with_mode<int64_t>(m, ignore)) out = DTypeEnum::Float32;
+  c.set(0, out, broadcast_shapes(c));
 }
 
 bool accepts(const KernelQuery& q) {
   const Mode m = q.attrs.param<param::Elemwise>().mode;
-  const DType d = q.in[0].dtype;
+  const DType d = q.out[0].dtype;
   if (d.is_lowbit() || d.id == DTypeEnum::Complex64) return false;
   const auto ignore = [](auto) {};
   if (m == Mode::RMULH) return d.is_int();
-  return computes_in_float(d) ? elemwise::with_mode<float>(m, ignore) : elemwise::with_mode<int64_t>(m, ignore);
+  return computes_in_float(m, d) ? elemwise::with_mode<float>(m, ignore) : elemwise::with_mode<int64_t>(m, ignore);
 }
 
 void reference(const KernelArgs& a) {
   const Mode m = a.param<param::Elemwise>().mode;
-  const DType d = a.in[0].dtype();
+  const DType d = a.out[0].dtype();
   if (m == Mode::RMULH) {
     // Unsigned values have one digit more than signed ones of the same width.
     const int bits = d.bits() + (d.id == DTypeEnum::Uint8 || d.id == DTypeEnum::Uint16 ? 1 : 0);
     elemwise::apply<int64_t>(a.in, a.out[0], a.exec,
                              [bits](int64_t x, int64_t y) { return elemwise::rounding_mulh(x, y, bits); });
-  } else if (computes_in_float(d)) {
+  } else if (computes_in_float(m, d)) {
     elemwise::with_mode<float>(m, [&](auto f) { elemwise::apply<float>(a.in, a.out[0], a.exec, f); });
   } else {
     elemwise::with_mode<int64_t>(m, [&](auto f) { elemwise::apply<int64_t>(a.in, a.out[0], a.exec, f); });

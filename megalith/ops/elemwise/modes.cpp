@@ -33,11 +33,6 @@ int64_t floor_div(int64_t x, int64_t y) {
   return x % y != 0 && ((x < 0) != (y < 0)) ? q - 1 : q;
 }
 
-int64_t int_pow(int64_t x, int64_t y) {
-  const double v = std::pow(static_cast<double>(x), static_cast<double>(y));
-  return std::abs(v) < 9e18 ? static_cast<int64_t>(v) : INT64_MIN;
-}
-
 int64_t rounding_mulh(int64_t x, int64_t y, int bits) {
   const int64_t lowest = -(int64_t{1} << (bits - 1));
   if (x == lowest && y == lowest) return -(lowest + 1);

@@ -21,9 +21,17 @@ inline float normal_cdf(float x) { return 0.5f * std::erfc(-x * 0.70710678118654
 float erfinv(float x);
 float erfcinv(float x);
 int64_t floor_div(int64_t x, int64_t y);
-int64_t int_pow(int64_t x, int64_t y);
 // round(x * y / 2^(bits-1)), saturated: the high half of a fixed-point product.
 int64_t rounding_mulh(int64_t x, int64_t y, int bits);
+
+// Integers are computed in 64 bits and stored with wrap-around. Products of more than two factors may leave even those.
+inline float mul(float x, float y) { return x * y; }
+inline int64_t mul(int64_t x, int64_t y) {
+  return static_cast<int64_t>(static_cast<uint64_t>(x) * static_cast<uint64_t>(y));
+}
+// A sum as MegEngine's int arithmetic holds it.
+inline float wrap(float x) { return x; }
+inline int64_t wrap(int64_t x) { return static_cast<int32_t>(x); }
 
 // Calls fn(f) with the function of the mode: f(x), f(x, y), f(x, y, z) or f(x, y, z, w).
 // False when the mode makes no sense for C (float or int64_t).
@@ -53,15 +61,17 @@ bool with_mode(Mode m, Fn&& fn) {
     MEGALITH_MODE2(LEQ, x <= y)
     MEGALITH_MODE2(EQ, x == y)
     MEGALITH_MODE2(NEQ, x != y)
-    MEGALITH_MODE2(FUSE_ADD_RELU, x + y <= 0 ? C{0} : x + y)
+    MEGALITH_MODE2(FUSE_ADD_RELU, wrap(x + y) <= 0 ? C{0} : x + y)
     MEGALITH_MODE2(PRELU, x > 0 ? x : x * y)
-    MEGALITH_MODE2(RELU6_GRAD, x <= 0 || x >= 6 ? C{0} : y)
+    MEGALITH_MODE2(SIGMOID_GRAD, mul(mul(x, 1 - x), y))
+    MEGALITH_MODE2(TANH_GRAD, mul(1 - mul(x, x), y))
     MEGALITH_MODE3(COND_LEQ_MOV, x <= y ? z : C{0})
     MEGALITH_MODE3(COND_LT_MOV, x < y ? z : C{0})
     MEGALITH_MODE3(FUSE_MUL_ADD3, x * y + z)
-    MEGALITH_MODE3(CLIP, x < y ? y : (x < z ? x : z))
-    MEGALITH_MODE3(PRELU_GRAD, x > 0 ? y : y * z)
-    case Mode::FUSE_MUL_ADD4: fn([](C x, C y, C z, C w) -> C { return x * y + z * w; }); return true;
+    MEGALITH_MODE3(CLIP, x <= y ? y : (x <= z ? x : z))
+    case Mode::FUSE_MUL_ADD4:
+      fn([](C x, C y, C z, C w) -> C { return static_cast<C>(wrap(x * y) + wrap(z * w)); });
+      return true;
     default: break;
   }
   if constexpr (std::is_same_v<C, float>) {
@@ -102,8 +112,6 @@ bool with_mode(Mode m, Fn&& fn) {
       MEGALITH_MODE2(FLOOR_DIV, std::floor(x / y))
       MEGALITH_MODE2(MOD, std::fmod(x, y))
       MEGALITH_MODE2(POW, std::pow(x, y))
-      MEGALITH_MODE2(SIGMOID_GRAD, x * (1.f - x) * y)
-      MEGALITH_MODE2(TANH_GRAD, (1.f - x * x) * y)
       MEGALITH_MODE2(TRUE_DIV, x / y)
       MEGALITH_MODE2(LOG_SUM_EXP, (x > y ? x : y) + std::log1p(std::exp(-std::abs(x - y))))
       MEGALITH_MODE2(FUSE_ADD_SIGMOID, sigmoid(x + y))
@@ -118,14 +126,13 @@ bool with_mode(Mode m, Fn&& fn) {
       MEGALITH_MODE2(ACOSH_GRAD, y / std::sqrt(x * x - 1.f))
       MEGALITH_MODE2(ATANH_GRAD, y / (1.f - x * x))
       MEGALITH_MODE2(SOFTPLUS_GRAD, y * sigmoid(x))
+      MEGALITH_MODE2(RELU6_GRAD, x <= 0 || x >= 6 ? 0.f : y)
+      MEGALITH_MODE3(PRELU_GRAD, x >= 0 ? y : y * z)
       MEGALITH_MODE2(HSIGMOID_GRAD, x <= -3 || x >= 3 ? 0.f : y / 6.f)
       default: return false;
     }
   } else {
     switch (m) {
-      MEGALITH_MODE1(CEIL, x)
-      MEGALITH_MODE1(FLOOR, x)
-      MEGALITH_MODE1(ROUND, x)
       MEGALITH_MODE1(NOT, !x)
       MEGALITH_MODE1(ISNAN, 0)
       MEGALITH_MODE1(ISINF, 0)
@@ -133,9 +140,7 @@ bool with_mode(Mode m, Fn&& fn) {
       MEGALITH_MODE2(OR, x || y)
       MEGALITH_MODE2(XOR, !x != !y)
       MEGALITH_MODE2(FLOOR_DIV, floor_div(x, y))
-      MEGALITH_MODE2(TRUE_DIV, y == 0 ? 0 : x / y)
       MEGALITH_MODE2(MOD, y == 0 ? 0 : x - floor_div(x, y) * y)
-      MEGALITH_MODE2(POW, int_pow(x, y))
       // As x86 shifts 32-bit integers: the distance counts modulo 32.
       MEGALITH_MODE2(SHL, static_cast<int64_t>(static_cast<uint64_t>(x) << (y & 31)))
       MEGALITH_MODE2(SHR, x >> (y & 31))

@@ -2,6 +2,7 @@
 // Bool.
 #include <string_view>
 
+#include "megalith/ops/elemwise/lowbit.h"
 #include "megalith/ops/elemwise/modes.h"
 #include "megalith/ops/elemwise/rows.h"
 
@@ -61,7 +62,7 @@ void infer(InferContext& c) {
   DType out = s.out;
   for (int i = 0; i < c.nin(); ++i) {
     const DType d = c.dtype(i);
-    c.require(!d.is_lowbit() && d.id != D::Complex64, name_of(m), " has no kernel for ", d.str());
+    c.require((!d.is_lowbit() || d.is_quantized()) && d.id != D::Complex64, name_of(m), " has no kernel for ", d.str());
     if (!plain) {
       const D want = s.in[static_cast<size_t>(i)];
       c.require(want == any_int ? d.is_int() : d.id == want, name_of(m), ": input ", i, " can't be ", d.str());
@@ -74,8 +75,8 @@ void infer(InferContext& c) {
   if (plain && is_quantized_mode(m)) {
     c.require(c.attrs.output_dtype.has_value(), name_of(m), " needs an output type");
     out = *c.attrs.output_dtype;
-    c.require(out.is_quantized() && !out.is_lowbit() && std::isfinite(out.scale) && out.scale > 0, name_of(m),
-              ": the output can't be ", out.str());
+    c.require(out.is_quantized() && std::isfinite(out.scale) && out.scale > 0, name_of(m), ": the output can't be ",
+              out.str());
   } else if (plain) {
     out = D::Bool;
   }
@@ -98,6 +99,13 @@ template <class T>
 int64_t add_rmulh_shift(int64_t x, int64_t y, int64_t factor, int64_t shift, int64_t lo, int64_t hi) {
   const int64_t high = elemwise::rounding_mulh(static_cast<T>(x + y), factor, static_cast<int>(sizeof(T)) * 8);
   return std::max(std::min(saturate<int8_t>(rounding_shift(high, shift)), hi), lo);
+}
+
+bool no_lowbit(const KernelQuery& q) {
+  for (const TensorSpec& s : q.in) {
+    if (s.dtype.is_lowbit()) return false;
+  }
+  return !q.out[0].dtype.is_lowbit();
 }
 
 void reference(const KernelArgs& a) {
@@ -133,6 +141,15 @@ void reference(const KernelArgs& a) {
   }
 }
 
+void lowbit(const KernelArgs& a) {
+  std::vector<Tensor> in;
+  for (const Tensor& t : a.in) in.push_back(elemwise::widened(t));
+  Tensor out = a.out[0];
+  if (out.dtype().is_lowbit()) out = Tensor::empty(elemwise::widened_dtype(out.dtype()), out.shape());
+  reference({a.attrs, in, {&out, 1}, a.exec});
+  if (a.out[0].dtype().is_lowbit()) elemwise::narrow(out, a.out[0]);
+}
+
 double flops(const KernelQuery& q) { return static_cast<double>(q.out[0].shape.count()); }
 
 }  // namespace
@@ -145,6 +162,7 @@ MEGALITH_OPS(elemwise_multi_type) {
          .params = &param::ElemwiseMultiType::kSchema,
          .max_inputs = 6,
          .infer = infer,
-         .kernels = {{.name = "reference", .run = reference, .strided = true}},
+         .kernels = {{.name = "reference", .run = reference, .accepts = no_lowbit, .strided = true},
+                     {.name = "lowbit", .run = lowbit}},
          .flops = flops});
 }

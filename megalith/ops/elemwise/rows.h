@@ -127,7 +127,7 @@ void store(const Tensor& t, int64_t offset, int64_t n, const C* values) {
   });
 }
 
-// Rounds to nearest, ties away from zero, and saturates: real values to quantized storage.
+// Rounds to nearest, ties away from zero, and saturates: real values to quantized storage. NaN gives the lowest value.
 inline void store_quantized(const Tensor& t, int64_t offset, int64_t n, const float* values) {
   const DType d = t.dtype();
   const double zero = d.is_asymmetric() ? d.zero_point : 0;
@@ -139,7 +139,7 @@ inline void store_quantized(const Tensor& t, int64_t offset, int64_t n, const fl
                    hi = static_cast<double>(std::numeric_limits<T>::max());
       for (int64_t i = 0; i < n; ++i) {
         const double v = std::round(values[i] / d.scale) + zero;
-        p[i] = static_cast<T>(v < lo ? lo : v > hi ? hi : v == v ? v : 0.0);
+        p[i] = static_cast<T>(v > hi ? hi : v >= lo ? v : lo);
       }
     }
   });

@@ -1,4 +1,5 @@
 // TypeCvt: every element as another type. Limited by memory bandwidth.
+#include "megalith/ops/elemwise/lowbit.h"
 #include "megalith/ops/elemwise/rows.h"
 #include "megalith/ops/grad_util.h"
 
@@ -29,31 +30,13 @@ bool no_lowbit(const KernelQuery& q) { return !q.in[0].dtype.is_lowbit() && !q.o
 
 void reference(const KernelArgs& a) { convert(a.in[0], a.out[0], a.exec); }
 
-// The 8-bit type with the same meaning as a type packed below a byte.
-DType widened(DType d) {
-  if (!d.is_lowbit()) return d;
-  if (!d.is_quantized()) return d.id == DTypeEnum::UintB4 ? DTypeEnum::Uint8 : DTypeEnum::Int8;
-  return d.is_asymmetric() ? DType(DTypeEnum::Quantized8Asymm, d.scale, d.zero_point)
-                           : DType(DTypeEnum::QuantizedS8, d.scale);
-}
-
 void lowbit(const KernelArgs& a) {
-  Tensor in = a.in[0];
-  if (in.dtype().is_lowbit()) in = unpack_lowbit(in).with_dtype(widened(in.dtype()));
+  const Tensor in = elemwise::widened(a.in[0]);
   const DType to = a.out[0].dtype();
   if (!to.is_lowbit()) return convert(in, a.out[0], a.exec);
-  Tensor wide = Tensor::empty(widened(to), a.out[0].shape());
+  const Tensor wide = Tensor::empty(elemwise::widened_dtype(to), a.out[0].shape());
   convert(in, wide, a.exec);
-  const bool is_unsigned = to.is_asymmetric() || to.id == DTypeEnum::UintB4;
-  const int values = 1 << to.bits(), lo = is_unsigned ? 0 : -values / 2, hi = lo + values - 1;
-  if (is_unsigned) {
-    for (uint8_t& v : wide.span<uint8_t>()) v = static_cast<uint8_t>(std::min<int>(v, hi));
-  } else {
-    for (int8_t& v : wide.span<int8_t>()) v = static_cast<int8_t>(std::clamp<int>(v, lo, hi));
-  }
-  const Tensor plain = wide.with_dtype(is_unsigned ? DTypeEnum::Uint8 : DTypeEnum::Int8);
-  const Tensor packed = pack_lowbit(plain, to);
-  std::memcpy(a.out[0].data<std::byte>(), packed.data<std::byte>(), a.out[0].bytes());
+  elemwise::narrow(wide, a.out[0]);
 }
 
 std::vector<Var> grad(const GradContext& c) {

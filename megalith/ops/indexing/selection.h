@@ -102,6 +102,17 @@ inline Tensor broadcast_value(const Tensor& value, const Shape& shape) {
   return value.view(l);
 }
 
+// The sum of two elements; of Bool, whether either is set.
+template <class T>
+T sum(DType dtype, T x, T y) {
+  if constexpr (std::is_integral_v<T>) {
+    if (dtype.id == DTypeEnum::Bool) return static_cast<T>(x || y);
+    return static_cast<T>(static_cast<uint32_t>(x) + static_cast<uint32_t>(y));
+  } else {
+    return static_cast<T>(x + y);
+  }
+}
+
 // dst += src, element by element.
 inline void add_into(const Tensor& dst, const Tensor& src) {
   dispatch_storage(dst.dtype(), [&](auto t) {
@@ -109,7 +120,7 @@ inline void add_into(const Tensor& dst, const Tensor& src) {
     Odometer at(dst.shape(), {dst.stride(), src.stride()});
     for (int64_t n = dst.count(); n > 0; --n, at.next()) {
       T& d = dst.data<T>()[at.offset(0)];
-      d = static_cast<T>(d + src.data<T>()[at.offset(1)]);
+      d = sum(dst.dtype(), d, src.data<T>()[at.offset(1)]);
     }
   });
 }

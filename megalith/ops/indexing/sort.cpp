@@ -6,15 +6,53 @@
 namespace megalith {
 namespace {
 
-// By value with NaN last, then by position: a strict order for any data.
+// By value with NaN last, then by position, which descends with the values: a strict order for any data.
+template <class T>
+auto row_order(const T* v, bool descending) {
+  return [v, descending](int32_t a, int32_t b) {
+    const T x = v[a], y = v[b];
+    if (!(x == x) || !(y == y)) return !(x == x) && !(y == y) ? a < b : x == x;
+    if (descending) return x != y ? x > y : a > b;
+    return x != y ? x < y : a < b;
+  };
+}
+
 template <class T>
 void sort_row(const T* v, std::vector<int32_t>& order, bool descending) {
   std::iota(order.begin(), order.end(), 0);
-  std::stable_sort(order.begin(), order.end(), [&](int32_t a, int32_t b) {
-    const T x = v[a], y = v[b];
-    if (!(x == x) || !(y == y)) return (x == x) && !(y == y);
-    return descending ? x > y : x < y;
-  });
+  std::sort(order.begin(), order.end(), row_order(v, descending));
+}
+
+// Quickselect with the steps of libstdc++'s nth_element, on which MegEngine's VALUE_IDX_NOSORT relies: the order of the
+// first `k` is arbitrary but recorded outputs hold it. `less` is a strict order.
+template <class Less>
+void select_first(std::vector<int32_t>& v, size_t nth, Less less) {
+  size_t first = 0, last = v.size();
+  while (last - first > 3) {
+    // The median of the second, the middle and the last element becomes the pivot.
+    const size_t a = first + 1, b = first + (last - first) / 2, c = last - 1;
+    const size_t median = less(v[a], v[b]) ? (less(v[b], v[c])   ? b
+                                              : less(v[a], v[c]) ? c
+                                                                 : a)
+                                           : (less(v[a], v[c])   ? a
+                                              : less(v[b], v[c]) ? c
+                                                                 : b);
+    std::swap(v[first], v[median]);
+    const int32_t pivot = v[first];
+    size_t i = first + 1, j = last;
+    while (true) {
+      while (less(v[i], pivot)) ++i;
+      --j;
+      while (less(pivot, v[j])) --j;
+      if (i >= j) break;
+      std::swap(v[i], v[j]);
+      ++i;
+    }
+    (i <= nth ? first : last) = i;
+  }
+  for (size_t i = first + 1; i < last; ++i) {
+    for (size_t j = i; j > first && less(v[j], v[j - 1]); --j) std::swap(v[j], v[j - 1]);
+  }
 }
 
 void require_number(const InferContext& c, int i) {
@@ -108,7 +146,12 @@ void topk_reference(const KernelArgs& a) {
     a.exec.parallel_for(m, 1, [&](int64_t b, int64_t e) {
       std::vector<int32_t> order(static_cast<size_t>(n));
       for (int64_t i = b; i < e; ++i) {
-        sort_row(src + i * n, order, k < 0);
+        if (a.param<param::TopK>().mode == param::TopKMode::VALUE_IDX_NOSORT && take > 0) {
+          std::iota(order.begin(), order.end(), 0);
+          select_first(order, static_cast<size_t>(take - 1), row_order(src + i * n, k < 0));
+        } else {
+          sort_row(src + i * n, order, k < 0);
+        }
         if (only) {
           dst[i] = src[i * n + order[static_cast<size_t>(take - 1)]];
           continue;
@@ -131,17 +174,24 @@ void infer_cond_take(InferContext& c) {
   c.set(1, DTypeEnum::Int32, {c.shape(0).count()});
 }
 
+// MegEngine converts the parameters to the type of the mask first.
 template <class T>
-bool chosen(const param::CondTake& p, T value) {
-  const float v = static_cast<float>(value);
-  const bool equal = std::is_integral_v<T> ? v == p.val : std::fabs(v - p.val) < p.eps;
+bool chosen(const param::CondTake& p, bool is_bool, T value) {
+  const auto as_element = [](float x) {
+    if constexpr (std::is_integral_v<T>)
+      return static_cast<float>(static_cast<T>(static_cast<int32_t>(std::clamp(x, -2147483648.f, 2147483520.f))));
+    else
+      return static_cast<float>(T(x));
+  };
+  const float v = static_cast<float>(value), val = is_bool ? (p.val != 0 ? 1.f : 0.f) : as_element(p.val);
+  const bool equal = std::is_integral_v<T> ? v == val : std::fabs(val - v) < as_element(p.eps);
   switch (p.mode) {
     case param::CondTakeMode::EQ: return equal;
     case param::CondTakeMode::NEQ: return !equal;
-    case param::CondTakeMode::LT: return v < p.val;
-    case param::CondTakeMode::LEQ: return v <= p.val;
-    case param::CondTakeMode::GT: return v > p.val;
-    case param::CondTakeMode::GEQ: return v >= p.val;
+    case param::CondTakeMode::LT: return v < val;
+    case param::CondTakeMode::LEQ: return v <= val;
+    case param::CondTakeMode::GT: return v > val;
+    case param::CondTakeMode::GEQ: return v >= val;
   }
   throw OpError(cat("CondTake: unknown mode ", static_cast<uint32_t>(p.mode)));
 }
@@ -151,8 +201,9 @@ void cond_take_reference(const KernelArgs& a) {
   dispatch_storage(a.in[1].dtype(), [&](auto t) {
     using T = decltype(t);
     const T* mask = a.in[1].data<T>();
+    const bool is_bool = a.in[1].dtype().id == DTypeEnum::Bool;
     for (int64_t i = 0; i < a.in[1].count(); ++i) {
-      if (chosen(a.param<param::CondTake>(), mask[i])) at.push_back(static_cast<int32_t>(i));
+      if (chosen(a.param<param::CondTake>(), is_bool, mask[i])) at.push_back(static_cast<int32_t>(i));
     }
   });
   const Shape shape{static_cast<int64_t>(at.size())};

@@ -184,7 +184,7 @@ void vectors_reference(const KernelArgs& a) {
     T* dst = a.out[0].data<T>();
     places.walk(0, n, [&](int64_t i, int64_t at) {
       if (kUse == Use::kIncr)
-        dst[at] = static_cast<T>(dst[at] + src[i]);
+        dst[at] = sum(value.dtype(), dst[at], src[i]);
       else
         dst[at] = src[i];
     });

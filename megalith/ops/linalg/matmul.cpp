@@ -37,9 +37,21 @@ void infer_matmul(InferContext& c, bool batched) {
   c.set(0, product_dtype(c), out);
 }
 
+// One step of a sum. With kHalf every partial sum is rounded to Float16, as MegEngine's CPU kernels do for Float16
+// unless compute_mode is FLOAT32.
+template <bool kHalf, class Acc>
+Acc add_product(Acc sum, Acc x, Acc y) {
+  if constexpr (kHalf)
+    return static_cast<float>(half(sum + x * y));
+  else if constexpr (std::is_integral_v<Acc>)
+    return static_cast<Acc>(static_cast<uint32_t>(sum) + static_cast<uint32_t>(x) * static_cast<uint32_t>(y));
+  else
+    return sum + x * y;
+}
+
 // C = op(A) op(B), rows of C split between threads. B is brought to row-major (k, n) so that the inner loop runs along
 // it.
-template <class Acc>
+template <bool kHalf, class Acc>
 void multiply(const Acc* a, int64_t ars, int64_t acs, const Acc* b, int64_t brs, int64_t bcs, Acc* out, int64_t m,
               int64_t n, int64_t k, Exec& exec) {
   std::vector<Acc> packed;
@@ -58,13 +70,13 @@ void multiply(const Acc* a, int64_t ars, int64_t acs, const Acc* b, int64_t brs,
       for (int64_t l = 0; l < k; ++l) {
         const Acc v = a[i * ars + l * acs];
         const Acc* brow = b + l * brs;
-        for (int64_t j = 0; j < n; ++j) row[j] += v * brow[j];
+        for (int64_t j = 0; j < n; ++j) row[j] = add_product<kHalf>(row[j], v, brow[j]);
       }
     }
   });
 }
 
-template <class Acc>
+template <class Acc, bool kHalf = false>
 void matmul_as(const KernelArgs& args) {
   const auto& p = args.param<param::MatrixMul>();
   const Tensor &a = args.in[0], &b = args.in[1], &out = args.out[0];
@@ -83,9 +95,9 @@ void matmul_as(const KernelArgs& args) {
       sa *= a.dim(x);
       sb *= b.dim(x);
     }
-    multiply<Acc>(wa.template data<Acc>() + ia * m * k, p.transposeA ? 1 : k, p.transposeA ? m : 1,
-                  wb.template data<Acc>() + ib * k * n, p.transposeB ? 1 : n, p.transposeB ? k : 1,
-                  sums.data<Acc>() + i * m * n, m, n, k, args.exec);
+    multiply<kHalf, Acc>(wa.template data<Acc>() + ia * m * k, p.transposeA ? 1 : k, p.transposeA ? m : 1,
+                         wb.template data<Acc>() + ib * k * n, p.transposeB ? 1 : n, p.transposeB ? k : 1,
+                         sums.data<Acc>() + i * m * n, m, n, k, args.exec);
   }
   const DType t = out.dtype();
   if (t.bits() == 32 && t.is_float() == std::is_same_v<Acc, float>) {
@@ -104,7 +116,11 @@ void matmul_as(const KernelArgs& args) {
   }
 }
 
-void matmul(const KernelArgs& a) { a.in[0].dtype().is_float() ? matmul_as<float>(a) : matmul_as<int32_t>(a); }
+void matmul(const KernelArgs& a) {
+  if (!a.in[0].dtype().is_float()) return matmul_as<int32_t>(a);
+  const bool wide = a.param<param::MatrixMul>().compute_mode == param::ComputeMode::FLOAT32;
+  return a.in[0].dtype().id == DTypeEnum::Float16 && !wide ? matmul_as<float, true>(a) : matmul_as<float>(a);
+}
 
 double flops(const KernelQuery& q) {
   const Shape& a = q.in[0].shape;
@@ -146,7 +162,7 @@ void infer_dot(InferContext& c) {
             "takes two vectors, not ", c.shape(0), " and ", c.shape(1));
   c.require(c.shape(0)[0] == c.shape(1)[0] || c.shape(0)[0] == 1 || c.shape(1)[0] == 1, "sizes differ: ", c.shape(0),
             " and ", c.shape(1));
-  c.set(0, product_dtype(c), {1});
+  c.set(0, c.dtype(0), {1});  // integers wrap around
 }
 
 void dot(const KernelArgs& a) {

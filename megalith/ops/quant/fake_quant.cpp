@@ -79,13 +79,16 @@ void run_tqt(const KernelArgs& a) {
   });
 }
 
-// MegEngine's clip mask asks for both bounds at once and so never holds: every element counts as inside.
+// Beyond the outer grid points by more than half a step nothing flows to the data, and the scale's gradient is that of
+// the grid point.
 void run_tqt_backward(const KernelArgs& a) {
   walk<param::TQT, 2>(a, [&](int64_t i, Range r, auto&& in) {
     const float t = static_cast<float>(std::pow(2.0, static_cast<double>(in(2))));
     const float diff = a.in[0].data<float>()[i], scaled = a.in[1].data<float>()[i] / t;
-    a.out[0].data<float>()[i] = diff;
-    a.out[1].data<float>()[i] = static_cast<float>(diff * (r.clip(std::round(scaled)) - scaled) * t * std::log(2.0));
+    const bool clipped = scaled < r.lo - 0.5f || scaled > r.hi + 0.5f;
+    const float ds = r.clip(std::round(scaled)) - (clipped ? 0.f : scaled);
+    a.out[0].data<float>()[i] = clipped ? diff * 0.f : diff;
+    a.out[1].data<float>()[i] = static_cast<float>(diff * ds * t * std::log(2.0));
   });
 }
 

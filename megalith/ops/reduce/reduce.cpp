@@ -1,6 +1,7 @@
 // Reduce: sum, sum of squares, product, minimum, maximum or mean along one axis, or down to a target shape.
 //
-// The reference adds in MegEngine's order: a balanced tree over the axis, halves split at bl + (br - bl) / 2.
+// The reference adds in the order of MegEngine's naive kernel: a balanced tree over the axis, halves split at bl + (br
+// - bl) / 2.
 #include "megalith/ops/grad_util.h"
 
 namespace megalith {
@@ -52,7 +53,8 @@ void infer(InferContext& c) {
             static_cast<uint32_t>(p.mode));
   c.require(!c.dtype(0).is_lowbit() && c.dtype(0).id != DTypeEnum::Complex64, "no kernel for ", c.dtype(0).str());
   if (c.dtype(0).is_quantized() && p.data_type == Type::DEFAULT) {
-    c.require(p.mode != Mode::SUM_SQR && p.mode != Mode::PRODUCT, "mode is not defined for ", c.dtype(0).str());
+    c.require((p.mode != Mode::SUM_SQR && p.mode != Mode::PRODUCT) || c.dtype(0).id == DTypeEnum::QuantizedS32,
+              "mode is not defined for ", c.dtype(0).str());
   }
   const DType dtype = output_type(c, p.data_type);
   const Shape& in = c.shape(0);
@@ -77,7 +79,8 @@ void infer(InferContext& c) {
     }
   }
   if (in.count() == 0 && out.count() != 0) {
-    c.require(p.mode != Mode::MIN && p.mode != Mode::MAX && p.mode != Mode::MEAN, "input ", in, " is empty");
+    c.require(p.mode != Mode::MIN && p.mode != Mode::MAX, "input ", in, " is empty");
+    c.require(p.mode != Mode::MEAN || dtype.is_float(), "input ", in, " is empty");
   }
   c.set(0, dtype, out);
 }
@@ -97,8 +100,9 @@ struct Arithmetic {
     else
       return T(static_cast<float>(x) * static_cast<float>(y));
   }
-  static T div(T x, int64_t n) {
+  static T div(T x, int64_t n, bool round) {
     if constexpr (std::is_integral_v<T>) {
+      if (round) return static_cast<T>(std::round(static_cast<double>(x) / static_cast<double>(n)));
       const T d = static_cast<T>(n);
       return d == 0 ? T{0} : static_cast<T>(x / d);
     } else {
@@ -108,59 +112,70 @@ struct Arithmetic {
 };
 
 template <Mode M, class T>
-T tree(const T* p, int64_t stride, int64_t n) {
-  if (n > 1) {
-    const int64_t half_n = n / 2;
-    const T x = tree<M>(p, stride, half_n), y = tree<M>(p + half_n * stride, stride, n - half_n);
-    if constexpr (M == Mode::PRODUCT)
-      return Arithmetic<T>::mul(x, y);
-    else if constexpr (M == Mode::MIN)
-      return x < y ? x : y;
-    else if constexpr (M == Mode::MAX)
-      return x > y ? x : y;
-    else
-      return Arithmetic<T>::add(x, y);
-  }
-  if constexpr (M == Mode::SUM_SQR)
-    return Arithmetic<T>::mul(*p, *p);
+T join(T x, T y) {
+  if constexpr (M == Mode::PRODUCT)
+    return Arithmetic<T>::mul(x, y);
+  else if constexpr (M == Mode::MIN)
+    return x < y || x != x ? x : y;  // NaN wins
+  else if constexpr (M == Mode::MAX)
+    return x > y || x != x ? x : y;
   else
-    return *p;
+    return Arithmetic<T>::add(x, y);
 }
+
+template <Mode M, class T>
+T leaf(T x) {
+  if constexpr (M == Mode::SUM_SQR)
+    return Arithmetic<T>::mul(x, x);
+  else
+    return x;
+}
+
+// Runs of up to `block` elements are joined in order, and those as a balanced tree.
+template <Mode M, class T>
+T tree(const T* p, int64_t stride, int64_t n, int64_t block) {
+  if (n > block) {
+    const int64_t half_n = n / 2;
+    return join<M>(tree<M>(p, stride, half_n, block), tree<M>(p + half_n * stride, stride, n - half_n, block));
+  }
+  T v = leaf<M>(*p);
+  for (int64_t i = 1; i < n; ++i) v = join<M>(v, leaf<M>(p[i * stride]));
+  return v;
+}
+
+// How one call reduces.
+struct Style {
+  int64_t block = 1;
+  bool round = false;  // means of integers to the nearest instead of towards zero
+};
 
 // in (outer, n, inner) -> out (outer, inner)
 template <Mode M, class T>
-void reduce_axis(const T* in, T* out, int64_t outer, int64_t n, int64_t inner, Exec& exec) {
+void reduce_axis(const T* in, T* out, int64_t outer, int64_t n, int64_t inner, Style style, Exec& exec) {
   exec.parallel_for(outer * inner, std::max<int64_t>(1, 8192 / std::max<int64_t>(1, n)),
                     [&](int64_t begin, int64_t end) {
                       for (int64_t i = begin; i < end; ++i) {
                         const T* p = in + i / inner * n * inner + i % inner;
-                        T v = n == 0 ? T(M == Mode::PRODUCT ? 1 : 0) : tree<M>(p, inner, n);
-                        if constexpr (M == Mode::MEAN) v = Arithmetic<T>::div(v, n);
+                        T v = n == 0 ? T(M == Mode::PRODUCT ? 1 : 0) : tree<M>(p, inner, n, style.block);
+                        if constexpr (M == Mode::MEAN) v = Arithmetic<T>::div(v, n, style.round);
                         out[i] = v;
                       }
                     });
 }
 
 template <class T>
-void reduce_axis(Mode m, const Tensor& in, const Tensor& out, int64_t outer, int64_t n, int64_t inner, Exec& exec) {
+void reduce_axis(Mode m, const Tensor& in, const Tensor& out, int64_t outer, int64_t n, int64_t inner, Style style,
+                 Exec& exec) {
   const T* s = in.data<T>();
   T* d = out.data<T>();
   switch (m) {
-    case Mode::SUM: return reduce_axis<Mode::SUM>(s, d, outer, n, inner, exec);
-    case Mode::SUM_SQR: return reduce_axis<Mode::SUM_SQR>(s, d, outer, n, inner, exec);
-    case Mode::PRODUCT: return reduce_axis<Mode::PRODUCT>(s, d, outer, n, inner, exec);
-    case Mode::MIN: return reduce_axis<Mode::MIN>(s, d, outer, n, inner, exec);
-    case Mode::MAX: return reduce_axis<Mode::MAX>(s, d, outer, n, inner, exec);
-    case Mode::MEAN: return reduce_axis<Mode::MEAN>(s, d, outer, n, inner, exec);
+    case Mode::SUM: return reduce_axis<Mode::SUM>(s, d, outer, n, inner, style, exec);
+    case Mode::SUM_SQR: return reduce_axis<Mode::SUM_SQR>(s, d, outer, n, inner, style, exec);
+    case Mode::PRODUCT: return reduce_axis<Mode::PRODUCT>(s, d, outer, n, inner, style, exec);
+    case Mode::MIN: return reduce_axis<Mode::MIN>(s, d, outer, n, inner, style, exec);
+    case Mode::MAX: return reduce_axis<Mode::MAX>(s, d, outer, n, inner, style, exec);
+    case Mode::MEAN: return reduce_axis<Mode::MEAN>(s, d, outer, n, inner, style, exec);
   }
-}
-
-Tensor converted(const Tensor& t, DType dtype, Exec& exec) {
-  if (t.dtype() == dtype) return t;
-  Tensor out = Tensor::empty(dtype, t.shape());
-  const Attrs attrs{.params = param::TypeCvt{.dtype = dtype}};
-  Registry::get().at("TypeCvt").kernels[0].run({attrs, {&t, 1}, {&out, 1}, exec});
-  return out;
 }
 
 // The type in which MegEngine accumulates.
@@ -170,7 +185,7 @@ DType compute_type(const param::Reduce& p, DType in) {
   return p.data_type == Type::DEFAULT ? in : DType(DTypeEnum::Float32);
 }
 
-void reference(const KernelArgs& a) {
+void reduce(const KernelArgs& a, int64_t block) {
   const auto& p = a.param<param::Reduce>();
   if (a.out[0].count() == 0) return;
   const Shape in = a.in[0].shape();
@@ -192,7 +207,7 @@ void reference(const KernelArgs& a) {
     const Tensor r = Tensor::empty(t.dtype(), next);
     dispatch_storage(t.dtype(), [&](auto tag) {
       reduce_axis<decltype(tag)>(m, t, r, shape.count(0, i), shape.count(i, end), shape.count(end, shape.ndim()),
-                                 a.exec);
+                                 Style{block, t.dtype().is_quantized()}, a.exec);
     });
     t = r;
     shape = next;
@@ -202,10 +217,20 @@ void reference(const KernelArgs& a) {
   }
   if (!done && m == Mode::SUM_SQR) {  // nothing to reduce: squares remain
     const Tensor r = Tensor::empty(t.dtype(), shape);
-    dispatch_storage(t.dtype(), [&](auto tag) { reduce_axis<decltype(tag)>(m, t, r, shape.count(), 1, 1, a.exec); });
+    dispatch_storage(t.dtype(),
+                     [&](auto tag) { reduce_axis<decltype(tag)>(m, t, r, shape.count(), 1, 1, Style{}, a.exec); });
     t = r;
   }
   copy_strided(converted(t, a.out[0].dtype(), a.exec).reshaped(a.out[0].shape()), a.out[0]);
+}
+
+void reference(const KernelArgs& a) { reduce(a, 1); }
+
+// The order of MegEngine's CPU kernels for all types but Float32. It only shows where sums are rounded to 16 bits.
+void in_order(const KernelArgs& a) { reduce(a, 4096); }
+bool sums_of_16_bits(const KernelQuery& q) {
+  return q.in[0].dtype.is_float() && q.in[0].dtype.bits() == 16 &&
+         q.attrs.param<param::Reduce>().data_type == Type::DEFAULT;
 }
 
 double flops(const KernelQuery& q) { return static_cast<double>(q.in[0].shape.count()); }
@@ -265,7 +290,8 @@ MEGALITH_OPS(reduce_reduce) {
          .max_inputs = 2,
          .infer = infer,
          .view = view,
-         .kernels = {{.name = "reference", .run = reference}},
+         .kernels = {{.name = "in_order", .run = in_order, .accepts = sums_of_16_bits},
+                     {.name = "reference", .run = reference}},
          .grad = grad,
          .grad_reads = grad_reads,
          .flops = flops});

@@ -66,7 +66,7 @@ void infer_arg(InferContext& c) {
   c.set(0, DTypeEnum::Int32, out);
 }
 
-// The first of equal elements wins; compared as float, as MegEngine does.
+// The first of equal elements wins, the last NaN before all; compared as float, as MegEngine does.
 template <bool kMax>
 void arg_reference(const KernelArgs& a) {
   const Line l(a.in[0].shape(), a.param<param::Axis>().axis);
@@ -82,7 +82,7 @@ void arg_reference(const KernelArgs& a) {
         int64_t arg = 0;
         for (int64_t k = 0; k < l.n; ++k) {
           const float v = static_cast<float>(line[k * l.inner]);
-          if (kMax ? v > best : v < best) {
+          if (v != v || (kMax ? v > best : v < best)) {
             best = v;
             arg = k;
           }

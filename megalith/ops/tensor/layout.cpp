@@ -240,14 +240,13 @@ void infer_concat(InferContext& c) {
   for (int i = 0; i < c.nin(); ++i) {
     require_bytes(c, i);
     const Shape& s = c.shape(i);
-    c.require(c.dtype(i) == c.dtype(0), "input ", i, " has type ", c.dtype(i).str(), ", input 0 ", c.dtype(0).str());
     c.require(s.ndim() == out.ndim(), "input ", i, " has shape ", s, ", input 0 ", c.shape(0));
     for (int d = 0; d < s.ndim(); ++d) {
       c.require(d == axis || s[d] == out[d], "input ", i, " has shape ", s, ", input 0 ", c.shape(0), "; axis ", axis);
     }
     if (i > 0) out[axis] += s[axis];
   }
-  c.set(0, c.dtype(0), out);
+  c.set(0, promoted_dtype(c), out);
 }
 
 void concat_reference(const KernelArgs& a) {
@@ -256,7 +255,8 @@ void concat_reference(const KernelArgs& a) {
   const int d = axis < 0 ? axis + out.ndim() : axis;
   int64_t at = 0;
   for (const Tensor& t : a.in) {
-    if (t.count() > 0) copy_strided(t, out.view(Layout(t.shape(), out.stride()), at * out.stride()[d]));
+    if (t.count() > 0)
+      copy_strided(converted(t, out.dtype(), a.exec), out.view(Layout(t.shape(), out.stride()), at * out.stride()[d]));
     at += t.dim(d);
   }
 }

@@ -15,8 +15,6 @@ int outputs_mark(const Attrs&, int n) { return std::max(n - 1, 1); }  // all but
 int outputs_merge(const Attrs& a, int) {
   return static_cast<int>(std::min<uint32_t>(a.param<param::CondExecMerge>().nr_output, 1 << 16));
 }
-int outputs_attention(const Attrs&, int) { return 4; }           // result, weights, mask state, other state
-int outputs_attention_backward(const Attrs&, int) { return 6; }  // query, key, value, weights, bias_k, bias_v
 
 }  // namespace
 }  // namespace megalith
@@ -44,10 +42,6 @@ MEGALITH_OPS(tensor_unsupported) {
   refuse("CondExecMarkIfNeed", &CondExecMark::kSchema, 1, -1, nullptr, cond,
          "CondExecMark where the input is not yet conditional.");
   refuse("CondExecMerge", &CondExecMerge::kSchema, 1, -1, outputs_merge, cond, "The outputs of the branches that ran.");
-  const char* attention = "multi-head attention is not implemented";
-  refuse("MultiHeadAttn", &MultiHeadAttn::kSchema, 3, -1, outputs_attention, attention, "Multi-head attention.");
-  refuse("MultiHeadAttnBackward", &MultiHeadAttn::kSchema, 3, -1, outputs_attention_backward, attention,
-         "The gradient of MultiHeadAttn.");
   refuse("AffineInt", &Empty::kSchema, 3, 3, nullptr, "this op is not implemented", "An affine function on integers.");
   refuse("VirtualGrad", &Empty::kSchema, 2, 2, nullptr,
          "a gradient placeholder must be expanded before the model is saved",

@@ -15,6 +15,15 @@ namespace megalith::python {
 
 namespace nb = nanobind;
 
+// Python sees both as what a caller of today expects and as what MegEngine raises: IndexingError is an IndexError and a
+// RuntimeError, ArgumentError a ValueError and an AssertionError, every other Error a ValueError and a RuntimeError.
+struct IndexingError : Error {
+  using Error::Error;
+};
+struct ArgumentError : Error {
+  using Error::Error;
+};
+
 // What a Python Tensor holds. Scalars are stored with shape {1}, as in `.mge` files; the flag makes their shape ().
 struct PyVar {
   Var var;
@@ -44,13 +53,21 @@ Var call1(const OpDef& op, const Attrs& attrs, const std::vector<Var>& inputs);
 
 Var scalar_var(double value, DType dtype);
 Var convert_dtype(const Var& v, DType dtype);
-DType dtype_of(const Var& v);  // throws for a graph variable of unknown type
+TensorSpec spec_of(const Var& v);  // throws for a graph variable of unknown shape and type
+DType dtype_of(const Var& v);
+Shape shape_of(const PyVar& v);  // {} of scalars
+int ndim_of(const PyVar& v);
 bool known_dtype(const Var& v);
 
+int64_t as_integer(nb::handle h, const char* what);  // of 32 bits; numbers, NumPy's too, and Tensors that hold one
+Var int_vector(std::span<const int64_t> values);     // Int32
+Var int_vector(std::initializer_list<int64_t> values);
 DType parse_dtype(nb::handle h);  // (id, scale, zero_point), an id, or a name
 nb::object dtype_tuple(DType d);
 
 void bind_tensor(nb::module_& m);
+void bind_shape(nb::module_& m);
+void bind_indexing(nb::module_& m);
 void bind_ops(nb::module_& m);
 void bind_elemwise(nb::module_& m);
 void bind_autograd(nb::module_& m);

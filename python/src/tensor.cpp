@@ -148,14 +148,14 @@ nb::tuple shape_tuple(const Shape& s) {
   return nb::borrow<nb::tuple>(t);
 }
 
+}  // namespace
+
 TensorSpec spec_of(const Var& v) {
   if (!v.is_graph()) return {v.tensor().dtype(), v.tensor().shape(), v.tensor()};
   const Value& value = v.graph()->value(v.value());
   if (value.spec) return *value.spec;
   throw nb::value_error(cat("variable '", value.name, "' has no known shape and type before its graph runs").c_str());
 }
-
-}  // namespace
 
 nb::object wrap(Var var, bool scalar) {
   const nb::object& type = var.is_graph() ? classes().variable : classes().tensor;
@@ -183,7 +183,15 @@ PyVar to_var(nb::handle h) {
 
 bool known_dtype(const Var& v) { return !v.is_graph() || v.graph()->value(v.value()).spec.has_value(); }
 
-DType dtype_of(const Var& v) { return spec_of(v).dtype; }
+DType dtype_of(const Var& v) { return v.is_graph() ? spec_of(v).dtype : v.tensor().dtype(); }
+Shape shape_of(const PyVar& v) {
+  if (v.scalar) return {};
+  return v.var.is_graph() ? spec_of(v.var).shape : v.var.tensor().shape();
+}
+int ndim_of(const PyVar& v) {
+  if (v.scalar) return 0;
+  return v.var.is_graph() ? spec_of(v.var).shape.ndim() : v.var.tensor().ndim();
+}
 
 Var scalar_var(double value, DType dtype) {
   Tensor t = Tensor::empty(dtype, {1});

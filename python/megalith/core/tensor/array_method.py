@@ -41,13 +41,14 @@ def _inplace(mode):
     number = _M[mode]
 
     def f(self, value):
-        out = _elemwise(number, self, value)
-        if out.dtype != self.dtype:
-            out = out.astype(self.dtype)
-        self._reset(out)
+        self._reset(_elemwise(number, self, value))
         return self
 
     return f
+
+
+def _operand(value):
+    return value if isinstance(value, _core.TensorBase) else _core.convert_inputs(value)[0]
 
 
 class ArrayMethodMixin:
@@ -91,11 +92,7 @@ class ArrayMethodMixin:
     __itruediv__ = _inplace("TRUE_DIV")
     __imod__ = _inplace("MOD")
 
-    def __pow__(self, value):
-        if isinstance(value, (int, float)) and value == 2:
-            return _elemwise(_M["SQUARE"], self) if self.dtype.kind == "f" else _elemwise(_M["POW"], self, value)
-        return _elemwise(_M["POW"], self, value)
-
+    __pow__ = _binary("POW")
     __rpow__ = _binary("POW", reverse=True)
     __ipow__ = _inplace("POW")
 
@@ -117,24 +114,16 @@ class ArrayMethodMixin:
         return _elemwise(_M["NOT"], self)
 
     def __matmul__(self, value):
-        from ...functional import matmul
-
-        return matmul(self, value)
+        return _core.matmul(self, _operand(value), False, False, "default")
 
     def __rmatmul__(self, value):
-        from ...functional import matmul
-
-        return matmul(value, self)
+        return _core.matmul(_operand(value), self, False, False, "default")
 
     def __getitem__(self, index):
-        from .indexing import getitem
-
-        return getitem(self, index)
+        return _core.getitem(self, index)
 
     def __setitem__(self, index, value):
-        from .indexing import setitem
-
-        self._reset(setitem(self, index, value))
+        self._reset(_core.setitem(self, index, value))
 
     def __contains__(self, value):
         return bool(np.any(self.numpy() == np.asarray(value)))
@@ -201,57 +190,43 @@ class ArrayMethodMixin:
 
     def reshape(self, *args):
         """The same elements in another shape; one dimension may be -1."""
-        from ...functional import reshape
-
-        return reshape(self, _shape_args(args))
+        return _core.reshape(self, *args)
 
     def transpose(self, *args):
         """Axes in another order; reversed without arguments."""
-        from ...functional import transpose
-
-        if args == (None,):
-            args = ()
-        return transpose(self, _shape_args(args) if args else list(range(self.ndim))[::-1])
+        return _core.transpose(self, *args)
 
     def _broadcast(self, *args):
-        from ...functional import broadcast_to
+        return _core.broadcast(self, *args)
 
-        return broadcast_to(self, _shape_args(args))
+    def flatten(self, start_axis: int = 0, end_axis: int = -1):
+        """The axes from ``start_axis`` to ``end_axis``, both included, as one."""
+        shape = self.shape
+        start = start_axis + len(shape) if start_axis < 0 else start_axis
+        tail = () if end_axis == -1 else tuple(shape[end_axis + 1 :])
+        return _core.reshape(self, *shape[:start], -1, *tail) if 0 not in shape else self._flatten_empty(start, tail)
 
-    def flatten(self):
-        """One axis."""
-        return self.reshape(-1)
+    def _flatten_empty(self, start, tail):
+        shape = self.shape
+        middle = int(np.prod(shape[start : len(shape) - len(tail)], dtype=np.int64))
+        return _core.reshape(self, *shape[:start], middle, *tail)
 
     def sum(self, axis=None, keepdims: bool = False):
         """Sum over ``axis``, or over all axes."""
-        from ... import functional as F
-
-        return F.sum(self, axis, keepdims)
+        return _core.reduce("sum", self, axis, keepdims)
 
     def prod(self, axis=None, keepdims: bool = False):
         """Product over ``axis``, or over all axes."""
-        from ... import functional as F
-
-        return F.prod(self, axis, keepdims)
+        return _core.reduce("prod", self, axis, keepdims)
 
     def min(self, axis=None, keepdims: bool = False):
         """Smallest element over ``axis``, or over all axes."""
-        from ... import functional as F
-
-        return F.min(self, axis, keepdims)
+        return _core.reduce("min", self, axis, keepdims)
 
     def max(self, axis=None, keepdims: bool = False):
         """Largest element over ``axis``, or over all axes."""
-        from ... import functional as F
-
-        return F.max(self, axis, keepdims)
+        return _core.reduce("max", self, axis, keepdims)
 
     def mean(self, axis=None, keepdims: bool = False):
         """Mean over ``axis``, or over all axes."""
-        from ... import functional as F
-
-        return F.mean(self, axis, keepdims)
-
-
-def _shape_args(args):
-    return args[0] if len(args) == 1 and not isinstance(args[0], (int, np.integer)) else args
+        return _core.reduce("mean", self, axis, keepdims)

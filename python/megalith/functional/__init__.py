@@ -1,0 +1,11 @@
+"""Functions of Tensors, under MegEngine's names."""
+
+from .._missing import module_getattr as _module_getattr
+from .elemwise import *
+from .math import *
+from .tensor import *
+from .utils import *
+
+from . import inplace, metric, utils  # isort: skip
+
+__getattr__ = _module_getattr(__name__)

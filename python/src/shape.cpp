@@ -1,0 +1,448 @@
+// Calls that see a Tensor in another shape, and reductions: their Python arguments (negative axes, -1, sizes that are
+// Tensors, scalars) become ops here, so that small tensors cost little.
+#include <algorithm>
+#include <optional>
+
+#include "megalith/recorder.h"
+#include "module.h"
+
+namespace megalith::python {
+namespace {
+
+const OpDef& op_named(const char* name) { return Registry::get().at(name); }
+
+Var call_with(const OpDef& op, const Params& params, std::vector<Var> inputs) {
+  Attrs attrs;
+  attrs.params = params;
+  return call1(op, attrs, inputs);
+}
+
+// A size given by the caller: a number, or a Tensor that holds one.
+struct Size {
+  std::optional<int64_t> value;  // empty: None
+  Var var;                       // of a Tensor
+};
+
+// The sizes of a shape argument, and the same as a Tensor when one of them was one.
+struct Sizes {
+  std::vector<Size> list;
+  Var var;  // a whole shape given as one Tensor, or its parts joined
+  bool has_tensor = false;
+};
+
+std::vector<int64_t> integers(const PyVar& v) {
+  const Tensor& t = v.var.tensor();
+  std::vector<int64_t> r;
+  for (int64_t i = 0; i < t.count(); ++i) r.push_back(static_cast<int64_t>(t.item(i)));
+  return r;
+}
+
+bool is_sequence(nb::handle h) {
+  return PyTuple_Check(h.ptr()) || PyList_Check(h.ptr()) || (PySequence_Check(h.ptr()) && !PyUnicode_Check(h.ptr()));
+}
+
+Size one_size(nb::handle h, const char* what) {
+  Size s;
+  if (h.is_none()) return s;
+  if (is_tensor(h)) {
+    const PyVar& v = unwrap(h);
+    s.var = convert_dtype(v.var, DTypeEnum::Int32);
+    if (v.var.is_graph()) {
+      s.value = 0;
+      return s;
+    }
+    if (v.var.tensor().count() != 1) throw nb::type_error(cat(what, ": a size is one number").c_str());
+    s.value = integers(v)[0];
+    return s;
+  }
+  s.value = as_integer(h, what);
+  return s;
+}
+
+Sizes read_sizes(nb::handle h, const char* what) {
+  Sizes r;
+  if (is_tensor(h)) {
+    const PyVar& v = unwrap(h);
+    r.has_tensor = true;
+    r.var = convert_dtype(v.var, DTypeEnum::Int32);
+    if (!v.var.is_graph()) {
+      if (v.var.tensor().ndim() != 1) {
+        throw nb::value_error(cat(what, ": a shape is a vector, not ", v.var.tensor().shape()).c_str());
+      }
+      for (const int64_t i : integers(v)) r.list.push_back({i, {}});
+    }
+    return r;
+  }
+  if (is_sequence(h)) {
+    for (nb::handle item : nb::iter(h)) r.list.push_back(one_size(item, what));
+  } else {
+    r.list.push_back(one_size(h, what));
+  }
+  for (const Size& s : r.list) r.has_tensor = r.has_tensor || s.var.defined();
+  return r;
+}
+
+// `f(2, 3)` and `f((2, 3))` mean the same.
+nb::object spread(const nb::args& args) {
+  if (args.size() == 1) return nb::borrow(args[0]);
+  return nb::borrow(args);
+}
+
+// The shape as an op's input; `sizes` are final.
+Var shape_input(Sizes& s) {
+  if (s.var.defined()) return s.var;
+  if (!s.has_tensor) {
+    std::vector<int64_t> v;
+    for (const Size& i : s.list) v.push_back(*i.value);
+    return int_vector(v);
+  }
+  std::vector<Var> parts;
+  for (const Size& i : s.list) parts.push_back(i.var.defined() ? i.var : int_vector({*i.value}));
+  if (parts.size() == 1) return parts[0];
+  static const OpDef& concat = op_named("Concat");
+  return call_with(concat, param::Axis{0}, parts);
+}
+
+nb::object reshape(nb::handle self, const nb::args& args) {
+  const PyVar& x = unwrap(self);
+  Sizes s = read_sizes(spread(args), "reshape");
+  if (s.list.size() > static_cast<size_t>(kMaxDims)) {
+    throw OpError(cat("reshape: ", s.list.size(), " dimensions are more than ", kMaxDims));
+  }
+  int unknown = kMaxDims;
+  for (size_t i = 0; i < s.list.size(); ++i) {
+    if (!s.list[i].value) throw nb::type_error("reshape: None is no size");
+    int64_t& n = *s.list[i].value;
+    if (s.list[i].var.defined() && s.list[i].var.is_graph()) continue;
+    if (n < -1) throw OpError(cat("reshape: a dimension can't be ", n));
+    if (n != -1) continue;
+    if (unknown != kMaxDims) throw OpError("reshape: only one dimension can be -1");
+    unknown = static_cast<int>(i);
+    if (!s.list[i].var.defined()) n = 1;
+  }
+  const bool scalar = s.list.empty() && !s.var.defined();
+  if (scalar) s.list.push_back({1, {}});
+  static const OpDef& op = op_named("Reshape");
+  return wrap(call_with(op, param::OptionalAxisV1{unknown}, {x.var, shape_input(s)}), scalar);
+}
+
+nb::object broadcast(nb::handle self, const nb::args& args) {
+  const PyVar& x = unwrap(self);
+  Sizes s = read_sizes(spread(args), "broadcast_to");
+  if (s.list.empty() && !s.var.defined()) {
+    if (!x.scalar) throw OpError(cat("can't broadcast ", shape_of(x), " to ()"));
+    return wrap(x.var, true);
+  }
+  const int lead = static_cast<int>(s.list.size()) - std::max(ndim_of(x), 0);
+  for (size_t i = 0; i < s.list.size(); ++i) {
+    Size& d = s.list[i];
+    const int at = static_cast<int>(i) - lead;
+    if (!d.value) {
+      if (at < 0) throw nb::value_error("broadcast_to: None stands for a dimension that the tensor does not have");
+      d.value = shape_of(x)[at];
+    }
+    if (*d.value < 0) {
+      throw nb::value_error(cat("broadcast_to: dimension ", i, " can't be ", *d.value).c_str());
+    }
+  }
+  static const OpDef& op = op_named("Broadcast");
+  return wrap(call_with(op, param::Empty{}, {x.var, shape_input(s)}));
+}
+
+nb::object transpose(nb::handle self, const nb::args& args) {
+  const PyVar& x = unwrap(self);
+  nb::object pattern = spread(args);
+  if (args.size() == 1 && pattern.is_none()) pattern = nb::tuple();
+  std::vector<int32_t> list;
+  if (is_sequence(pattern) || is_tensor(pattern)) {
+    for (nb::handle item : nb::iter(pattern)) {
+      const bool added = PyUnicode_Check(item.ptr());
+      if (added && nb::cast<std::string>(item) != "x") throw nb::value_error("transpose: an axis is a number or 'x'");
+      const int64_t a = added ? -1 : as_integer(item, "transpose");
+      list.push_back(a < 0 ? -1 : static_cast<int32_t>(std::min<int64_t>(a, kMaxDims)));
+    }
+  } else {
+    list.push_back(static_cast<int32_t>(as_integer(pattern, "transpose")));
+  }
+  if (x.scalar) {
+    if (!list.empty()) throw IndexingError("transpose: a scalar has no axes");
+    return wrap(x.var, true);
+  }
+  if (list.empty()) {
+    for (int i = ndim_of(x); i-- > 0;) list.push_back(i);
+  }
+  static const OpDef& op = op_named("Dimshuffle");
+  const auto ndim = static_cast<uint32_t>(*std::max_element(list.begin(), list.end()) + 1);
+  return wrap(call_with(op, Params(param::Dimshuffle{ndim}, list), {x.var}));
+}
+
+std::vector<int64_t> axes_of(nb::handle h, const char* what) {
+  std::vector<int64_t> r;
+  if (is_sequence(h)) {
+    for (nb::handle item : nb::iter(h)) r.push_back(as_integer(item, what));
+  } else {
+    r.push_back(as_integer(h, what));
+  }
+  return r;
+}
+
+nb::object expand_dims(nb::handle self, nb::handle axis) {
+  const PyVar& x = unwrap(self);
+  std::vector<int64_t> axes = axes_of(axis, "expand_dims");
+  const int64_t n = ndim_of(x) + static_cast<int64_t>(axes.size());
+  if (n > kMaxDims) throw OpError(cat("expand_dims: more than ", kMaxDims, " dimensions"));
+  for (int64_t& a : axes) {
+    if (a < -n || a >= n) throw OpError(cat("expand_dims: axis ", a, " is out of range for ", n, " dimensions"));
+    if (a < 0) a += n;
+  }
+  std::sort(axes.begin(), axes.end());
+  std::vector<int32_t> list;
+  for (size_t i = x.scalar ? 1 : 0; i < axes.size(); ++i) {  // a scalar is stored with its first axis
+    list.push_back(0);
+    list.push_back(static_cast<int32_t>(axes[i]));
+  }
+  if (list.empty()) return wrap(x.var, x.scalar && axes.empty());
+  static const OpDef& op = op_named("AxisAddRemove");
+  return wrap(call_with(op, Params(param::AxisAddRemove{}, list), {x.var}));
+}
+
+// Removes sorted axes.
+PyVar remove_axes(const Var& x, int ndim, const std::vector<int64_t>& axes) {
+  std::vector<int32_t> list;
+  for (size_t i = 0; i < axes.size(); ++i) {
+    list.push_back(1);
+    list.push_back(static_cast<int32_t>(axes[i] - static_cast<int64_t>(i)));
+  }
+  static const OpDef& op = op_named("AxisAddRemove");
+  return {call_with(op, Params(param::AxisAddRemove{}, list), {x}), axes.size() == static_cast<size_t>(ndim)};
+}
+
+nb::object squeeze(nb::handle self, nb::handle axis) {
+  const PyVar& x = unwrap(self);
+  const int n = ndim_of(x);
+  std::vector<int64_t> axes;
+  if (axis.is_none()) {
+    const Shape s = shape_of(x);
+    for (int i = 0; i < n; ++i) {
+      if (s[i] == 1) axes.push_back(i);
+    }
+  } else {
+    axes = axes_of(axis, "squeeze");
+    for (int64_t& a : axes) {
+      if (a < -n || a >= n) throw OpError(cat("squeeze: axis ", a, " is out of range for shape ", shape_of(x)));
+      if (a < 0) a += n;
+    }
+    std::sort(axes.begin(), axes.end());
+    axes.erase(std::unique(axes.begin(), axes.end()), axes.end());
+  }
+  if (axes.empty()) return wrap(x.var, x.scalar);
+  PyVar r = remove_axes(x.var, n, axes);
+  return wrap(std::move(r.var), r.scalar);
+}
+
+nb::object reduce(const std::string& mode_name, nb::handle self, nb::handle axis, nb::handle keepdims_arg) {
+  using Mode = param::ReduceMode;
+  const Mode mode = mode_name == "sum"    ? Mode::SUM
+                    : mode_name == "mean" ? Mode::MEAN
+                    : mode_name == "prod" ? Mode::PRODUCT
+                    : mode_name == "min"  ? Mode::MIN
+                                          : Mode::MAX;
+  const PyVar& x = unwrap(self);
+  const int truth = PyObject_IsTrue(keepdims_arg.ptr());
+  if (truth < 0) throw nb::python_error();
+  const bool keepdims = truth == 1;
+  if (axis.is_none() && keepdims) throw ArgumentError(cat(mode_name, ": keepdims needs an axis"));
+  const int n = ndim_of(x);
+  const bool several = is_sequence(axis);
+  std::vector<int64_t> axes;
+  if (!axis.is_none()) {
+    axes = axes_of(axis, mode_name.c_str());
+    for (int64_t& a : axes) {
+      if (x.scalar && !several && (a == 0 || a == -1)) {
+        a = 0;
+        continue;
+      }
+      if (a < -n || a >= n) {
+        const std::string text = cat(mode_name, ": axis ", a, " is out of range for ", n, " dimensions");
+        if (several) throw ArgumentError(text);
+        throw OpError(text);
+      }
+      if (a < 0) a += n;
+    }
+    std::sort(axes.begin(), axes.end());
+    if (std::adjacent_find(axes.begin(), axes.end()) != axes.end()) {
+      throw ArgumentError(cat(mode_name, ": an axis is given twice"));
+    }
+  }
+  Var v = x.var;
+  const DType dtype = dtype_of(v);
+  const bool adds = mode == Mode::SUM || mode == Mode::PRODUCT;
+  if (adds && dtype.id == DTypeEnum::Bool) v = convert_dtype(v, DTypeEnum::Int32);
+  if (mode == Mode::MEAN && !dtype.is_float() && !dtype.is_quantized()) v = convert_dtype(v, DTypeEnum::Float32);
+  static const OpDef& op = op_named("Reduce");
+  if (axis.is_none()) {
+    static const Var one = int_vector({1});
+    return wrap(call_with(op, param::Reduce{.mode = mode}, {v, one}), true);
+  }
+  for (size_t i = axes.size(); i-- > 0;) {
+    v = call_with(op, param::Reduce{.mode = mode, .axis = static_cast<int32_t>(axes[i])}, {v});
+  }
+  if (keepdims || axes.empty()) return wrap(std::move(v), x.scalar);
+  if (x.scalar) return wrap(std::move(v), true);
+  PyVar r = remove_axes(v, n, axes);
+  return wrap(std::move(r.var), r.scalar);
+}
+
+Var reshaped(const Var& v, const std::vector<int64_t>& shape, int unknown = kMaxDims) {
+  static const OpDef& op = op_named("Reshape");
+  return call_with(op, param::OptionalAxisV1{unknown}, {v, int_vector(shape)});
+}
+
+param::ComputeMode compute_mode_of(nb::handle h) {
+  const auto name = nb::isinstance<nb::str>(h) ? nb::cast<std::string>(h) : std::string();
+  if (name == "float32" || name == "FLOAT32") return param::ComputeMode::FLOAT32;
+  if (name == "default" || name == "DEFAULT") return param::ComputeMode::DEFAULT;
+  throw nb::value_error(cat("matmul: there is no compute mode ", nb::str(h).c_str()).c_str());
+}
+
+// The operand as [batch, rows, columns], its batch axes broadcast to `batch`.
+Var as_batch(const Var& v, const std::vector<int64_t>& batch, int64_t count) {
+  const Shape s = spec_of(v).shape;
+  std::vector<int64_t> full = batch;
+  full.insert(full.end(), {s[s.ndim() - 2], s[s.ndim() - 1]});
+  Var r = v;
+  if (s != Shape(std::span<const int64_t>(full))) {
+    static const OpDef& op = op_named("Broadcast");
+    r = call_with(op, param::Empty{}, {r, int_vector(full)});
+  }
+  return batch.size() == 1 ? r : reshaped(r, {count, s[s.ndim() - 2], s[s.ndim() - 1]});
+}
+
+nb::object matmul(nb::handle left, nb::handle right, bool transpose_a, bool transpose_b, nb::handle compute_mode) {
+  const PyVar &x = unwrap(left), &y = unwrap(right);
+  const int nx = ndim_of(x), ny = ndim_of(y);
+  if (nx == 0 || ny == 0) throw ArgumentError("matmul: takes no scalars");
+  if (nx == 1 && ny == 1) {
+    static const OpDef& dot = op_named("Dot");
+    return wrap(call_with(dot, param::Empty{}, {x.var, y.var}), true);
+  }
+  static const OpDef& plain = op_named("MatrixMul");
+  static const OpDef& batched = op_named("BatchedMatrixMul");
+  const param::MatrixMul p{
+      .transposeA = transpose_a, .transposeB = transpose_b, .compute_mode = compute_mode_of(compute_mode)};
+  static const OpDef& axes = op_named("AxisAddRemove");
+  Var a = nx > 1 ? x.var : call_with(axes, Params(param::AxisAddRemove{}, {0, 0}), {x.var});
+  Var b = ny > 1 ? y.var : call_with(axes, Params(param::AxisAddRemove{}, {0, 1}), {y.var});
+  Var out;
+  if (nx <= 2 && ny <= 2) {
+    out = call_with(plain, p, {a, b});
+  } else if (ny <= 2 && !transpose_a) {  // the batch is more rows
+    const Shape s = shape_of(x), t = spec_of(b).shape;
+    out = call_with(plain, p, {reshaped(a, {s.count(0, nx - 1), s[nx - 1]}), b});
+    std::vector<int64_t> full(s.begin(), s.end() - 1);
+    full.push_back(transpose_b ? t[0] : t[1]);
+    out = reshaped(out, full);
+  } else {
+    const Shape s = spec_of(a).shape, t = spec_of(b).shape;
+    std::vector<int64_t> batch;
+    for (int i = std::max(nx, ny) - 3; i >= 0; --i) {
+      const int back = static_cast<int>(std::max(nx, ny)) - i;
+      const int64_t m = back <= s.ndim() ? s[s.ndim() - back] : 1, n = back <= t.ndim() ? t[t.ndim() - back] : 1;
+      if (m != n && m != 1 && n != 1) throw OpError(cat("matmul: batches of shapes ", s, " and ", t, " don't fit"));
+      batch.insert(batch.begin(), m == 1 ? n : m);
+    }
+    int64_t count = 1;
+    for (const int64_t n : batch) count *= n;
+    out = call_with(batched, p, {as_batch(a, batch, count), as_batch(b, batch, count)});
+    if (batch.size() > 1) {
+      const Shape r = spec_of(out).shape;
+      batch.insert(batch.end(), {r[1], r[2]});
+      out = reshaped(out, batch);
+    }
+  }
+  if (nx > 1 && ny > 1) return wrap(std::move(out));
+  const int rank = spec_of(out).shape.ndim();
+  return wrap(remove_axes(out, rank, {nx == 1 ? rank - 2 : rank - 1}).var);
+}
+
+// A value of one element, repeated. Recorded calls keep the Broadcast; others get memory of their own, which the
+// kernels that come after like better than a view that repeats.
+Var filled(const Var& value, const Var& shape) {
+  static const OpDef& op = op_named("Broadcast");
+  const Var r = call_with(op, param::Empty{}, {value, shape});
+  return r.is_graph() || Recorder::active() ? r : Var(r.tensor().to_contiguous());
+}
+
+nb::object full(nb::handle shape, nb::handle value) {
+  Sizes s = read_sizes(shape, "full");
+  if (s.list.empty() && !s.var.defined()) return wrap(unwrap(value).var, true);
+  for (size_t i = 0; i < s.list.size(); ++i) {
+    if (!s.list[i].value) throw nb::type_error("full: None is no size");
+    if (*s.list[i].value < 0) {
+      throw nb::value_error(cat("full: dimension ", i, " can't be ", *s.list[i].value).c_str());
+    }
+  }
+  return wrap(filled(unwrap(value).var, shape_input(s)));
+}
+
+nb::object full_like(nb::handle self, double value) {
+  const PyVar& x = unwrap(self);
+  static const OpDef& op = op_named("GetVarShape");
+  return wrap(filled(scalar_var(value, dtype_of(x.var)), call_with(op, param::OptionalAxisV1{}, {x.var})));
+}
+
+}  // namespace
+
+int64_t as_integer(nb::handle h, const char* what) {
+  if (PyLong_Check(h.ptr())) {
+    int overflow = 0;
+    const long long v = PyLong_AsLongLongAndOverflow(h.ptr(), &overflow);
+    if (overflow || v > INT32_MAX || v < INT32_MIN) throw nb::value_error(cat(what, ": a number is too large").c_str());
+    return v;
+  }
+  if (PyFloat_Check(h.ptr())) {  // MegEngine's scripts write `x.reshape(n / 2)`
+    const double d = PyFloat_AsDouble(h.ptr());
+    if (d == static_cast<double>(static_cast<int32_t>(d)) && d > INT32_MIN && d < INT32_MAX) {
+      return static_cast<int64_t>(d);
+    }
+  }
+  nb::object i = nb::steal(PyNumber_Index(h.ptr()));
+  if (!i.is_valid()) {
+    PyErr_Clear();
+    throw nb::type_error(cat(what, ": expected an integer, got ", nb::type_name(h.type()).c_str()).c_str());
+  }
+  return as_integer(i, what);
+}
+
+Var int_vector(std::span<const int64_t> values) {
+  Tensor t = Tensor::empty(DTypeEnum::Int32, {static_cast<int64_t>(values.size())});
+  std::transform(values.begin(), values.end(), t.data<int32_t>(), [](int64_t v) { return static_cast<int32_t>(v); });
+  return t;
+}
+Var int_vector(std::initializer_list<int64_t> values) {
+  return int_vector(std::span<const int64_t>(values.begin(), values.size()));
+}
+
+void bind_shape(nb::module_& m) {
+  m.def("reshape", reshape, "x, sizes: the elements in another shape; one size may be -1.");
+  m.def("broadcast", broadcast, "x, sizes: repeated to a shape; None keeps a dimension.");
+  m.def("transpose", transpose, "x, axes: in another order; 'x' adds an axis.");
+  m.def("expand_dims", expand_dims);
+  m.def("squeeze", squeeze, nb::arg("x"), nb::arg("axis").none());
+  m.def("reduce", reduce, nb::arg("mode"), nb::arg("x"), nb::arg("axis").none(), nb::arg("keepdims"));
+  m.def("matmul", matmul);
+  m.def("full", full, nb::arg("shape"), nb::arg("value"), "A shape filled with the only element of a Tensor.");
+  m.def("full_like", full_like);
+  m.def(
+      "as_shape",
+      [](nb::handle h) {
+        Sizes s = read_sizes(h, "shape");
+        return wrap(shape_input(s));
+      },
+      "Sizes, which may be Tensors, as an int32 vector.");
+  m.def(
+      "as_integer", [](nb::handle h) { return as_integer(h, "integer"); }, nb::arg("value").none(),
+      "What an integer argument means: numbers, floats without a fraction, NumPy's numbers and Tensors of one.");
+}
+
+}  // namespace megalith::python

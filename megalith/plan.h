@@ -36,6 +36,8 @@ struct Step {
   double flops = -1;  // -1: no formula
 };
 void run_step(Step& step, Exec& exec, uint64_t random_key);
+// The part of it that eager calls share: a chosen kernel on given tensors.
+void run_kernel(const Kernel& kernel, const KernelArgs& args, std::byte* workspace, uint64_t random_key);
 
 // A 64-bit hash of two numbers.
 uint64_t mix_bits(uint64_t a, uint64_t b);
@@ -46,7 +48,9 @@ uint64_t random_key(const Attrs& attrs, uint64_t draw);
 const Kernel& select_kernel(const OpDef& op, const KernelQuery& q, bool reference, std::string_view node_name,
                             size_t workspace_limit = SIZE_MAX);
 
-// Runs one op now.
+// Runs one op now. `in` may be replaced by row-major copies; `out` has num_outputs() elements.
+void run_op(const OpDef& op, const Attrs& attrs, std::span<Tensor> in, std::span<Tensor> out, Exec& exec,
+            bool reference = false);
 std::vector<Tensor> run_op(const OpDef& op, const Attrs& attrs, const std::vector<Tensor>& inputs, Exec& exec,
                            bool reference = false);
 

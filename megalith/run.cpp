@@ -2,6 +2,7 @@
 #include <algorithm>
 #include <cstring>
 
+#include "megalith/inline_vector.h"
 #include "megalith/plan.h"
 
 namespace megalith {
@@ -27,9 +28,13 @@ uint64_t random_key(const Attrs& attrs, uint64_t draw) {
 
 void run_step(Step& step, Exec& exec, uint64_t random_key) {
   if (!step.kernel) return;
-  exec.set_workspace(step.workspace_ptr);
-  exec.set_random_key(random_key);
-  step.kernel->run(KernelArgs{*step.attrs, step.in, step.out, exec});
+  run_kernel(*step.kernel, KernelArgs{*step.attrs, step.in, step.out, exec}, step.workspace_ptr, random_key);
+}
+
+void run_kernel(const Kernel& kernel, const KernelArgs& args, std::byte* workspace, uint64_t random_key) {
+  args.exec.set_workspace(workspace);
+  args.exec.set_random_key(random_key);
+  kernel.run(args);
 }
 
 namespace {
@@ -46,8 +51,8 @@ bool computes_nothing(const OpDef& op, std::span<const TensorSpec> out) {
 
 const Kernel& select_kernel(const OpDef& op, const KernelQuery& q, bool reference, std::string_view node_name,
                             size_t workspace_limit) {
-  const std::string label = node_name.empty() ? op.name : cat(op.name, " '", node_name, "'");
-  if (op.refuses) throw UnsupportedError(cat(label, ": ", op.refuses));
+  const auto label = [&] { return node_name.empty() ? std::string(op.name) : cat(op.name, " '", node_name, "'"); };
+  if (op.refuses) throw UnsupportedError(cat(label(), ": ", op.refuses));
   for (size_t i = reference && !op.kernels.empty() ? op.kernels.size() - 1 : 0; i < op.kernels.size(); ++i) {
     const Kernel& k = op.kernels[i];
     if (k.accepts && !k.accepts(q)) continue;
@@ -57,47 +62,52 @@ const Kernel& select_kernel(const OpDef& op, const KernelQuery& q, bool referenc
   }
   std::string what;
   for (const TensorSpec& s : q.in) what += (what.empty() ? "" : ", ") + s.dtype.str() + s.shape.str();
-  throw UnsupportedError(cat(label, ": no kernel for inputs ", what, " and parameters {", q.attrs.params.str(), "}"));
+  throw UnsupportedError(cat(label(), ": no kernel for inputs ", what, " and parameters {", q.attrs.params.str(), "}"));
+}
+
+void run_op(const OpDef& op, const Attrs& attrs, std::span<Tensor> in, std::span<Tensor> out, Exec& exec,
+            bool reference) {
+  InlineVector<TensorSpec, 4> in_specs(in.size());
+  InlineVector<TensorSpec, 2> out_specs(out.size());
+  for (size_t i = 0; i < in.size(); ++i) in_specs[i] = {in[i].dtype(), in[i].shape(), in[i]};
+  InferContext ctx{op, attrs, in_specs, out_specs, {}};
+  op.infer(ctx);
+  bool known = true;
+  for (const TensorSpec& o : out_specs) known = known && o.value.defined();
+  if (known) {
+    for (size_t i = 0; i < out.size(); ++i) out[i] = std::move(out_specs[i].value);
+    return;
+  }
+  if (op.view && !op.refuses) {
+    InlineVector<Layout, 4> layouts(in.size());
+    InlineVector<View, 2> views(out.size());
+    for (size_t i = 0; i < in.size(); ++i) layouts[i] = in[i].layout();
+    if (op.view(ctx, layouts, views)) {
+      for (size_t i = 0; i < out.size(); ++i) {
+        const View& v = views[i];
+        out[i] = in[static_cast<size_t>(v.input)].view(v.layout, v.offset).with_dtype(out_specs[i].dtype);
+      }
+      return;
+    }
+  }
+  const KernelQuery q{attrs, in_specs, out_specs};
+  const Kernel& kernel = select_kernel(op, q, reference, {});
+  if (!kernel.strided) {
+    for (Tensor& t : in) {
+      if (!t.contiguous()) t = t.to_contiguous();
+    }
+  }
+  for (size_t i = 0; i < out.size() && !op.dynamic; ++i) out[i] = Tensor::empty(out_specs[i].dtype, out_specs[i].shape);
+  std::shared_ptr<Storage> workspace;
+  if (kernel.workspace) workspace = Storage::allocate(kernel.workspace(q));
+  run_kernel(kernel, KernelArgs{attrs, in, out, exec}, workspace ? workspace->data() : nullptr, exec.random_key());
 }
 
 std::vector<Tensor> run_op(const OpDef& op, const Attrs& attrs, const std::vector<Tensor>& inputs, Exec& exec,
                            bool reference) {
-  const int nin = static_cast<int>(inputs.size());
-  std::vector<TensorSpec> in, out(static_cast<size_t>(num_outputs(op, attrs, nin)));
-  std::vector<Layout> layouts;
-  for (const Tensor& t : inputs) {
-    in.push_back({t.dtype(), t.shape(), t});
-    layouts.push_back(t.layout());
-  }
-  InferContext ctx{op, attrs, in, out, {}};
-  op.infer(ctx);
-  Step step{.op = &op, .attrs = &attrs, .in = inputs, .views = std::vector<View>(out.size())};
-  bool known = true;
-  for (const TensorSpec& o : out) known = known && o.value.defined();
-  if (known) {
-    for (const TensorSpec& o : out) step.out.push_back(o.value);
-    return step.out;
-  }
-  if (op.view && !op.refuses && op.view(ctx, layouts, step.views)) {
-    for (size_t i = 0; i < out.size(); ++i) {
-      const View& v = step.views[i];
-      step.out.push_back(inputs[static_cast<size_t>(v.input)].view(v.layout, v.offset).with_dtype(out[i].dtype));
-    }
-    return step.out;
-  }
-  const KernelQuery q{attrs, in, out};
-  step.kernel = &select_kernel(op, q, reference, {});
-  if (!step.kernel->strided) {
-    for (Tensor& t : step.in) t = t.to_contiguous();
-  }
-  for (const TensorSpec& o : out) step.out.push_back(op.dynamic ? Tensor{} : Tensor::empty(o.dtype, o.shape));
-  std::shared_ptr<Storage> workspace;
-  if (step.kernel->workspace) {
-    workspace = Storage::allocate(step.kernel->workspace(q));
-    step.workspace_ptr = workspace->data();
-  }
-  run_step(step, exec, exec.random_key());
-  return step.out;
+  std::vector<Tensor> in = inputs, out(static_cast<size_t>(num_outputs(op, attrs, static_cast<int>(in.size()))));
+  run_op(op, attrs, in, out, exec, reference);
+  return out;
 }
 
 }  // namespace megalith

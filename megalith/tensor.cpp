@@ -5,6 +5,8 @@
 #include <cstring>
 #include <new>
 
+#include "megalith/block_pool.h"
+
 namespace megalith {
 
 Shape::Shape(std::span<const int64_t> dims) {
@@ -78,26 +80,41 @@ size_t tensor_bytes(DType dtype, const Shape& shape) {
   return shape.count() == 0 ? 0 : static_cast<size_t>(bound);
 }
 
+namespace {
+
+// A Storage, its reference counts and its bytes lie in one block.
+constexpr size_t kHeader = 128;
+
+template <class T>
+struct InBlock {
+  using value_type = T;
+  std::byte* block;
+  size_t bytes;
+  InBlock(std::byte* block, size_t bytes) : block(block), bytes(bytes) {}
+  template <class U>
+  InBlock(const InBlock<U>& other) : block(other.block), bytes(other.bytes) {}  // NOLINT
+  T* allocate(size_t) {
+    static_assert(sizeof(T) <= kHeader && alignof(T) <= 64);
+    return reinterpret_cast<T*>(block);
+  }
+  void deallocate(T*, size_t) { free_block(block, bytes); }
+  template <class U>
+  bool operator==(const InBlock<U>& other) const {
+    return block == other.block;
+  }
+};
+
+}  // namespace
+
 std::shared_ptr<Storage> Storage::allocate(size_t bytes) {
-  std::shared_ptr<Storage> s(new Storage);
-  s->data_ = static_cast<std::byte*>(::operator new(std::max<size_t>(bytes, 1), std::align_val_t{64}, std::nothrow));
-  if (!s->data_) throw Error(cat("out of memory: ", bytes, " bytes"));
-  s->bytes_ = bytes;
-  s->owned_ = true;
-  return s;
+  const size_t total = bytes + kHeader;
+  std::byte* block = total < bytes ? nullptr : allocate_block(total);
+  if (!block) throw Error(cat("out of memory: ", bytes, " bytes"));
+  return std::allocate_shared<Storage>(InBlock<Storage>(block, total), Key{}, block + kHeader, bytes, true, nullptr);
 }
 
 std::shared_ptr<Storage> Storage::wrap(void* data, size_t bytes, std::shared_ptr<void> owner, bool writable) {
-  std::shared_ptr<Storage> s(new Storage);
-  s->data_ = static_cast<std::byte*>(data);
-  s->bytes_ = bytes;
-  s->owner_ = std::move(owner);
-  s->writable_ = writable;
-  return s;
-}
-
-Storage::~Storage() {
-  if (owned_) ::operator delete(data_, std::align_val_t{64});
+  return std::make_shared<Storage>(Key{}, static_cast<std::byte*>(data), bytes, writable, std::move(owner));
 }
 
 Tensor Tensor::empty(DType dtype, const Shape& shape) {

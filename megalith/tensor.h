@@ -64,7 +64,6 @@ class Storage {
  public:
   static std::shared_ptr<Storage> allocate(size_t bytes);  // 64-byte aligned, not initialized
   static std::shared_ptr<Storage> wrap(void* data, size_t bytes, std::shared_ptr<void> owner, bool writable);
-  ~Storage();
   std::byte* data() const { return data_; }
   size_t bytes() const { return bytes_; }
   bool writable() const { return writable_; }
@@ -73,12 +72,17 @@ class Storage {
   Storage& operator=(const Storage&) = delete;
 
  private:
-  Storage() = default;
-  std::byte* data_ = nullptr;
-  size_t bytes_ = 0;
-  bool writable_ = true;
-  bool owned_ = false;
-  std::shared_ptr<void> owner_;
+  struct Key {};  // makes the constructor ours although std::allocate_shared calls it
+
+ public:
+  Storage(Key, std::byte* data, size_t bytes, bool writable, std::shared_ptr<void> owner)
+      : data_(data), bytes_(bytes), writable_(writable), owner_(std::move(owner)) {}
+
+ private:
+  std::byte* data_;
+  size_t bytes_;
+  bool writable_;
+  std::shared_ptr<void> owner_;  // of wrapped memory
 };
 
 // A cheap handle: shared storage, element type, layout and offset. Views share storage.

@@ -4,6 +4,7 @@
 
 #include "megalith/autograd.h"
 #include "megalith/infer.h"
+#include "megalith/inline_vector.h"
 #include "megalith/plan.h"
 #include "megalith/platform/thread_pool.h"
 #include "megalith/recorder.h"
@@ -25,13 +26,15 @@ ValueId add_known(Graph& graph, const Tensor& value) {
 
 std::vector<Var> emit_eager(const OpDef& op, const Attrs& attrs, const std::vector<Var>& inputs) {
   static std::atomic<uint64_t> draws{0};
-  std::vector<Tensor> in;
-  in.reserve(inputs.size());
-  for (const Var& v : inputs) in.push_back(v.tensor());
+  InlineVector<Tensor, 4> in(inputs.size());
+  for (size_t i = 0; i < in.size(); ++i) in[i] = inputs[i].tensor();
+  InlineVector<Tensor, 2> results(static_cast<size_t>(num_outputs(op, attrs, static_cast<int>(in.size()))));
   Exec exec(&eager_pool());
   if (op.random) exec.set_random_key(random_key(attrs, ++draws));
+  run_op(op, attrs, in, results, exec);
   std::vector<Var> out;
-  for (Tensor& t : run_op(op, attrs, in, exec)) out.emplace_back(std::move(t));
+  out.reserve(results.size());
+  for (Tensor& t : results) out.emplace_back(std::move(t));
   remember(&op, attrs, inputs, out);
   if (Recorder* recorder = Recorder::active()) recorder->record(op, attrs, inputs, out);
   return out;

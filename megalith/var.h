@@ -23,7 +23,7 @@ struct TraceRef {
 class Var {
  public:
   Var() = default;
-  Var(const Tensor& t) : tensor_(t) {}  // NOLINT
+  Var(Tensor t) : tensor_(std::move(t)) {}  // NOLINT
   Var(Graph& g, ValueId v) : graph_(&g), value_(v) {}
   bool defined() const { return graph_ != nullptr || tensor_.defined(); }
   bool is_graph() const { return graph_ != nullptr; }

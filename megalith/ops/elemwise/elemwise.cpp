@@ -18,10 +18,23 @@ bool on_stored_integers(Mode m, DType d) {
 bool computes_in_float(Mode m, DType d) { return d.is_float() || (d.is_quantized() && !on_stored_integers(m, d)); }
 const char* name_of(Mode m) { return enum_info<Mode>().name_of(static_cast<uint32_t>(m)); }
 
+bool known(Mode m) {
+  static const std::vector<bool> table = [] {
+    std::vector<bool> t;
+    for (const EnumValue& e : enum_info<Mode>().values) {
+      t.resize(std::max(t.size(), size_t{e.value} + 1));
+      t[e.value] = true;
+    }
+    return t;
+  }();
+  return static_cast<size_t>(m) < table.size() && table[static_cast<size_t>(m)];
+}
+
 void infer(InferContext& c) {
   const Mode m = c.param<param::Elemwise>().mode;
-  c.require(name_of(m) != nullptr, "unknown mode ", static_cast<uint32_t>(m));
-  c.require(c.nin() == elemwise::arity(m), name_of(m), " takes ", elemwise::arity(m), " inputs, but has ", c.nin());
+  // Messages are made only when they are needed: small tensors come by here often.
+  if (!known(m)) c.fail("unknown mode ", static_cast<uint32_t>(m));
+  if (c.nin() != elemwise::arity(m)) c.fail(name_of(m), " takes ", elemwise::arity(m), " inputs, but has ", c.nin());
   DType out = promoted_dtype(c);
   const auto ignore = [](auto) {};
   if (out.is_int() && m != Mode::RMULH && !elemwise::with_mode<int64_t>(m, ignore)) out = DTypeEnum::Float32;

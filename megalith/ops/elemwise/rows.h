@@ -145,23 +145,27 @@ inline void store_quantized(const Tensor& t, int64_t offset, int64_t n, const fl
   });
 }
 
+// Whether the operands and the result walk through memory together: same order, same number of elements, or only one.
+inline bool flat(std::span<const Tensor> in, const Tensor& out) {
+  const int64_t n = out.count();
+  return out.contiguous() && std::all_of(in.begin(), in.end(), [n](const Tensor& t) {
+           const int64_t m = t.count();
+           return (m == n || m == 1) && t.contiguous();
+         });
+}
+
 // out = f(in...) over all elements, in compute type C.
 template <class C, class F>
 void apply(std::span<const Tensor> in, const Tensor& out, Exec& exec, F f) {
-  std::vector<Layout> operands;
-  for (const Tensor& t : in) operands.push_back(broadcast_layout(t, out.shape()));
-  operands.push_back(out.layout());
-  if (out.count() == 0) return;
-  const Rows rows = merge_axes(out.shape(), operands);
   const bool direct = std::is_same_v<C, float> && out.dtype().id == DTypeEnum::Float32;
-  for_pieces(rows, exec, [&](const std::vector<int64_t>& at, int64_t n) {
+  const auto piece = [&](const int64_t* at, const int64_t* step, int64_t n) {
     C buffers[6][kBlock], result[kBlock];
     const C* p[6] = {};
     for (size_t k = 0; k < in.size(); ++k) {
       if constexpr (std::is_same_v<C, float>) {
-        p[k] = load_real(in[k], at[k], rows.step[k], n, buffers[k]);
+        p[k] = load_real(in[k], at[k], step[k], n, buffers[k]);
       } else {
-        p[k] = load<C>(in[k], at[k], rows.step[k], n, buffers[k]);
+        p[k] = load<C>(in[k], at[k], step[k], n, buffers[k]);
       }
     }
     C* r = result;
@@ -185,7 +189,21 @@ void apply(std::span<const Tensor> in, const Tensor& out, Exec& exec, F f) {
       if (out.dtype().is_quantized()) return store_quantized(out, at[in.size()], n, r);
     }
     store<C>(out, at[in.size()], n, r);
-  });
+  };
+  const int64_t count = out.count();
+  if (count == 0) return;
+  if (count <= kBlock && flat(in, out)) {  // one piece: nothing to plan
+    const int64_t at[7] = {};
+    int64_t step[7];
+    for (size_t k = 0; k < in.size(); ++k) step[k] = in[k].count() == count ? 1 : 0;
+    return piece(at, step, count);
+  }
+  std::vector<Layout> operands;
+  operands.reserve(in.size() + 1);
+  for (const Tensor& t : in) operands.push_back(broadcast_layout(t, out.shape()));
+  operands.push_back(out.layout());
+  const Rows rows = merge_axes(out.shape(), operands);
+  for_pieces(rows, exec, [&](const std::vector<int64_t>& at, int64_t n) { piece(at.data(), rows.step.data(), n); });
 }
 
 }  // namespace megalith::elemwise

@@ -3,9 +3,10 @@
 from .._missing import module_getattr as _module_getattr
 from .elemwise import *
 from .math import *
+from .nn import *
 from .tensor import *
 from .utils import *
 
-from . import inplace, metric, utils  # isort: skip
+from . import inplace, loss, metric, nn, quantized, utils, vision  # isort: skip
 
 __getattr__ = _module_getattr(__name__)

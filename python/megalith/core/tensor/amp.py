@@ -1,0 +1,52 @@
+"""State of automatic mixed precision: whether it is on, and the two element types."""
+
+from ... import _core
+
+_enabled = False
+_high = "float32"
+_low = "float16"
+
+_IDS = {"float32": 0, "float16": 9, "bfloat16": 17}
+
+
+def _check(dtype: str) -> str:
+    if dtype not in _IDS:
+        raise ValueError(f"{dtype!r} is no element type for mixed precision: use one of {', '.join(_IDS)}")
+    return dtype
+
+
+def _set_amp_dtype_autocast(enabled: bool):
+    global _enabled
+    _enabled = bool(enabled)
+
+
+def _get_amp_dtype_autocast() -> bool:
+    return _enabled
+
+
+def _set_amp_high_prec_dtype(dtype: str):
+    global _high
+    _high = _check(dtype)
+
+
+def _get_amp_high_prec_dtype() -> str:
+    return _high
+
+
+def _set_amp_low_prec_dtype(dtype: str):
+    global _low
+    _low = _check(dtype)
+
+
+def _get_amp_low_prec_dtype() -> str:
+    return _low
+
+
+def low(x):
+    """A tensor in the low precision."""
+    return _core.astype(x, _IDS[_low])
+
+
+def high(x):
+    """A tensor in the high precision."""
+    return _core.astype(x, _IDS[_high])

@@ -1,0 +1,173 @@
+"""What the functional modules are composed of: small calls of ops that take ints, lists and Tensors for shapes."""
+
+from typing import Sequence
+
+import numpy as np
+
+from .. import _core, _ops
+from .._errors import require
+from ..core.tensor import amp
+from ..tensor import Tensor
+
+MODES = _core.elemwise_modes
+elemwise = _core.elemwise
+
+
+def is_tensor(x) -> bool:
+    """Whether ``x`` is a Tensor or a graph variable."""
+    return isinstance(x, _core.TensorBase)
+
+
+def check_tensor(op: str, **tensors):
+    """Raises a TypeError for arguments that are no Tensors."""
+    for name, value in tensors.items():
+        if not is_tensor(value):
+            raise TypeError(f"{op}: {name} is a {type(value).__name__}, expected a Tensor")
+
+
+def elwise(mode: str, *operands):
+    """An elementwise op by name."""
+    return elemwise(MODES[mode], *operands)
+
+
+def int_vector(values) -> Tensor:
+    """An int32 vector of an int, a sequence of ints and Tensors, or a Tensor."""
+    if is_tensor(values):
+        out = values if values._dtype_id == 4 else _core.astype(values, 4)
+        return out._with_scalar(False) if out._scalar else out
+    if isinstance(values, (int, np.integer)):
+        values = (values,)
+    values = list(values)
+    if all(isinstance(v, (int, np.integer)) for v in values):
+        return Tensor(np.array(values, np.int32))
+    return _ops.Concat(*(int_vector(v) for v in values), axis=0)
+
+
+def reshape(x, shape):
+    """The same elements in another shape; one dimension may be -1."""
+    shape = list(shape)
+    if -1 in [s for s in shape if isinstance(s, int)]:
+        axis = shape.index(-1)
+        return _ops.Reshape(x, int_vector([1 if i == axis else s for i, s in enumerate(shape)]), axis=axis)
+    return _ops.Reshape(x, int_vector(shape))
+
+
+def dimshuffle(x, pattern):
+    """Axes in another order."""
+    return _ops.Dimshuffle(x, pattern=list(pattern), ndim=len(pattern))
+
+
+def broadcast_to(x, shape):
+    """``x`` repeated along its axes of one element and new leading axes."""
+    return _ops.Broadcast(x, int_vector(shape))
+
+
+def full(shape, value, dtype="float32"):
+    """A tensor of one repeated value."""
+    out = Tensor(np.full((1,), value), dtype=dtype)
+    if not is_tensor(shape) and len(shape) == 0:
+        return out._with_scalar(True)
+    return broadcast_to(out, shape)
+
+
+def concat(tensors, axis: int):
+    """Joins tensors, converted to one element type, along an axis."""
+    tensors = list(tensors)
+    return tensors[0] if len(tensors) == 1 else _ops.Concat(*_core.convert_inputs(*tensors), axis=axis)
+
+
+def expand_dims(x, axis: int):
+    """A new axis of one element."""
+    if x._scalar:
+        return x._with_scalar(False)
+    return _ops.AxisAddRemove(x, desc=[(0, axis)])
+
+
+def squeeze(x, axis: int):
+    """Without an axis of one element."""
+    if x.ndim == 1:
+        return x._with_scalar(True)
+    return _ops.AxisAddRemove(x, desc=[(1, axis)])
+
+
+def stack(tensors, axis: int = 0):
+    """Joins tensors along a new axis."""
+    return concat([expand_dims(t, axis) for t in tensors], axis)
+
+
+def part(x, axis: int, begin: int, end: int):
+    """``x[begin:end]`` along an axis."""
+    return _ops.Subtensor(x, int_vector(begin), int_vector(end), items=[(axis, True, True, False, False)])
+
+
+def at(x, axis: int, index: int):
+    """``x[index]`` along an axis, which goes away."""
+    return _ops.Subtensor(x, int_vector(index), items=[(axis, False, False, False, True)])
+
+
+def take_rows(x, index):
+    """Rows of ``x``; ``index`` is an int32 vector."""
+    return _ops.IndexingMultiAxisVec(x, index, items=[(0, False, False, False, True)])
+
+
+def reduce(x, mode: str, axis=None, keepdims: bool = False):
+    """SUM, MEAN, MAX, ... over an axis, a list of axes, or all.
+
+    Raises:
+        ValueError: an axis is out of range.
+    """
+    if mode == "MEAN" and x._dtype_id != 0:
+        x = _core.astype(x, 0)
+    if axis is None:
+        if x._scalar:
+            return x
+        out = _ops.Reduce(reshape(x, (-1,)), mode=mode, axis=0)
+        return reshape(out, (1,) * x.ndim) if keepdims else out._with_scalar(True)
+    axes = [axis] if isinstance(axis, (int, np.integer)) else list(axis)
+    axes = sorted((normalize_axis(f"reduce {mode}", a, x.ndim) for a in axes), reverse=True)
+    for a in axes:
+        x = _ops.Reduce(x, mode=mode, axis=a)
+    if not keepdims:
+        for a in axes:
+            x = squeeze(x, a)
+    return x
+
+
+def normalize_axis(op: str, axis: int, ndim: int) -> int:
+    """The axis counted from the front."""
+    require(-ndim <= axis < ndim, f"{op}: axis {axis} is out of range for a tensor of {ndim} dimensions")
+    return axis + ndim if axis < 0 else axis
+
+
+def promote(*tensors):
+    """Tensors of one element type; in the low precision while autocast is on."""
+    if amp._enabled and tensors[0]._dtype_id in (0, 9, 17):
+        return [amp.low(t) for t in tensors]
+    return _core.convert_inputs(*tensors)
+
+
+def pair(value, op: str = "", name: str = "value", low: int = 0) -> tuple:
+    """Two ints of an int or a sequence of two."""
+    return _tuple(value, 2, op, name, low)
+
+
+def triple(value, op: str = "", name: str = "value", low: int = 0) -> tuple:
+    """Three ints of an int or a sequence of three."""
+    return _tuple(value, 3, op, name, low)
+
+
+def _tuple(value, n, op, name, low):
+    if isinstance(value, (int, np.integer)):
+        value = (int(value),) * n
+    elif isinstance(value, Sequence) or (is_tensor(value) and not value._scalar) or isinstance(value, np.ndarray):
+        if len(value) != n:
+            raise ValueError(f"{op}: {name} has {len(value)} numbers, expected {n}")
+        value = tuple(int(v) for v in value)
+    else:
+        try:
+            value = (int(value),) * n
+        except (TypeError, ValueError):
+            raise TypeError(f"{op}: {name} is {value!r}, expected an int or {n} of them") from None
+    if min(value) < low:
+        raise ValueError(f"{op}: {name} is {value}, expected numbers of at least {low}")
+    return value

@@ -1,0 +1,396 @@
+"""Recurrent networks as functions: one step (``*_cell``) and whole sequences.
+
+Weights are either a list of tensors, `w_ih, w_hh, b_ih, b_hh` for every layer and direction (PyTorch's order), or one
+packed tensor with the same numbers one after the other (MegEngine's). Gates stand in the order i, f, g, o (LSTM) and
+r, z, n (GRU). RNN and LSTM run on ops of the core; GRU is composed of ops that every `.mge` reader knows.
+"""
+
+from typing import List, Optional, Sequence, Tuple, Union
+
+from .. import _core, _ops
+from .._errors import require
+from ..tensor import Tensor
+from ._compose import at, check_tensor, concat, dimshuffle, elwise, expand_dims, full, int_vector, is_tensor, part, reshape, stack
+
+__all__ = ["rnn_cell", "lstm_cell", "gru_cell", "rnn", "lstm", "gru"]
+
+GATES = {"rnn": 1, "lstm": 4, "gru": 3}
+
+
+def _check_cell(op, input, h, w_ih, w_hh, gates):
+    check_tensor(op, input=input, hx=h, w_ih=w_ih, w_hh=w_hh)
+    hidden = h.shape[-1] if h.ndim else 0
+    fits = (
+        input.ndim == 2 and h.ndim == 2 and w_ih.ndim == 2 and w_hh.ndim == 2 and h.shape[0] == input.shape[0]
+        and w_ih.shape == (gates * hidden, input.shape[1]) and w_hh.shape == (gates * hidden, hidden)
+    )  # fmt: skip
+    require(fits, f"{op}: input has shape {input.shape}, hx {h.shape}, w_ih {w_ih.shape}, w_hh {w_hh.shape}")
+
+
+def _biases(b_ih, b_hh, rows):
+    return [full((rows,), 0) if b is None else b for b in (b_ih, b_hh)]
+
+
+def rnn_cell(
+    input: Tensor,
+    hx: Tensor,
+    w_ih: Tensor,
+    w_hh: Tensor,
+    b_ih: Optional[Tensor] = None,
+    b_hh: Optional[Tensor] = None,
+    nonlinearity: str = "tanh",
+) -> Tensor:
+    """One step of a recurrent network: `tanh(input @ w_ih.T + b_ih + hx @ w_hh.T + b_hh)`.
+
+    Args:
+        input: of shape `(N, I)`.
+        hx: hidden state of shape `(N, H)`.
+        w_ih, w_hh: of shapes `(H, I)` and `(H, H)`.
+        b_ih, b_hh: of shape `(H,)`.
+        nonlinearity: ``tanh`` or ``relu``.
+
+    Returns:
+        The next hidden state.
+
+    Examples:
+        >>> import megalith as mge, megalith.functional as F
+        >>> one = mge.Tensor([[1.0]])
+        >>> F.nn.rnn_cell(one, one, one, one, nonlinearity="relu")
+        Tensor([[2.]], device=xpux:0)
+    """
+    _check_cell("rnn_cell", input, hx, w_ih, w_hh, 1)
+    b_ih, b_hh = _biases(b_ih, b_hh, w_ih.shape[0])
+    return _ops.RNNCellForward(input, w_ih, b_ih, hx, w_hh, b_hh, nonlineMode=_nonlinearity("rnn_cell", nonlinearity))
+
+
+def lstm_cell(
+    input: Tensor,
+    hx: Tuple[Tensor, Tensor],
+    w_ih: Tensor,
+    w_hh: Tensor,
+    b_ih: Optional[Tensor] = None,
+    b_hh: Optional[Tensor] = None,
+) -> Tuple[Tensor, Tensor]:
+    """One step of an LSTM.
+
+    Args:
+        input: of shape `(N, I)`.
+        hx: hidden and cell state, of shape `(N, H)`.
+        w_ih, w_hh: of shapes `(4 * H, I)` and `(4 * H, H)`.
+        b_ih, b_hh: of shape `(4 * H,)`.
+
+    Returns:
+        The next hidden and cell state.
+
+    Examples:
+        >>> import numpy as np, megalith as mge, megalith.functional as F
+        >>> zero, w = mge.Tensor([[0.0]]), mge.Tensor(np.ones((4, 1), "float32"))
+        >>> F.nn.lstm_cell(mge.Tensor([[1.0]]), (zero, zero), w, w)[1].numpy().round(4)
+        array([[0.5568]], dtype=float32)
+    """
+    h, c = hx
+    _check_cell("lstm_cell", input, h, w_ih, w_hh, 4)
+    b_ih, b_hh = _biases(b_ih, b_hh, w_ih.shape[0])
+    h, c, _ = _ops.LSTMCellForward(input, w_ih, b_ih, h, w_hh, b_hh, c)
+    return h, c
+
+
+def gru_cell(
+    input: Tensor,
+    hx: Tensor,
+    w_ih: Tensor,
+    w_hh: Tensor,
+    b_ih: Optional[Tensor] = None,
+    b_hh: Optional[Tensor] = None,
+) -> Tensor:
+    """One step of a GRU: `r` and `z` decide what of the old state counts, `n` is the new one.
+
+    Args:
+        input: of shape `(N, I)`.
+        hx: hidden state of shape `(N, H)`.
+        w_ih, w_hh: of shapes `(3 * H, I)` and `(3 * H, H)`.
+        b_ih, b_hh: of shape `(3 * H,)`; `b_hh` of `n` is inside the product with `r`, as in PyTorch.
+
+    Returns:
+        The next hidden state.
+
+    Examples:
+        >>> import numpy as np, megalith as mge, megalith.functional as F
+        >>> w = mge.Tensor(np.ones((3, 1), "float32"))
+        >>> F.nn.gru_cell(mge.Tensor([[1.0]]), mge.Tensor([[0.0]]), w, w).numpy().round(4)
+        array([[0.2048]], dtype=float32)
+    """
+    _check_cell("gru_cell", input, hx, w_ih, w_hh, 3)
+    gates = _ops.MatrixMul(input, w_ih, transposeB=True)
+    if b_ih is not None:
+        gates = gates + b_ih
+    return _gru_step(gates, hx, w_hh, b_hh)
+
+
+def _gru_step(x_gates, h, w_hh, b_hh):
+    """From the input's share of the gates, (N, 3H), and the old state to the new one."""
+    hidden = h.shape[1]
+    h_gates = _ops.MatrixMul(h, w_hh, transposeB=True)
+    if b_hh is not None:
+        h_gates = h_gates + b_hh
+    rz = elwise("SIGMOID", part(x_gates, 1, 0, 2 * hidden) + part(h_gates, 1, 0, 2 * hidden))
+    r, z = part(rz, 1, 0, hidden), part(rz, 1, hidden, 2 * hidden)
+    n = elwise("TANH", part(x_gates, 1, 2 * hidden, 3 * hidden) + r * part(h_gates, 1, 2 * hidden, 3 * hidden))
+    return n + z * (h - n)
+
+
+def _nonlinearity(op, name):
+    text = str(name).lower()
+    require(text in ("tanh", "relu", "identity"), f"{op}: nonlinearity is {name!r}, expected 'tanh' or 'relu'")
+    return text.upper()
+
+
+class _Layout:
+    """Where the weights of each layer and direction lie in the packed tensor."""
+
+    def __init__(self, kind, input_size, hidden, num_layers, bidirectional, bias):
+        self.rows, self.hidden, self.layers, self.bias = GATES[kind] * hidden, hidden, num_layers, bias
+        self.directions = 2 if bidirectional else 1
+        self.input_sizes = [input_size] + [self.directions * hidden] * (num_layers - 1)
+
+    def cell_size(self, layer):
+        return self.rows * (self.input_sizes[layer] + self.hidden + (2 if self.bias else 0))
+
+    def size(self):
+        return self.directions * sum(self.cell_size(layer) for layer in range(self.layers))
+
+    def start(self, layer, direction=0):
+        before = self.directions * sum(self.cell_size(earlier) for earlier in range(layer))
+        return before + direction * self.cell_size(layer)
+
+    def shapes(self, layer):
+        shapes = [(self.rows, self.input_sizes[layer]), (self.rows, self.hidden)]
+        return shapes + [(self.rows,)] * 2 if self.bias else shapes
+
+    def cell(self, packed, layer, direction):
+        """w_ih, w_hh, b_ih, b_hh; None for biases that are not there."""
+        begin, out = self.start(layer, direction), []
+        for shape in self.shapes(layer):
+            size = shape[0] * (shape[1] if len(shape) == 2 else 1)
+            out.append(reshape(part(packed, 0, begin, begin + size), shape))
+            begin += size
+        return out if self.bias else [*out, None, None]
+
+
+def pack_weights(weights: Union[Tensor, Sequence[Tensor]]) -> Tensor:
+    """One vector of a packed tensor or of a list of tensors."""
+    if is_tensor(weights):
+        return weights if weights.ndim == 1 else reshape(weights, (weights.size,))
+    return concat([w if w.ndim == 1 else reshape(w, (w.size,)) for w in weights], 0)
+
+
+def _drop(x, probability):
+    if probability == 1:
+        return x * 0
+    return _ops.Dropout(x, drop_prob=probability)[0]
+
+
+def sequence_mask(lengths, steps: int) -> Tensor:
+    """Ones where a step lies inside its sequence: float32 of shape `(steps, N, 1)`."""
+    lengths = int_vector(lengths)
+    n = lengths.size
+    index = Tensor(list(range(steps)), dtype="int32") if steps else full((0,), 0, "int32")
+    mask = elwise("LT", reshape(index, (steps, 1)), reshape(lengths, (1, n)))
+    return reshape(mask.astype("float32"), (steps, n, 1))
+
+
+def _walk(kind, x, states, cell, reverse, mask, nonlinearity):
+    """One layer in one direction, step by step. Returns the outputs (T, N, H) and the last states."""
+    w_ih, w_hh, b_ih, b_hh = cell
+    steps, batch = x.shape[0], x.shape[1]
+    if kind == "gru":  # the input's share of the gates, for all steps at once
+        gates = _ops.MatrixMul(reshape(x, (steps * batch, x.shape[2])), w_ih, transposeB=True)
+        if b_ih is not None:
+            gates = gates + b_ih
+        x = reshape(gates, (steps, batch, w_ih.shape[0]))
+    outputs = [None] * steps
+    for t in reversed(range(steps)) if reverse else range(steps):
+        xt = at(x, 0, t)
+        if kind == "gru":
+            new = [_gru_step(xt, states[0], w_hh, b_hh)]
+        elif kind == "lstm":
+            new = list(lstm_cell(xt, states, w_ih, w_hh, b_ih, b_hh))
+        else:
+            new = [rnn_cell(xt, states[0], w_ih, w_hh, b_ih, b_hh, nonlinearity)]
+        if mask is None:
+            states, outputs[t] = new, new[0]
+        else:  # a sequence that has ended keeps its state and gives zeros
+            m = at(mask, 0, t)
+            states = [old + m * (fresh - old) for old, fresh in zip(states, new)]
+            outputs[t] = m * new[0]
+    return stack(outputs, 0), states
+
+
+def _fused(kind, x, states, packed, num_layers, bidirectional, bias, hidden, nonlinearity, dropout, training):
+    params = dict(num_layers=num_layers, bidirectional=bidirectional, bias=bias, hidden_size=hidden, dropout=dropout,
+                  fwd_mode="TRAINING" if training else "INFERENCE")  # fmt: skip
+    if kind == "lstm":
+        out, h, c, _ = _ops.LSTMForward(x, states[0], states[1], packed, **params)
+        return out, [h, c]
+    out, h, _ = _ops.RNNForward(x, states[0], packed, nonlineMode=_nonlinearity("rnn", nonlinearity), **params)
+    return out, [h]
+
+
+def run(kind, x, states, weights, num_layers, bias, dropout, training, bidirectional, batch_first, lengths,
+        nonlinearity="tanh"):  # fmt: skip
+    """A whole network over a batch of sequences; the outputs and the list of last states."""
+    check_tensor(kind, input=x, **{f"hx[{i}]": s for i, s in enumerate(states)})
+    require(x.ndim == 3, f"{kind}: input has shape {x.shape}, expected 3 dimensions")
+    require(isinstance(num_layers, int) and num_layers >= 1, f"{kind}: num_layers is {num_layers!r}")
+    require(0 <= dropout <= 1, f"{kind}: dropout is {dropout}, expected a number in [0, 1]")
+    if batch_first:
+        x = dimshuffle(x, (1, 0, 2))
+    directions = 2 if bidirectional else 1
+    steps, batch, width = x.shape
+    require(steps > 0, f"{kind}: input has no steps")
+    for s in states:
+        fits = s.ndim == 3 and s.shape[:2] == (num_layers * directions, batch)
+        require(fits, f"{kind}: hidden state has shape {s.shape}, expected {(num_layers * directions, batch)} and the size")
+    hidden = states[0].shape[2]
+    layout = _Layout(kind, width, hidden, num_layers, bidirectional, bias)
+    size = weights.size if is_tensor(weights) else sum(w.size for w in weights)
+    require(size == layout.size(), f"{kind}: weights have {size} numbers, expected {layout.size()}")
+    between = dropout if training and num_layers > 1 else 0
+    mask = None if lengths is None else sequence_mask(lengths, steps)
+    if mask is not None:
+        require(mask.shape[1] == batch, f"{kind}: {mask.shape[1]} lengths for {batch} sequences")
+
+    if kind != "gru" and mask is None and not between:
+        packed = weights if is_tensor(weights) else pack_weights(weights)
+        out, last = _fused(kind, x, states, packed, num_layers, bidirectional, bias, hidden, nonlinearity, dropout, training)
+    else:
+        packed = pack_weights(weights)
+        finals: List[list] = [[] for _ in states]
+        out = x
+        for layer in range(num_layers):
+            begin = layer * directions
+            if kind != "gru" and mask is None:
+                mine = [part(s, 0, begin, begin + directions) for s in states]
+                piece = part(packed, 0, layout.start(layer), layout.start(layer + 1))
+                out, ends = _fused(kind, out, mine, piece, 1, bidirectional, bias, hidden, nonlinearity, 0, training)
+                for final, end in zip(finals, ends):
+                    final.append(end)
+            else:
+                parts = []
+                for direction in range(directions):
+                    mine = [at(s, 0, begin + direction) for s in states]
+                    cell = layout.cell(packed, layer, direction)
+                    o, ends = _walk(kind, out, mine, cell, direction == 1, mask, nonlinearity)
+                    parts.append(o)
+                    for final, end in zip(finals, ends):
+                        final.append(expand_dims(end, 0))
+                out = concat(parts, 2)
+            if between and layer + 1 < num_layers:
+                out = _drop(out, between)
+        last = [concat(f, 0) for f in finals]
+    if batch_first:
+        out = dimshuffle(out, (1, 0, 2))
+    return out, last
+
+
+def rnn(
+    input: Tensor,
+    hx: Tensor,
+    weights: Union[Tensor, Sequence[Tensor]],
+    num_layers: int = 1,
+    bias: bool = True,
+    dropout: float = 0.0,
+    training: bool = False,
+    bidirectional: bool = False,
+    batch_first: bool = False,
+    nonlinearity: str = "tanh",
+    lengths=None,
+) -> Tuple[Tensor, Tensor]:
+    """Layers of :func:`rnn_cell` over sequences.
+
+    Args:
+        input: of shape `(T, N, I)`, or `(N, T, I)` with ``batch_first``.
+        hx: first states, of shape `(num_layers * directions, N, H)`.
+        weights: a list of tensors or one packed tensor, see the module.
+        dropout: probability of dropout between layers while ``training``.
+        bidirectional: whether every layer also runs backwards; results are joined.
+        nonlinearity: ``tanh`` or ``relu``.
+        lengths: lengths of the sequences, `N` ints; results after the end are zero, last states are those of the end.
+
+    Returns:
+        Results of the last layer, of shape `(T, N, directions * H)`, and the last states of all.
+
+    Raises:
+        ValueError: shapes do not fit.
+
+    Examples:
+        >>> import numpy as np, megalith as mge, megalith.functional as F
+        >>> x, h, w = (mge.Tensor(np.ones(s, "float32")) for s in ((3, 1, 1), (1, 1, 1), (2,)))
+        >>> F.nn.rnn(x, h, w, bias=False, nonlinearity="relu")[0].numpy().ravel()
+        array([2., 3., 4.], dtype=float32)
+    """
+    out, last = run("rnn", input, [hx], weights, num_layers, bias, dropout, training, bidirectional, batch_first, lengths,
+                    nonlinearity)  # fmt: skip
+    return out, last[0]
+
+
+def lstm(
+    input: Tensor,
+    hx: Tuple[Tensor, Tensor],
+    weights: Union[Tensor, Sequence[Tensor]],
+    num_layers: int = 1,
+    bias: bool = True,
+    dropout: float = 0.0,
+    training: bool = False,
+    bidirectional: bool = False,
+    batch_first: bool = False,
+    lengths=None,
+) -> Tuple[Tensor, Tuple[Tensor, Tensor]]:
+    """Layers of :func:`lstm_cell` over sequences.
+
+    Args:
+        hx: first hidden and cell states, each of shape `(num_layers * directions, N, H)`.
+        input, weights, num_layers, bias, dropout, training, bidirectional, batch_first, lengths: as in :func:`rnn`.
+
+    Returns:
+        Results of the last layer, and the last hidden and cell states of all.
+
+    Examples:
+        >>> import numpy as np, megalith as mge, megalith.functional as F
+        >>> x, h, w = (mge.Tensor(np.ones(s, "float32")) for s in ((3, 1, 1), (1, 1, 1), (8,)))
+        >>> F.nn.lstm(x, (h, h), w, bias=False)[0].shape
+        (3, 1, 1)
+    """
+    out, last = run("lstm", input, list(hx), weights, num_layers, bias, dropout, training, bidirectional, batch_first, lengths)
+    return out, tuple(last)
+
+
+def gru(
+    input: Tensor,
+    hx: Tensor,
+    weights: Union[Tensor, Sequence[Tensor]],
+    num_layers: int = 1,
+    bias: bool = True,
+    dropout: float = 0.0,
+    training: bool = False,
+    bidirectional: bool = False,
+    batch_first: bool = False,
+    lengths=None,
+) -> Tuple[Tensor, Tensor]:
+    """Layers of :func:`gru_cell` over sequences.
+
+    Args:
+        hx: first states, of shape `(num_layers * directions, N, H)`.
+        input, weights, num_layers, bias, dropout, training, bidirectional, batch_first, lengths: as in :func:`rnn`.
+
+    Returns:
+        Results of the last layer, and the last states of all.
+
+    Examples:
+        >>> import numpy as np, megalith as mge, megalith.functional as F
+        >>> x, h, w = (mge.Tensor(np.ones(s, "float32")) for s in ((3, 1, 1), (1, 1, 1), (6,)))
+        >>> F.nn.gru(x, h, w, bias=False)[0].shape
+        (3, 1, 1)
+    """
+    out, last = run("gru", input, [hx], weights, num_layers, bias, dropout, training, bidirectional, batch_first, lengths)
+    return out, last[0]

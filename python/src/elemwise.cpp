@@ -1,5 +1,5 @@
 // Elementwise calls with MegEngine's promotion of element types, in one step for speed.
-#include <array>
+#include <memory>
 
 #include "module.h"
 
@@ -16,8 +16,7 @@ DType promote(DType a, DType b) {
   if (a == b) return a;
   if (plain_int(a) && plain_int(b)) {
     if (is_signed(a.id) != is_signed(b.id)) {
-      throw nb::type_error(
-          cat("no promotion rule for integers of different signedness: ", a.str(), " and ", b.str()).c_str());
+      throw DTypeError(cat("no promotion rule for integers of different signedness: ", a.str(), " and ", b.str()));
     }
     return a.bits() > b.bits() ? a : b;
   }
@@ -89,32 +88,67 @@ Number as_number(nb::handle h) {
 
 int category(DType d) { return d.id == DTypeEnum::Bool ? 1 : plain_int(d) ? 2 : 3; }
 
-const OpDef& elemwise_op() {
-  static const OpDef& def = Registry::get().at("Elemwise");
-  return def;
+bool is_logic(Mode m) { return m == Mode::AND || m == Mode::OR || m == Mode::XOR || m == Mode::NOT; }
+
+// MegEngine refuses arithmetic of bools, logic of anything else, and shifts of real numbers.
+void check_dtype(Mode m, DType d) {
+  const bool is_bool = d.id == DTypeEnum::Bool;
+  const char* wants = nullptr;
+  if (is_logic(m) != is_bool && !(is_bool && compares(m))) wants = is_bool ? "numbers" : "bools";
+  if ((m == Mode::SHL || m == Mode::SHR) && !plain_int(d)) wants = "integers";
+  if (wants)
+    throw DTypeError(cat(enum_info<Mode>().name_of(static_cast<uint32_t>(m)), " takes ", wants, ", not ", d.str()));
 }
 
-nb::object elemwise(int mode_id, const nb::args& args) {
-  const auto mode = static_cast<Mode>(mode_id);
-  std::vector<PyVar> vars(args.size());
-  std::array<Number, 8> numbers{};
-  if (args.size() > numbers.size() || args.size() == 0)
-    throw nb::type_error("an elementwise call takes 1 to 8 operands");
+constexpr size_t kMaxOperands = 8;
+
+// One set of parameters per mode, made when the module is loaded.
+const Attrs& attrs_of(Mode m) {
+  static const std::vector<Attrs>* table = [] {
+    auto* t = new std::vector<Attrs>;
+    for (const EnumValue& e : enum_info<Mode>().values) {
+      if (t->size() <= e.value) t->resize(e.value + 1);
+      (*t)[e.value].params = param::Elemwise{.mode = static_cast<Mode>(e.value)};
+    }
+    return t;
+  }();
+  if (static_cast<size_t>(m) >= table->size()) throw Error(cat("there is no elementwise mode ", static_cast<int>(m)));
+  return (*table)[static_cast<size_t>(m)];
+}
+
+nb::object elemwise(Mode mode, const nb::handle* args, size_t count) {
+  if (count > kMaxOperands || count == 0) throw nb::type_error("an elementwise call takes 1 to 8 operands");
+  const PyVar* operands[kMaxOperands];
+  PyVar converted[2];  // operands that were no Tensors; more of them are rare
+  std::vector<std::unique_ptr<PyVar>> more;
+  size_t used = 0;
+  Number numbers[kMaxOperands];
   bool have = false, graph = false;
   int number_category = 0, tensor_category = 0;
   DType dtype;
-  for (size_t i = 0; i < args.size(); ++i) {
-    numbers[i] = as_number(args[i]);
-    if (numbers[i].category) {
-      number_category = std::max(number_category, numbers[i].category);
-      continue;
+  for (size_t i = 0; i < count; ++i) {
+    operands[i] = nullptr;
+    if (is_tensor(args[i])) {
+      operands[i] = &unwrap(args[i]);
+    } else {
+      numbers[i] = as_number(args[i]);
+      if (numbers[i].category) {
+        number_category = std::max(number_category, numbers[i].category);
+        continue;
+      }
+      PyVar v = to_var(args[i]);
+      if (used < 2) {
+        operands[i] = &(converted[used++] = std::move(v));
+      } else {
+        operands[i] = more.emplace_back(std::make_unique<PyVar>(std::move(v))).get();
+      }
     }
-    vars[i] = to_var(args[i]);
-    if (!known_dtype(vars[i].var)) {
+    const Var& v = operands[i]->var;
+    if (v.is_graph() && !known_dtype(v)) {
       graph = true;
       continue;
     }
-    const DType d = dtype_of(vars[i].var);
+    const DType d = dtype_of(v);
     dtype = have ? promote(dtype, d) : d;
     tensor_category = std::max(tensor_category, category(d));
     have = true;
@@ -125,22 +159,58 @@ nb::object elemwise(int mode_id, const nb::args& args) {
                                            : DTypeEnum::Bool;
     dtype = have ? promote(dtype, n) : graph ? DType(DTypeEnum::Float32) : n;
   }
+  if (have) check_dtype(mode, dtype);
   if (wants_float(mode) && !dtype.is_float() && !dtype.is_quantized()) dtype = DTypeEnum::Float32;
   std::vector<Var> in;
+  in.reserve(count);
   bool scalar = true;
-  for (size_t i = 0; i < args.size(); ++i) {
-    if (numbers[i].category) {
+  int64_t elements = 0;
+  for (size_t i = 0; i < count; ++i) {
+    if (!operands[i]) {
       in.push_back(scalar_var(numbers[i].value, dtype));
       continue;
     }
-    scalar = scalar && vars[i].scalar;
-    in.push_back(known_dtype(vars[i].var) ? convert_dtype(vars[i].var, dtype) : vars[i].var);
+    const Var& v = operands[i]->var;
+    scalar = scalar && operands[i]->scalar;
+    in.push_back(v.is_graph() && !known_dtype(v) ? v : convert_dtype(v, dtype));
+    if (!v.is_graph()) elements += v.tensor().count();
   }
-  Attrs attrs;
-  attrs.params = param::Elemwise{.mode = mode};
-  Var out = call1(elemwise_op(), attrs, in);
-  if (compares(mode)) out = convert_dtype(out, DTypeEnum::Bool);
-  return wrap(std::move(out), scalar);
+  static const OpDef& op = Registry::get().at("Elemwise");
+  Var out = elements <= kQuick ? std::move(emit(op, attrs_of(mode), in)[0]) : call1(op, attrs_of(mode), in);
+  if (!compares(mode)) return wrap(std::move(out), scalar);
+  return wrap(convert_dtype(out, DTypeEnum::Bool));  // of scalars as well MegEngine gives a vector
+}
+
+nb::object elemwise_call(int mode, const nb::args& args) {
+  nb::handle operands[kMaxOperands];
+  for (size_t i = 0; i < std::min(args.size(), kMaxOperands); ++i) operands[i] = args[i];
+  return elemwise(static_cast<Mode>(mode), operands, args.size());
+}
+
+template <Mode kMode>
+nb::object unary(nb::handle x) {
+  return elemwise(kMode, &x, 1);
+}
+
+template <Mode kMode, bool kReverse = false>
+nb::object binary(nb::handle x, nb::handle y) {
+  const nb::handle operands[2] = {kReverse ? y : x, kReverse ? x : y};
+  return elemwise(kMode, operands, 2);
+}
+
+// x op= y gives x the result, whatever its type.
+template <Mode kMode>
+nb::object inplace(nb::handle x, nb::handle y) {
+  nb::object r = binary<kMode>(x, y);
+  unwrap(x) = unwrap(r);
+  return nb::borrow(x);
+}
+
+template <Mode kMode>
+void def_binary(nb::class_<PyVar>& c, const std::string& name) {
+  c.def(("__" + name + "__").c_str(), binary<kMode>, nb::arg("value").none());
+  c.def(("__r" + name + "__").c_str(), binary<kMode, true>, nb::arg("value").none());
+  c.def(("__i" + name + "__").c_str(), inplace<kMode>, nb::arg("value").none());
 }
 
 nb::object astype(const PyVar& v, nb::handle dtype) { return wrap(convert_dtype(v.var, parse_dtype(dtype)), v.scalar); }
@@ -181,8 +251,34 @@ void bind_elemwise(nb::module_& m) {
   nb::dict modes;
   for (const EnumValue& e : enum_info<Mode>().values) modes[e.name] = e.value;
   m.attr("elemwise_modes") = modes;
-  m.def("elemwise", elemwise,
+  m.def("elemwise", elemwise_call,
         "Elementwise call: mode number, then Tensors, numbers or arrays; promotes element types.");
+  // The operators of Tensor stand on its base class: a Python function in between would cost as much as a small call.
+  auto base = nb::borrow<nb::class_<PyVar>>(nb::type<PyVar>());
+  def_binary<Mode::ADD>(base, "add");
+  def_binary<Mode::SUB>(base, "sub");
+  def_binary<Mode::MUL>(base, "mul");
+  def_binary<Mode::TRUE_DIV>(base, "truediv");
+  def_binary<Mode::FLOOR_DIV>(base, "floordiv");
+  def_binary<Mode::MOD>(base, "mod");
+  def_binary<Mode::POW>(base, "pow");
+  def_binary<Mode::SHL>(base, "lshift");
+  def_binary<Mode::SHR>(base, "rshift");
+  def_binary<Mode::AND>(base, "and");
+  def_binary<Mode::OR>(base, "or");
+  def_binary<Mode::XOR>(base, "xor");
+  base.def("__lt__", binary<Mode::LT>, nb::arg("value").none());
+  base.def("__le__", binary<Mode::LEQ>, nb::arg("value").none());
+  base.def("__gt__", binary<Mode::LT, true>, nb::arg("value").none());
+  base.def("__ge__", binary<Mode::LEQ, true>, nb::arg("value").none());
+  base.def("__eq__", binary<Mode::EQ>, nb::arg("value").none());
+  base.def("__ne__", binary<Mode::NEQ>, nb::arg("value").none());
+  base.def("__neg__", unary<Mode::NEGATE>);
+  base.def("__abs__", unary<Mode::ABS>);
+  base.def("__round__", unary<Mode::ROUND>);
+  base.def("__floor__", unary<Mode::FLOOR>);
+  base.def("__ceil__", unary<Mode::CEIL>);
+  base.def("__invert__", unary<Mode::NOT>);
   m.def("astype", astype, nb::arg("x"), nb::arg("dtype"));
   m.def("convert_inputs", convert_inputs, "The operands as Tensors of one element type.");
 }

@@ -283,12 +283,13 @@ Plan make_plan(const PyVar& x, nb::handle index) {
   return plan;
 }
 
-// What an op finds wrong with an index is an IndexError.
+// What an op finds wrong with an index is an IndexError; a value that does not fit stays a ValueError.
 template <class F>
 auto indexing(F&& f) {
   try {
     return f();
   } catch (const OpError& e) {
+    if (std::string_view(e.what()).find("a value of shape") != std::string_view::npos) throw;
     throw IndexingError(e.what());
   }
 }
@@ -310,7 +311,8 @@ nb::object getitem(nb::handle self, nb::handle index) {
   for (Var& v : plan.values) in.push_back(std::move(v));
   static const OpDef& plain = op_named("Subtensor");
   static const OpDef& vectors = op_named("IndexingMultiAxisVec");
-  return wrap(indexing([&] { return call1(plan.vectors ? vectors : plain, attrs, in); }), plan.scalar);
+  return wrap(indexing([&] { return plan.vectors ? call1(vectors, attrs, in) : std::move(emit(plain, attrs, in)[0]); }),
+              plan.scalar);
 }
 
 // Returns the Tensor that `self` becomes.

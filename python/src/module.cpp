@@ -17,7 +17,7 @@ PyObject* exception_class(nb::module_& m, const char* name, PyObject* first, PyO
 }
 
 struct Exceptions {
-  PyObject *op, *indexing, *argument;
+  PyObject *op, *indexing, *argument, *dtype;
 };
 Exceptions exceptions;  // owned by the module for ever
 
@@ -28,7 +28,8 @@ NB_MODULE(_core, m) {
   nb::set_leak_warnings(false);  // op tables and classes live until the interpreter ends
   exceptions = {exception_class(m, "OpError", PyExc_ValueError, PyExc_RuntimeError),
                 exception_class(m, "IndexingError", PyExc_IndexError, PyExc_RuntimeError),
-                exception_class(m, "ArgumentError", PyExc_ValueError, PyExc_AssertionError)};
+                exception_class(m, "ArgumentError", PyExc_ValueError, PyExc_AssertionError),
+                exception_class(m, "DTypeError", PyExc_TypeError, PyExc_RuntimeError)};
   nb::register_exception_translator([](const std::exception_ptr& p, void*) {
     try {
       std::rethrow_exception(p);
@@ -38,6 +39,8 @@ NB_MODULE(_core, m) {
       PyErr_SetString(exceptions.indexing, e.what());
     } catch (const python::ArgumentError& e) {
       PyErr_SetString(exceptions.argument, e.what());
+    } catch (const python::DTypeError& e) {
+      PyErr_SetString(exceptions.dtype, e.what());
     } catch (const Error& e) {
       PyErr_SetString(exceptions.op, e.what());
     }

@@ -23,6 +23,9 @@ struct IndexingError : Error {
 struct ArgumentError : Error {
   using Error::Error;
 };
+struct DTypeError : Error {  // a TypeError and a RuntimeError
+  using Error::Error;
+};
 
 // What a Python Tensor holds. Scalars are stored with shape {1}, as in `.mge` files; the flag makes their shape ().
 struct PyVar {
@@ -46,6 +49,9 @@ PyVar to_var(nb::handle h);  // also numbers and whatever NumPy takes, through s
 // Graphs that Python holds; a graph variable keeps its graph alive.
 std::shared_ptr<Graph> new_graph(Graph graph = {});
 std::shared_ptr<Graph> owner_of(const Var& v);
+
+// Elements up to which an elementwise call keeps the GIL: handing it over and back takes longer.
+constexpr int64_t kQuick = 4096;
 
 // emit() without the GIL.
 std::vector<Var> call(const OpDef& op, const Attrs& attrs, const std::vector<Var>& inputs);

@@ -11,10 +11,12 @@ namespace {
 
 const OpDef& op_named(const char* name) { return Registry::get().at(name); }
 
-Var call_with(const OpDef& op, const Params& params, std::vector<Var> inputs) {
+// The GIL is kept for what only looks at shapes.
+Var call_with(const OpDef& op, Params params, const std::vector<Var>& inputs) {
   Attrs attrs;
-  attrs.params = params;
-  return call1(op, attrs, inputs);
+  attrs.params = std::move(params);
+  const bool quick = op.view || (!inputs[0].is_graph() && inputs[0].tensor().count() <= kQuick && inputs.size() < 2);
+  return quick ? std::move(emit(op, attrs, inputs)[0]) : call1(op, attrs, inputs);
 }
 
 // A size given by the caller: a number, or a Tensor that holds one.
@@ -278,7 +280,8 @@ nb::object reduce(const std::string& mode_name, nb::handle self, nb::handle axis
   const DType dtype = dtype_of(v);
   const bool adds = mode == Mode::SUM || mode == Mode::PRODUCT;
   if (adds && dtype.id == DTypeEnum::Bool) v = convert_dtype(v, DTypeEnum::Int32);
-  if (mode == Mode::MEAN && !dtype.is_float() && !dtype.is_quantized()) v = convert_dtype(v, DTypeEnum::Float32);
+  if (mode == Mode::MEAN && dtype.id != DTypeEnum::Float32 && !dtype.is_quantized())
+    v = convert_dtype(v, DTypeEnum::Float32);
   static const OpDef& op = op_named("Reduce");
   if (axis.is_none()) {
     static const Var one = int_vector({1});

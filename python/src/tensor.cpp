@@ -167,7 +167,10 @@ nb::object wrap(Var var, bool scalar) {
   return o;
 }
 
-bool is_tensor(nb::handle h) { return nb::isinstance<PyVar>(h); }
+bool is_tensor(nb::handle h) {
+  const auto type = reinterpret_cast<PyObject*>(Py_TYPE(h.ptr()));
+  return type == classes().tensor.ptr() || nb::isinstance<PyVar>(h);
+}
 
 PyVar& unwrap(nb::handle h) {
   if (!is_tensor(h)) {

@@ -516,7 +516,7 @@ def atan(x):
         >>> F.atan(mge.Tensor([0.0, 1.0]))
         Tensor([0.     0.7854], device=xpux:0)
     """
-    return _elemwise(_M["ATAN2"], x, 1.0)
+    return _elemwise(_M["ATAN2"], x, Tensor(1.0))
 
 
 def clip(x: Tensor, lower=None, upper=None) -> Tensor:

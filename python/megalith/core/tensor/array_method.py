@@ -4,114 +4,20 @@ import numpy as np
 
 from ... import _core
 
-_M = _core.elemwise_modes
-_elemwise = _core.elemwise
-
-
-def _unary(mode):
-    number = _M[mode]
-    return lambda self: _elemwise(number, self)
-
-
-def _binary(mode, reverse=False):
-    number = _M[mode]
-
-    def forward(self, value):
-        return _elemwise(number, self, value)
-
-    def backward(self, value):
-        return _elemwise(number, value, self)
-
-    return backward if reverse else forward
-
-
-def _logic(mode, reverse=False):
-    number = _M[mode]
-
-    def f(self, value):
-        for v in (self, value):
-            if isinstance(v, ArrayMethodMixin) and v.dtype != np.bool_:
-                raise TypeError(f"{mode} takes bool tensors, not {v.dtype}")
-        return _elemwise(number, value, self) if reverse else _elemwise(number, self, value)
-
-    return f
-
-
-def _inplace(mode):
-    number = _M[mode]
-
-    def f(self, value):
-        self._reset(_elemwise(number, self, value))
-        return self
-
-    return f
-
-
 def _operand(value):
     return value if isinstance(value, _core.TensorBase) else _core.convert_inputs(value)[0]
 
 
 class ArrayMethodMixin:
-    """Arithmetic, comparison, indexing and reductions."""
+    """Indexing, conversions and reductions; the elementwise operators are those of ``_core.TensorBase``."""
 
     __slots__ = ()
     __array_priority__ = 1001  # numpy_array + tensor calls the Tensor's operator
 
     __hash__ = None
 
-    __lt__ = _binary("LT")
-    __le__ = _binary("LEQ")
-    __gt__ = _binary("LT", reverse=True)
-    __ge__ = _binary("LEQ", reverse=True)
-    __eq__ = _binary("EQ")
-    __ne__ = _binary("NEQ")
-
-    __neg__ = _unary("NEGATE")
-    __abs__ = _unary("ABS")
-
     def __pos__(self):
         return self
-
-    __add__ = _binary("ADD")
-    __sub__ = _binary("SUB")
-    __mul__ = _binary("MUL")
-    __floordiv__ = _binary("FLOOR_DIV")
-    __truediv__ = _binary("TRUE_DIV")
-    __mod__ = _binary("MOD")
-    __radd__ = _binary("ADD", reverse=True)
-    __rsub__ = _binary("SUB", reverse=True)
-    __rmul__ = _binary("MUL", reverse=True)
-    __rfloordiv__ = _binary("FLOOR_DIV", reverse=True)
-    __rtruediv__ = _binary("TRUE_DIV", reverse=True)
-    __rmod__ = _binary("MOD", reverse=True)
-
-    __iadd__ = _inplace("ADD")
-    __isub__ = _inplace("SUB")
-    __imul__ = _inplace("MUL")
-    __ifloordiv__ = _inplace("FLOOR_DIV")
-    __itruediv__ = _inplace("TRUE_DIV")
-    __imod__ = _inplace("MOD")
-
-    __pow__ = _binary("POW")
-    __rpow__ = _binary("POW", reverse=True)
-    __ipow__ = _inplace("POW")
-
-    __lshift__ = _binary("SHL")
-    __rshift__ = _binary("SHR")
-    __ilshift__ = _inplace("SHL")
-    __irshift__ = _inplace("SHR")
-
-    __and__ = _logic("AND")
-    __or__ = _logic("OR")
-    __xor__ = _logic("XOR")
-    __rand__ = _logic("AND", reverse=True)
-    __ror__ = _logic("OR", reverse=True)
-    __rxor__ = _logic("XOR", reverse=True)
-
-    def __invert__(self):
-        if self.dtype != np.bool_:
-            raise TypeError(f"~ takes bool tensors, not {self.dtype}")
-        return _elemwise(_M["NOT"], self)
 
     def __matmul__(self, value):
         return _core.matmul(self, _operand(value), False, False, "default")
@@ -158,9 +64,6 @@ class ArrayMethodMixin:
     def __complex__(self):
         return complex(self.item())
 
-    def __round__(self):
-        return _elemwise(_M["ROUND"], self)
-
     def __array__(self, dtype=None, copy=None):
         a = self.numpy()
         return a if dtype is None else a.astype(dtype)
@@ -175,7 +78,7 @@ class ArrayMethodMixin:
         if args:
             return self.numpy().item(*args)
         if self.size != 1:
-            raise ValueError(f"item() of a tensor of shape {tuple(self.shape)}; it has {self.size} elements")
+            raise _core.ArgumentError(f"item() of a tensor of shape {tuple(self.shape)}; it has {self.size} elements")
         return self.numpy().item()
 
     def tolist(self):

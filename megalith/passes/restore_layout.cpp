@@ -12,8 +12,6 @@
 namespace megalith::pass {
 namespace {
 
-bool is(const Node& n, std::string_view op) { return op == n.op->name; }
-
 // The tensor format that the op's parameters give its output, "NCHW4"; empty when they say nothing.
 std::string output_format(const Node& n) {
   if (!n.attrs.params.schema()) return {};

@@ -425,7 +425,7 @@ class Run {
               best_ms);
     if (!flags_.given("dump_fitting_model")) return;
     megalith::write_mge(flags_.text("dump_fitting_model"), load().graph(),
-                        file_.format == "FBS_V2" ? megalith::MgeFormat::kFbsV2 : megalith::MgeFormat::kFbs);
+                        {.format = file_.format == "FBS_V2" ? megalith::MgeFormat::kFbsV2 : megalith::MgeFormat::kFbs});
   }
 
   const Flags& flags_;

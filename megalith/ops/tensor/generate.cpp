@@ -18,7 +18,7 @@ Shape wanted_shape(const InferContext& c, int64_t limit) {
 void infer_linspace(InferContext& c) {
   c.require(c.shape(0).count() == 1 && c.shape(1).count() == 1, "start and stop must be single numbers");
   const std::vector<int64_t> n = c.ints(2, 1);
-  c.require(n.size() == 1 && n[0] > 0 && n[0] < int64_t{1} << 40, "the number of steps makes no sense");
+  c.require(n.size() == 1 && n[0] >= 0 && n[0] < int64_t{1} << 40, "the number of steps makes no sense");
   c.set(0, DTypeEnum::Float32, {n[0]});  // whatever output type the file asks for, as in MegEngine
 }
 

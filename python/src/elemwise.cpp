@@ -88,6 +88,7 @@ Number as_number(nb::handle h) {
 
 int category(DType d) { return d.id == DTypeEnum::Bool ? 1 : plain_int(d) ? 2 : 3; }
 
+bool rounds(Mode m) { return m == Mode::FLOOR || m == Mode::CEIL || m == Mode::ROUND; }
 bool is_logic(Mode m) { return m == Mode::AND || m == Mode::OR || m == Mode::XOR || m == Mode::NOT; }
 
 // MegEngine refuses arithmetic of bools, logic of anything else, and shifts of real numbers.
@@ -161,6 +162,7 @@ nb::object elemwise(Mode mode, const nb::handle* args, size_t count) {
   }
   if (have) check_dtype(mode, dtype);
   if (wants_float(mode) && !dtype.is_float() && !dtype.is_quantized()) dtype = DTypeEnum::Float32;
+  if (rounds(mode) && plain_int(dtype) && operands[0]) return wrap(operands[0]->var, operands[0]->scalar);
   std::vector<Var> in;
   in.reserve(count);
   bool scalar = true;

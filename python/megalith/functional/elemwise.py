@@ -514,7 +514,7 @@ def atan(x):
     Examples:
         >>> import megalith as mge, megalith.functional as F
         >>> F.atan(mge.Tensor([0.0, 1.0]))
-        Tensor([0.     0.7854], device=xpux:0)
+        Tensor([0.        0.7853982], device=xpux:0)
     """
     return _elemwise(_M["ATAN2"], x, Tensor(1.0))
 

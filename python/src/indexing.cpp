@@ -135,16 +135,15 @@ bool means_tuple(nb::handle h) {
 
 struct Parsed {
   nb::object object;
-  PyVar vector;  // of lists, arrays and Tensors
+  PyVar vector;  // of lists, arrays and Tensors; its Var is the number of kNumber
   int axes = 1;  // of the data that it indexes
   enum Kind : uint8_t { kNumber, kSlice, kNone, kEllipsis, kVector, kMask } kind = kNumber;
-  Var number;
 };
 
 Parsed parse_one(nb::handle h) {
   Parsed p;
   p.object = nb::borrow(h);
-  if (scalar_index(h, p.number)) return p;
+  if (scalar_index(h, p.vector.var)) return p;
   if (PySlice_Check(h.ptr())) {
     p.kind = Parsed::kSlice;
   } else if (h.is_none()) {
@@ -163,7 +162,7 @@ Parsed parse_one(nb::handle h) {
       p.axes = ndim_of(p.vector);
     } else if (is_int_dtype(d)) {
       if (p.vector.scalar) {  // an array of no dimension
-        p.number = convert_dtype(p.vector.var, DTypeEnum::Int32);
+        p.vector.var = convert_dtype(p.vector.var, DTypeEnum::Int32);
         return p;
       }
       p.kind = Parsed::kVector;
@@ -195,6 +194,20 @@ Var reshaped(const Var& v, const Shape& s) {
 
 Plan make_plan(const PyVar& x, nb::handle index) {
   const int ndim = ndim_of(x);
+  if (ndim > 0 && (PyLong_CheckExact(index.ptr()) || PySlice_Check(index.ptr()))) {  // most indices are this simple
+    Plan plan;
+    plan.data = x.var;
+    if (PySlice_Check(index.ptr())) {
+      Slice s = slice_item(index);
+      if (!s.values.empty()) plan.items = {0, s.has_begin, s.has_end, s.has_step, 0};
+      plan.values = std::move(s.values);
+    } else {
+      plan.items = {0, 0, 0, 0, 1};
+      scalar_index(index, plan.values.emplace_back());
+      plan.scalar = ndim == 1;
+    }
+    return plan;
+  }
   std::vector<Parsed> list;
   if (PyTuple_Check(index.ptr()) || means_tuple(index)) {
     for (nb::handle item : nb::iter(index)) list.push_back(parse_one(item));
@@ -260,7 +273,7 @@ Plan make_plan(const PyVar& x, nb::handle index) {
       }
       default:
         plan.items.insert(plan.items.end(), {axis, 0, 0, 0, 1});
-        plan.values.push_back(p.kind == Parsed::kNumber ? std::move(p.number) : std::move(p.vector.var));
+        plan.values.push_back(p.kind == Parsed::kNumber ? std::move(p.vector.var) : std::move(p.vector.var));
         numbers += p.kind == Parsed::kNumber;
         ++axis;
     }
@@ -329,7 +342,7 @@ nb::object setitem(nb::handle self, nb::handle index, nb::handle value) {
   }
   Plan plan = make_plan(x, index);
   Shape restore;  // of the data, where the index sees it in another shape
-  if (plan.whole_mask || !plan.added.empty() || plan.merged_shape.ndim()) restore = x.var.tensor().shape();
+  if (plan.whole_mask || !plan.added.empty() || plan.merged_shape.ndim()) restore = spec_of(x.var).shape;
   if (plan.whole_mask) {
     plan.data = flat(plan.data);
     plan.values.push_back(positions(flat(plan.mask)));

@@ -201,6 +201,7 @@ Var convert_dtype(const Var& v, DType dtype) {
   if (known_dtype(v) && dtype_of(v) == dtype) return v;
   Attrs attrs;
   attrs.params = param::TypeCvt{.dtype = dtype};
+  if (!v.is_graph() && v.tensor().count() <= kQuick) return std::move(emit(def, attrs, {v})[0]);
   return call1(def, attrs, {v});
 }
 

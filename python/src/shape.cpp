@@ -11,25 +11,28 @@ namespace {
 
 const OpDef& op_named(const char* name) { return Registry::get().at(name); }
 
-// The GIL is kept for what only looks at shapes.
+// The GIL is kept for what only looks at shapes, and for small tensors.
 Var call_with(const OpDef& op, Params params, const std::vector<Var>& inputs) {
   Attrs attrs;
   attrs.params = std::move(params);
-  const bool quick = op.view || (!inputs[0].is_graph() && inputs[0].tensor().count() <= kQuick && inputs.size() < 2);
+  int64_t elements = 0;
+  for (const Var& v : inputs) elements += v.is_graph() ? 0 : v.tensor().count();
+  const bool quick = op.view || elements <= kQuick;
   return quick ? std::move(emit(op, attrs, inputs)[0]) : call1(op, attrs, inputs);
 }
 
-// A size given by the caller: a number, or a Tensor that holds one.
+// A size given by the caller: a number, None, or a Tensor that holds a number.
 struct Size {
   std::optional<int64_t> value;  // empty: None
-  Var var;                       // of a Tensor
+  int tensor = -1;               // index in Sizes::tensors
 };
 
-// The sizes of a shape argument, and the same as a Tensor when one of them was one.
+// The sizes of a shape argument.
 struct Sizes {
   std::vector<Size> list;
-  Var var;  // a whole shape given as one Tensor, or its parts joined
-  bool has_tensor = false;
+  std::vector<Var> tensors;  // sizes that were Tensors
+  Var var;                   // a whole shape given as one Tensor
+  bool unknown(const Size& s) const { return s.tensor >= 0 && tensors[static_cast<size_t>(s.tensor)].is_graph(); }
 };
 
 std::vector<int64_t> integers(const PyVar& v) {
@@ -43,44 +46,44 @@ bool is_sequence(nb::handle h) {
   return PyTuple_Check(h.ptr()) || PyList_Check(h.ptr()) || (PySequence_Check(h.ptr()) && !PyUnicode_Check(h.ptr()));
 }
 
-Size one_size(nb::handle h, const char* what) {
+void add_size(Sizes& r, nb::handle h, const char* what) {
   Size s;
-  if (h.is_none()) return s;
   if (is_tensor(h)) {
     const PyVar& v = unwrap(h);
-    s.var = convert_dtype(v.var, DTypeEnum::Int32);
+    s.tensor = static_cast<int>(r.tensors.size());
+    r.tensors.push_back(convert_dtype(v.var, DTypeEnum::Int32));
     if (v.var.is_graph()) {
       s.value = 0;
-      return s;
+    } else {
+      if (v.var.tensor().count() != 1) throw nb::type_error(cat(what, ": a size is one number").c_str());
+      s.value = integers(v)[0];
     }
-    if (v.var.tensor().count() != 1) throw nb::type_error(cat(what, ": a size is one number").c_str());
-    s.value = integers(v)[0];
-    return s;
+  } else if (!h.is_none()) {
+    s.value = as_integer(h, what);
   }
-  s.value = as_integer(h, what);
-  return s;
+  r.list.push_back(s);
 }
 
 Sizes read_sizes(nb::handle h, const char* what) {
   Sizes r;
   if (is_tensor(h)) {
     const PyVar& v = unwrap(h);
-    r.has_tensor = true;
     r.var = convert_dtype(v.var, DTypeEnum::Int32);
     if (!v.var.is_graph()) {
       if (v.var.tensor().ndim() != 1) {
         throw nb::value_error(cat(what, ": a shape is a vector, not ", v.var.tensor().shape()).c_str());
       }
-      for (const int64_t i : integers(v)) r.list.push_back({i, {}});
+      for (const int64_t i : integers(v)) r.list.push_back({i});
     }
-    return r;
-  }
-  if (is_sequence(h)) {
-    for (nb::handle item : nb::iter(h)) r.list.push_back(one_size(item, what));
+  } else if (PyTuple_Check(h.ptr())) {
+    const auto n = static_cast<size_t>(PyTuple_Size(h.ptr()));
+    r.list.reserve(n);
+    for (size_t i = 0; i < n; ++i) add_size(r, PyTuple_GetItem(h.ptr(), static_cast<Py_ssize_t>(i)), what);
+  } else if (is_sequence(h)) {
+    for (nb::handle item : nb::iter(h)) add_size(r, item, what);
   } else {
-    r.list.push_back(one_size(h, what));
+    add_size(r, h, what);
   }
-  for (const Size& s : r.list) r.has_tensor = r.has_tensor || s.var.defined();
   return r;
 }
 
@@ -91,15 +94,17 @@ nb::object spread(const nb::args& args) {
 }
 
 // The shape as an op's input; `sizes` are final.
-Var shape_input(Sizes& s) {
+Var shape_input(const Sizes& s) {
   if (s.var.defined()) return s.var;
-  if (!s.has_tensor) {
-    std::vector<int64_t> v;
-    for (const Size& i : s.list) v.push_back(*i.value);
-    return int_vector(v);
+  if (s.tensors.empty()) {
+    Tensor t = Tensor::empty(DTypeEnum::Int32, {static_cast<int64_t>(s.list.size())});
+    for (size_t i = 0; i < s.list.size(); ++i) t.data<int32_t>()[i] = static_cast<int32_t>(*s.list[i].value);
+    return t;
   }
   std::vector<Var> parts;
-  for (const Size& i : s.list) parts.push_back(i.var.defined() ? i.var : int_vector({*i.value}));
+  for (const Size& i : s.list) {
+    parts.push_back(i.tensor >= 0 ? s.tensors[static_cast<size_t>(i.tensor)] : int_vector({*i.value}));
+  }
   if (parts.size() == 1) return parts[0];
   static const OpDef& concat = op_named("Concat");
   return call_with(concat, param::Axis{0}, parts);
@@ -115,15 +120,15 @@ nb::object reshape(nb::handle self, const nb::args& args) {
   for (size_t i = 0; i < s.list.size(); ++i) {
     if (!s.list[i].value) throw nb::type_error("reshape: None is no size");
     int64_t& n = *s.list[i].value;
-    if (s.list[i].var.defined() && s.list[i].var.is_graph()) continue;
+    if (s.unknown(s.list[i])) continue;
     if (n < -1) throw OpError(cat("reshape: a dimension can't be ", n));
     if (n != -1) continue;
     if (unknown != kMaxDims) throw OpError("reshape: only one dimension can be -1");
     unknown = static_cast<int>(i);
-    if (!s.list[i].var.defined()) n = 1;
+    if (s.list[i].tensor < 0) n = 1;
   }
   const bool scalar = s.list.empty() && !s.var.defined();
-  if (scalar) s.list.push_back({1, {}});
+  if (scalar) s.list.push_back({1});
   static const OpDef& op = op_named("Reshape");
   return wrap(call_with(op, param::OptionalAxisV1{unknown}, {x.var, shape_input(s)}), scalar);
 }

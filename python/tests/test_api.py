@@ -10,10 +10,13 @@ sys.path.insert(0, str(Path(__file__).parents[1] / "tools"))
 import api_table
 
 RESULTS = api_table.survey()
+# Ours take sequences of different lengths as well, which MegEngine can't.
+EXTENDED = {"module.LSTM.apply_op", "module.RNN.apply_op", "module.rnn.RNNBase.apply_op", "module.rnn.RNNBase.forward",
+            "module.rnn.RNNBase.init_hidden"}  # fmt: skip
 
 
 def test_parameters_and_defaults_are_megengines():
-    assert {name: diff for name, (_, _, diff) in RESULTS.items() if diff} == {}
+    assert {name: diff for name, (_, _, diff) in RESULTS.items() if diff and name not in EXTENDED} == {}
 
 
 def test_functional_has_the_names_of_its_modules():

@@ -26,6 +26,8 @@ OBJECT = "<object>"  # a default that has no literal form
 
 
 def _default(node):
+    if isinstance(node, ast.Attribute):
+        return OBJECT
     text = ast.unparse(node)
     return OBJECT if text == repr(OBJECT) else text
 
@@ -117,6 +119,8 @@ def difference(wanted, obj):
     """What differs between MegEngine's parameters and an object's, as text; None when they agree."""
     if wanted is None:
         return None
+    if wanted[:1] == [["cls", "pos", None]]:  # bound by getattr
+        wanted = wanted[1:]
     ours = our_signature(obj)
     if ours is None:
         return None

@@ -173,8 +173,8 @@ class GradManager:
 class GradManagerGroup:
     """Several managers that record together: ``with gm1 | gm2:``."""
 
-    def __init__(self, managers):
-        self._managers = list(managers)
+    def __init__(self, gms):
+        self._managers = list(gms)
 
     def __or__(self, other):
         if isinstance(other, GradManager):

@@ -7,7 +7,7 @@ r, z, n (GRU). RNN and LSTM run on ops of the core; GRU is composed of ops that 
 
 from typing import List, Optional, Sequence, Tuple, Union
 
-from .. import _core, _ops
+from .. import _ops
 from .._errors import require
 from ..tensor import Tensor
 from ._compose import at, check_tensor, concat, dimshuffle, elwise, expand_dims, full, int_vector, is_tensor, part, reshape, stack

@@ -3,8 +3,6 @@
 import math
 from typing import Iterable, Optional, Sequence, Tuple, Union
 
-import numpy as np
-
 from .. import _core, _ops
 from ..tensor import Tensor
 from .elemwise import _M, _elemwise, abs, clip

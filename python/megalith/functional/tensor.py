@@ -138,9 +138,7 @@ def diag(inp, k: int = 0) -> Tensor:
     return _ops.Diag(inp, k=k)
 
 
-def full(
-    shape: Union[int, Tuple[int, ...]], value: Union[bool, int, float], *, dtype=None, device=None
-) -> Tensor:
+def full(shape: Union[int, Tuple[int, ...]], value: Union[bool, int, float], *, dtype=None, device=None) -> Tensor:
     """A Tensor of one value.
 
     Args:
@@ -158,9 +156,7 @@ def full(
     return _on(_core.full(shape, Tensor(value, dtype=dtype)), device)
 
 
-def ones(
-    shape: Union[int, Tuple[int, ...]], *, dtype="float32", device: Optional[CompNode] = None
-) -> Tensor:
+def ones(shape: Union[int, Tuple[int, ...]], *, dtype="float32", device: Optional[CompNode] = None) -> Tensor:
     """A Tensor of ones. See :func:`full`.
 
     Examples:
@@ -171,9 +167,7 @@ def ones(
     return _on(_core.full(shape, Tensor(1, dtype=dtype)), device)
 
 
-def zeros(
-    shape: Union[int, Tuple[int, ...]], *, dtype="float32", device: Optional[CompNode] = None
-) -> Tensor:
+def zeros(shape: Union[int, Tuple[int, ...]], *, dtype="float32", device: Optional[CompNode] = None) -> Tensor:
     """A Tensor of zeros. See :func:`full`.
 
     Examples:
@@ -315,7 +309,7 @@ def split(inp, nsplits_or_sections, axis=0):
     Examples:
         >>> import megalith as mge, megalith.functional as F
         >>> F.split(mge.Tensor([1, 2, 3]), 2)
-        (Tensor([1 2], device=xpux:0), Tensor([3], dtype=int32, device=xpux:0))
+        (Tensor([1 2], device=xpux:0), Tensor([3], device=xpux:0))
     """
     ndim = inp.ndim
     if not -ndim <= axis < ndim:
@@ -623,9 +617,7 @@ def copy(inp, device=None):
     return _on(_ops.Identity(inp), device)
 
 
-def roll(
-    inp: Tensor, shift: Union[int, Iterable[int]], axis: Optional[Union[int, Iterable[int]]] = None
-):
+def roll(inp: Tensor, shift: Union[int, Iterable[int]], axis: Optional[Union[int, Iterable[int]]] = None):
     """Elements moved along axes; those pushed out come in on the other side.
 
     Args:

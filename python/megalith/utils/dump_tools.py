@@ -4,7 +4,6 @@ import os
 import pickle
 from collections import namedtuple
 
-from .. import _core
 
 CompGraphDumpResult = namedtuple(
     "CompGraphDumpResult",

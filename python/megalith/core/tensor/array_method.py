@@ -4,6 +4,7 @@ import numpy as np
 
 from ... import _core
 
+
 def _operand(value):
     return value if isinstance(value, _core.TensorBase) else _core.convert_inputs(value)[0]
 

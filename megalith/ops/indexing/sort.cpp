@@ -226,9 +226,9 @@ std::vector<Var> grad_argsort_backward(const GradContext& c) {
   if (!c.needs[0]) return r;
   Attrs attrs;
   attrs.params = param::Linspace{.endpoint = false};
-  attrs.output_dtype = DType(DTypeEnum::Int32);
   const Var rows = grads::size_of(c.in[1], 0), zero = Tensor::zeros(DTypeEnum::Int32, {1});
-  const Var row = grads::add_axis(emit(Registry::get().at("Linspace"), attrs, {zero, rows, rows})[0], 1);
+  const Var counted = emit(Registry::get().at("Linspace"), attrs, {zero, rows, rows})[0];  // Float32
+  const Var row = grads::add_axis(emit1("TypeCvt", param::TypeCvt{.dtype = DTypeEnum::Int32}, {counted}), 1);
   const Params pairs(param::IndexDescMaskDump{}, {0, 0, 0, 0, 1, 1, 0, 0, 0, 1});
   r[0] = emit1("IndexingMultiAxisVec", pairs, {c.dout[0], row, c.in[1]});
   return r;

@@ -117,6 +117,29 @@ const Attrs& attrs_of(Mode m) {
   return (*table)[static_cast<size_t>(m)];
 }
 
+// Comparisons give bools: a mode of the same name of an op of its own.
+const OpDef& comparison_op() {
+  static const OpDef& op = Registry::get().at("ElemwiseMultiType");
+  return op;
+}
+const Attrs& comparison_attrs(Mode m) {
+  using Multi = param::ElemwiseMultiTypeMode;
+  static const std::vector<Attrs>* table = [] {
+    auto* t = new std::vector<Attrs>(6);
+    const Multi modes[6] = {Multi::LT, Multi::LEQ, Multi::EQ, Multi::NEQ, Multi::ISNAN, Multi::ISINF};
+    for (size_t i = 0; i < 6; ++i) (*t)[i].params = param::ElemwiseMultiType{.mode = modes[i]};
+    return t;
+  }();
+  switch (m) {
+    case Mode::LT: return (*table)[0];
+    case Mode::LEQ: return (*table)[1];
+    case Mode::EQ: return (*table)[2];
+    case Mode::NEQ: return (*table)[3];
+    case Mode::ISNAN: return (*table)[4];
+    default: return (*table)[5];
+  }
+}
+
 nb::object elemwise(Mode mode, const nb::handle* args, size_t count) {
   if (count > kMaxOperands || count == 0) throw nb::type_error("an elementwise call takes 1 to 8 operands");
   const PyVar* operands[kMaxOperands];
@@ -177,10 +200,14 @@ nb::object elemwise(Mode mode, const nb::handle* args, size_t count) {
     in.push_back(v.is_graph() && !known_dtype(v) ? v : convert_dtype(v, dtype));
     if (!v.is_graph()) elements += v.tensor().count();
   }
+  if (compares(mode) && !dtype.is_quantized()) {  // of scalars as well MegEngine gives a vector
+    return wrap(elements <= kQuick ? std::move(emit(comparison_op(), comparison_attrs(mode), in)[0])
+                                   : call1(comparison_op(), comparison_attrs(mode), in));
+  }
   static const OpDef& op = Registry::get().at("Elemwise");
   Var out = elements <= kQuick ? std::move(emit(op, attrs_of(mode), in)[0]) : call1(op, attrs_of(mode), in);
   if (!compares(mode)) return wrap(std::move(out), scalar);
-  return wrap(convert_dtype(out, DTypeEnum::Bool));  // of scalars as well MegEngine gives a vector
+  return wrap(convert_dtype(out, DTypeEnum::Bool));
 }
 
 nb::object elemwise_call(int mode, const nb::args& args) {

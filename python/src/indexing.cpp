@@ -363,6 +363,15 @@ nb::object setitem(nb::handle self, nb::handle index, nb::handle value) {
 }  // namespace
 
 void bind_indexing(nb::module_& m) {
+  auto base = nb::borrow<nb::class_<PyVar>>(nb::type<PyVar>());
+  base.def("__getitem__", getitem, nb::arg("index").none());
+  base.def(
+      "__setitem__",
+      [](nb::handle self, nb::handle index, nb::handle value) {
+        const nb::object r = setitem(self, index, value);
+        unwrap(self) = unwrap(r);
+      },
+      nb::arg("index").none(), nb::arg("value").none());
   m.def("getitem", getitem, nb::arg("x"), nb::arg("index").none(), "x[index].");
   m.def("setitem", setitem, nb::arg("x"), nb::arg("index").none(), nb::arg("value").none(),
         "x with x[index] = value done.");

@@ -435,6 +435,11 @@ void bind_shape(nb::module_& m) {
   m.def("reshape", reshape, "x, sizes: the elements in another shape; one size may be -1.");
   m.def("broadcast", broadcast, "x, sizes: repeated to a shape; None keeps a dimension.");
   m.def("transpose", transpose, "x, axes: in another order; 'x' adds an axis.");
+  // Methods of Tensor, without a Python function in between.
+  auto base = nb::borrow<nb::class_<PyVar>>(nb::type<PyVar>());
+  base.def("reshape", reshape, "The same elements in another shape; one size may be -1.");
+  base.def("_broadcast", broadcast);
+  base.def("transpose", transpose, "Axes in another order; reversed without arguments.");
   m.def("expand_dims", expand_dims);
   m.def("squeeze", squeeze, nb::arg("x"), nb::arg("axis").none());
   m.def("reduce", reduce, nb::arg("mode"), nb::arg("x"), nb::arg("axis").none(), nb::arg("keepdims"));

@@ -5,6 +5,7 @@
 #include "megalith/ops/elemwise/lowbit.h"
 #include "megalith/ops/elemwise/modes.h"
 #include "megalith/ops/elemwise/rows.h"
+#include "megalith/var.h"
 
 namespace megalith {
 namespace {
@@ -17,14 +18,29 @@ const char* name_of(Mode m) { return enum_info<Mode>().name_of(static_cast<uint3
 
 // The quantized modes and the comparisons are Elemwise modes: "QADD" is ADD on real values, "LT" is LT with a Bool
 // result.
-std::optional<elemwise::Mode> elemwise_mode(Mode m) {
-  const char* name = name_of(m);
-  if (!name) return std::nullopt;
-  const std::string_view plain = *name == 'Q' ? name + 1 : name;
+std::optional<elemwise::Mode> find_elemwise_mode(std::string_view name) {
+  if (name[0] == 'Q') name.remove_prefix(1);
   for (const EnumValue& v : enum_info<elemwise::Mode>().values) {
-    if (v.name == plain) return static_cast<elemwise::Mode>(v.value);
+    if (v.name == name) return static_cast<elemwise::Mode>(v.value);
   }
   return std::nullopt;
+}
+
+std::optional<elemwise::Mode> elemwise_mode(Mode m) {
+  static const std::vector<std::optional<elemwise::Mode>> table = [] {
+    std::vector<std::optional<elemwise::Mode>> t;
+    for (const EnumValue& v : enum_info<Mode>().values) {
+      t.resize(std::max(t.size(), size_t{v.value} + 1));
+      t[v.value] = find_elemwise_mode(v.name);
+    }
+    return t;
+  }();
+  const auto i = static_cast<size_t>(m);
+  return i < table.size() ? table[i] : std::nullopt;
+}
+
+bool is_comparison(Mode m) {
+  return m == Mode::LT || m == Mode::LEQ || m == Mode::EQ || m == Mode::NEQ || m == Mode::ISNAN || m == Mode::ISINF;
 }
 
 bool is_quantized_mode(Mode m) { return *name_of(m) == 'Q'; }
@@ -54,6 +70,16 @@ Signature signature(Mode m) {
 
 void infer(InferContext& c) {
   const Mode m = c.param<param::ElemwiseMultiType>().mode;
+  if (is_comparison(m)) {  // eager code compares small tensors: messages are made only when they are needed
+    if (c.nin() != elemwise::arity(*elemwise_mode(m))) c.fail(name_of(m), " can't have ", c.nin(), " inputs");
+    for (int i = 0; i < c.nin(); ++i) {
+      const DType d = c.dtype(i);
+      if (d.is_lowbit() || d.id == D::Complex64 || d.is_quantized()) {
+        c.fail(name_of(m), ": input ", i, " can't be ", d.str());
+      }
+    }
+    return c.set(0, D::Bool, broadcast_shapes(c));
+  }
   c.require(name_of(m) != nullptr, "unknown mode ", static_cast<uint32_t>(m));
   const auto plain = elemwise_mode(m);
   const Signature s = signature(m);
@@ -141,6 +167,13 @@ void reference(const KernelArgs& a) {
   }
 }
 
+// Comparisons pass nothing back.
+std::vector<Var> grad(const GradContext& c) {
+  const Mode m = c.attrs.param<param::ElemwiseMultiType>().mode;
+  if (!is_comparison(m)) throw UnsupportedError(cat("ElemwiseMultiType: no gradient for mode ", name_of(m)));
+  return std::vector<Var>(c.in.size());
+}
+
 void lowbit(const KernelArgs& a) {
   std::vector<Tensor> in;
   for (const Tensor& t : a.in) in.push_back(elemwise::widened(t));
@@ -164,5 +197,6 @@ MEGALITH_OPS(elemwise_multi_type) {
          .infer = infer,
          .kernels = {{.name = "reference", .run = reference, .accepts = no_lowbit, .strided = true},
                      {.name = "lowbit", .run = lowbit}},
+         .grad = grad,
          .flops = flops});
 }

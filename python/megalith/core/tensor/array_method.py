@@ -10,7 +10,7 @@ def _operand(value):
 
 
 class ArrayMethodMixin:
-    """Indexing, conversions and reductions; the elementwise operators are those of ``_core.TensorBase``."""
+    """Conversions and reductions; operators, indexing and ``reshape`` are native: ``_core.TensorBase``."""
 
     __slots__ = ()
     __array_priority__ = 1001  # numpy_array + tensor calls the Tensor's operator
@@ -25,12 +25,6 @@ class ArrayMethodMixin:
 
     def __rmatmul__(self, value):
         return _core.matmul(_operand(value), self, False, False, "default")
-
-    def __getitem__(self, index):
-        return _core.getitem(self, index)
-
-    def __setitem__(self, index, value):
-        self._reset(_core.setitem(self, index, value))
 
     def __contains__(self, value):
         return bool(np.any(self.numpy() == np.asarray(value)))
@@ -91,17 +85,6 @@ class ArrayMethodMixin:
         from .dtype import to_native
 
         return _core.astype(self, to_native(dtype))
-
-    def reshape(self, *args):
-        """The same elements in another shape; one dimension may be -1."""
-        return _core.reshape(self, *args)
-
-    def transpose(self, *args):
-        """Axes in another order; reversed without arguments."""
-        return _core.transpose(self, *args)
-
-    def _broadcast(self, *args):
-        return _core.broadcast(self, *args)
 
     def flatten(self, start_axis: int = 0, end_axis: int = -1):
         """The axes from ``start_axis`` to ``end_axis``, both included, as one."""

@@ -167,13 +167,6 @@ void reference(const KernelArgs& a) {
   }
 }
 
-// Comparisons pass nothing back.
-std::vector<Var> grad(const GradContext& c) {
-  const Mode m = c.attrs.param<param::ElemwiseMultiType>().mode;
-  if (!is_comparison(m)) throw UnsupportedError(cat("ElemwiseMultiType: no gradient for mode ", name_of(m)));
-  return std::vector<Var>(c.in.size());
-}
-
 void lowbit(const KernelArgs& a) {
   std::vector<Tensor> in;
   for (const Tensor& t : a.in) in.push_back(elemwise::widened(t));
@@ -197,6 +190,5 @@ MEGALITH_OPS(elemwise_multi_type) {
          .infer = infer,
          .kernels = {{.name = "reference", .run = reference, .accepts = no_lowbit, .strided = true},
                      {.name = "lowbit", .run = lowbit}},
-         .grad = grad,
          .flops = flops});
 }

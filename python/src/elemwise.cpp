@@ -11,18 +11,6 @@ using Mode = param::ElemwiseMode;
 bool is_signed(DTypeEnum d) { return d == DTypeEnum::Int8 || d == DTypeEnum::Int16 || d == DTypeEnum::Int32; }
 bool plain_int(DType d) { return d.is_int() && !d.is_quantized() && d.bits() >= 8; }
 
-// Equal types stay; integers of one signedness widen; anything else is Float32.
-DType promote(DType a, DType b) {
-  if (a == b) return a;
-  if (plain_int(a) && plain_int(b)) {
-    if (is_signed(a.id) != is_signed(b.id)) {
-      throw DTypeError(cat("no promotion rule for integers of different signedness: ", a.str(), " and ", b.str()));
-    }
-    return a.bits() > b.bits() ? a : b;
-  }
-  return DTypeEnum::Float32;
-}
-
 // Modes that only make sense on real numbers: integers are converted.
 bool wants_float(Mode m) {
   switch (m) {
@@ -275,6 +263,18 @@ nb::list convert_inputs(const nb::args& args) {
 }
 
 }  // namespace
+
+// Equal types stay; integers of one signedness widen; anything else is Float32.
+DType promote(DType a, DType b) {
+  if (a == b) return a;
+  if (plain_int(a) && plain_int(b)) {
+    if (is_signed(a.id) != is_signed(b.id)) {
+      throw DTypeError(cat("no promotion rule for integers of different signedness: ", a.str(), " and ", b.str()));
+    }
+    return a.bits() > b.bits() ? a : b;
+  }
+  return DTypeEnum::Float32;
+}
 
 void bind_elemwise(nb::module_& m) {
   nb::dict modes;

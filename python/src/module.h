@@ -64,6 +64,7 @@ DType dtype_of(const Var& v);
 Shape shape_of(const PyVar& v);  // {} of scalars
 int ndim_of(const PyVar& v);
 bool known_dtype(const Var& v);
+DType promote(DType a, DType b);  // the element type of a call on both; throws DTypeError when there is none
 
 int64_t as_integer(nb::handle h, const char* what);  // of 32 bits; numbers, NumPy's too, and Tensors that hold one
 Var int_vector(std::span<const int64_t> values);     // Int32

@@ -327,7 +327,12 @@ Var as_batch(const Var& v, const std::vector<int64_t>& batch, int64_t count) {
 }
 
 nb::object matmul(nb::handle left, nb::handle right, bool transpose_a, bool transpose_b, nb::handle compute_mode) {
-  const PyVar &x = unwrap(left), &y = unwrap(right);
+  PyVar x = unwrap(left), y = unwrap(right);
+  if (known_dtype(x.var) && known_dtype(y.var) && dtype_of(x.var).id != dtype_of(y.var).id) {
+    const DType d = promote(dtype_of(x.var), dtype_of(y.var));
+    x.var = convert_dtype(x.var, d);
+    y.var = convert_dtype(y.var, d);
+  }
   const int nx = ndim_of(x), ny = ndim_of(y);
   if (nx == 0 || ny == 0) throw ArgumentError("matmul: takes no scalars");
   if (nx == 1 && ny == 1) {

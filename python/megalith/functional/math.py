@@ -316,7 +316,7 @@ def dot(inp1: Tensor, inp2: Tensor) -> Tensor:
     """
     if inp1.ndim > 1 or inp2.ndim > 1:
         raise _core.ArgumentError(f"dot takes vectors or scalars, not {inp1.ndim} and {inp2.ndim} dimensions")
-    out = _ops.Dot(inp1, inp2)
+    out = _ops.Dot(*_core.convert_inputs(inp1, inp2))
     out._scalar = True
     return out
 

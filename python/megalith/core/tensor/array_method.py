@@ -51,7 +51,7 @@ class ArrayMethodMixin:
         value = self.item()
         if not isinstance(value, int):
             raise TypeError(f"a tensor of {self.dtype} is no index")
-        return value
+        return int(value)
 
     def __float__(self):
         return float(self.item())

@@ -4,10 +4,11 @@ MegEngine does: integers widen, integers mixed with floats give float32, float f
 from .. import _core
 from ..tensor import Tensor
 
-__all__ = ["abs", "add", "acos", "asin", "atan", "atan2", "asinh", "acosh", "atanh", "ceil", "clip", "cos", "cosh", "div", "equal", "exp",
-           "expm1", "floor", "floor_div", "greater", "greater_equal", "left_shift", "less", "less_equal", "log", "log1p", "logical_and",
-           "logical_not", "logical_or", "logical_xor", "logaddexp", "maximum", "minimum", "mod", "mul", "neg", "not_equal", "pow",
-           "right_shift", "round", "sin", "sinh", "sqrt", "square", "sub", "tan", "tanh"]  # fmt: skip
+__all__ = ["abs", "add", "acos", "asin", "atan", "atan2", "asinh", "acosh", "atanh", "ceil", "clip", "cos", "cosh",
+           "div", "equal", "exp", "expm1", "floor", "floor_div", "greater", "greater_equal", "left_shift", "less",
+           "less_equal", "log", "log1p", "logical_and", "logical_not", "logical_or", "logical_xor", "logaddexp",
+           "maximum", "minimum", "mod", "mul", "neg", "not_equal", "pow", "right_shift", "round", "sin", "sinh",
+           "sqrt", "square", "sub", "tan", "tanh"]  # fmt: skip
 
 _M = _core.elemwise_modes
 _elemwise = _core.elemwise

@@ -8,8 +8,8 @@ from ..tensor import Tensor
 from .elemwise import _M, _elemwise, abs, clip
 from .tensor import _one_of, broadcast_to, expand_dims, squeeze
 
-__all__ = ["argmax", "argmin", "argsort", "dot", "isinf", "isnan", "matinv", "matmul", "max", "mean", "min", "norm", "normalize",
-           "prod", "sign", "sort", "std", "sum", "svd", "topk", "var"]  # fmt: skip
+__all__ = ["argmax", "argmin", "argsort", "dot", "isinf", "isnan", "matinv", "matmul", "max", "mean", "min", "norm",
+           "normalize", "prod", "sign", "sort", "std", "sum", "svd", "topk", "var"]  # fmt: skip
 
 _reduce = _core.reduce
 

@@ -9,9 +9,10 @@ from ..core.tensor.dtype import to_native
 from ..device import CompNode, as_device
 from ..tensor import Tensor
 
-__all__ = ["arange", "broadcast_to", "concat", "cond_take", "copy", "cumsum", "diag", "expand_dims", "eye", "flatten", "full",
-           "full_like", "gather", "linspace", "meshgrid", "ones", "ones_like", "repeat", "reshape", "roll", "scatter", "split",
-           "squeeze", "stack", "swapaxes", "tile", "transpose", "where", "zeros", "zeros_like"]  # fmt: skip
+__all__ = ["arange", "broadcast_to", "concat", "cond_take", "copy", "cumsum", "diag", "expand_dims", "eye",
+           "flatten", "full", "full_like", "gather", "linspace", "meshgrid", "ones", "ones_like", "repeat",
+           "reshape", "roll", "scatter", "split", "squeeze", "stack", "swapaxes", "tile", "transpose", "where",
+           "zeros", "zeros_like"]  # fmt: skip
 
 _FLOAT = to_native("float32")
 _M = _core.elemwise_modes

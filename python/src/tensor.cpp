@@ -176,7 +176,9 @@ PyVar& unwrap(nb::handle h) {
   if (!is_tensor(h)) {
     throw nb::type_error(cat("expected a Tensor, got ", nb::type_name(h.type()).c_str()).c_str());
   }
-  return *nb::inst_ptr<PyVar>(h);
+  PyVar* v = nb::inst_ptr<PyVar>(h);
+  if (!nb::inst_ready(h) || !v->var.defined()) throw nb::value_error("the Tensor has no value: it was not initialized");
+  return *v;
 }
 
 PyVar to_var(nb::handle h) {

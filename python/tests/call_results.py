@@ -1,7 +1,8 @@
 """What a call gives, in a form that MegEngine's and Megalith's results can be compared in. Python 3.8, NumPy only.
 
 Run with MegEngine to record: ``python call_results.py record CALLS.txt OUT.json``; one expression per line, or
-statements with ``;`` and an expression at the end. In them ``T`` makes a Tensor and ``A(2, 3)`` one of that shape that counts up.
+statements with ``;`` and an expression at the end. In them ``T`` makes a Tensor and ``A(2, 3)`` one of that
+shape that counts up.
 """
 
 import json

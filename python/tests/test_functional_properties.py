@@ -119,6 +119,17 @@ def test_plain_indices_mean_what_numpy_means(shape, data):
     np.testing.assert_array_equal(x.numpy(), a)
 
 
+def test_a_tensor_without_a_value_is_an_error():
+    new = mge.Tensor.__new__(mge.Tensor)
+    empty = mge.Tensor.__new__(mge.Tensor)
+    mge._core.TensorBase.__init__(empty)
+    for x in (new, empty):
+        for call in (lambda: x + 1, lambda: 1 - x, lambda: x[0], lambda: F.exp(x), lambda: F.sum(x),
+                     lambda: F.matmul(x, x), lambda: x.reshape(1), lambda: F.concat([x, x])):  # fmt: skip
+            with pytest.raises((ValueError, TypeError)):
+                call()
+
+
 def resident():
     with open("/proc/self/statm") as f:
         return int(f.read().split()[1]) * os.sysconf("SC_PAGE_SIZE")

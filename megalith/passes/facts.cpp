@@ -19,13 +19,14 @@ Facts::Facts(const Graph& g) : g_(g), reads_(g.values.size(), 0), late_(g.nodes.
   const std::vector<bool> live = needed_nodes(g);
   for (size_t i = 0; i < g.nodes.size(); ++i) {
     const Node& n = g.nodes[i];
-    bool late = !n.op->updates.empty();
+    const auto updates = updates_of(*n.op, n.attrs, static_cast<int>(n.inputs.size()));
+    bool late = !updates.empty();
     for (ValueId v : n.inputs) {
       reads_[static_cast<size_t>(v)] += live[i];
       late = late || late_[static_cast<size_t>(g.value(v).node)];
     }
     late_[i] = late;
-    for (const auto& [out, in] : n.op->updates) {
+    for (const auto& [out, in] : updates) {
       if (static_cast<size_t>(in) < n.inputs.size())
         updated_[static_cast<size_t>(n.inputs[static_cast<size_t>(in)])] = true;
     }

@@ -1,8 +1,6 @@
 """Errors for arguments that make no sense."""
 
-
-class ArgumentError(ValueError, AssertionError):
-    """A call with arguments that don't fit; MegEngine raises AssertionError for many of them."""
+from ._core import ArgumentError  # a ValueError and an AssertionError: MegEngine raises the latter for many
 
 
 def require(condition, message: str):

@@ -126,12 +126,13 @@ class Tensor(_core.TensorBase, ArrayMethodMixin):
 
     @property
     def name(self) -> str:
-        """Its name in dumps and messages."""
-        return self._name
+        """The name it was given; in a Module it is also known by its path."""
+        return self._custom_name
 
     @name.setter
     def name(self, name):
-        self._name = self._custom_name = "" if name is None else name
+        self._custom_name = "" if name is None else name
+        self._name = f"{self._prefix}.{self._custom_name}" if self._prefix else self._custom_name
 
     def numpy(self) -> np.ndarray:
         """A copy of the values; quantized ones as stored integers with the quantized dtype."""
@@ -181,7 +182,7 @@ class Tensor(_core.TensorBase, ArrayMethodMixin):
     def __repr__(self):
         kind = type(self).__name__
         native = self._dtype
-        name = "" if native[0] in (0, 4) else f", dtype={self.dtype if native[0] in _dtype._PLAIN else _dtype_text(self.dtype)}"
+        name = "" if native[0] == 0 else f", dtype={self.dtype if native[0] in _dtype._PLAIN else _dtype_text(self.dtype)}"
         text = f"{self.numpy()}"
         return f"{kind}({text}{name}, device={self.device})"
 

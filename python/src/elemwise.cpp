@@ -53,6 +53,35 @@ bool wants_float(Mode m) {
   }
 }
 
+// Modes that lose too much in 16 bits.
+bool wants_precision(Mode m) {
+  switch (m) {
+    case Mode::TRUE_DIV:
+    case Mode::EXP:
+    case Mode::POW:
+    case Mode::LOG:
+    case Mode::EXPM1:
+    case Mode::LOG1P:
+    case Mode::ACOS:
+    case Mode::ASIN:
+    case Mode::ATAN2:
+    case Mode::COS:
+    case Mode::SIN:
+    case Mode::LOG_SUM_EXP:
+    case Mode::TAN:
+    case Mode::ASINH:
+    case Mode::ACOSH:
+    case Mode::ATANH:
+    case Mode::SINH:
+    case Mode::COSH:
+    case Mode::SOFTPLUS:
+    case Mode::HSIGMOID:
+    case Mode::LOGSIGMOID:
+    case Mode::SQRT: return true;
+    default: return false;
+  }
+}
+
 bool compares(Mode m) {
   return m == Mode::LT || m == Mode::LEQ || m == Mode::EQ || m == Mode::NEQ || m == Mode::ISNAN || m == Mode::ISINF;
 }
@@ -174,6 +203,7 @@ nb::object elemwise(Mode mode, const nb::handle* args, size_t count) {
   if (have) check_dtype(mode, dtype);
   if (wants_float(mode) && !dtype.is_float() && !dtype.is_quantized()) dtype = DTypeEnum::Float32;
   if (rounds(mode) && plain_int(dtype) && operands[0]) return wrap(operands[0]->var, operands[0]->scalar);
+  if (autocast().on && dtype.is_float() && wants_precision(mode)) dtype = autocast().high;
   std::vector<Var> in;
   in.reserve(count);
   bool scalar = true;
@@ -276,6 +306,11 @@ DType promote(DType a, DType b) {
   return DTypeEnum::Float32;
 }
 
+Autocast& autocast() {
+  static Autocast state;
+  return state;
+}
+
 void bind_elemwise(nb::module_& m) {
   nb::dict modes;
   for (const EnumValue& e : enum_info<Mode>().values) modes[e.name] = e.value;
@@ -309,6 +344,9 @@ void bind_elemwise(nb::module_& m) {
   base.def("__ceil__", unary<Mode::CEIL>);
   base.def("__invert__", unary<Mode::NOT>);
   m.def("astype", astype, nb::arg("x"), nb::arg("dtype"));
+  m.def(
+      "set_autocast", [](bool on, nb::handle high) { autocast() = {on, parse_dtype(high)}; }, nb::arg("on"),
+      nb::arg("high"), "Mixed precision of elementwise calls.");
   m.def("convert_inputs", convert_inputs, "The operands as Tensors of one element type.");
 }
 

@@ -69,6 +69,14 @@ DType promote(DType a, DType b);  // the element type of a call on both; throws 
 int64_t as_integer(nb::handle h, const char* what);  // of 32 bits; numbers, NumPy's too, and Tensors that hold one
 Var int_vector(std::span<const int64_t> values);     // Int32
 Var int_vector(std::initializer_list<int64_t> values);
+// Automatic mixed precision: while it is on, elementwise calls that need precision compute in `high`; Python converts the
+// operands of convolutions and matrix products to `low`.
+struct Autocast {
+  bool on = false;
+  DType high = DTypeEnum::Float32;
+};
+Autocast& autocast();
+
 DType parse_dtype(nb::handle h);  // (id, scale, zero_point), an id, or a name
 nb::object dtype_tuple(DType d);
 

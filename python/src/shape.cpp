@@ -285,8 +285,7 @@ nb::object reduce(const std::string& mode_name, nb::handle self, nb::handle axis
   const DType dtype = dtype_of(v);
   const bool adds = mode == Mode::SUM || mode == Mode::PRODUCT;
   if (adds && dtype.id == DTypeEnum::Bool) v = convert_dtype(v, DTypeEnum::Int32);
-  if (mode == Mode::MEAN && dtype.id != DTypeEnum::Float32 && !dtype.is_quantized())
-    v = convert_dtype(v, DTypeEnum::Float32);
+  if (mode == Mode::MEAN && !dtype.is_quantized()) v = convert_dtype(v, DTypeEnum::Float32);
   static const OpDef& op = op_named("Reduce");
   if (axis.is_none()) {
     static const Var one = int_vector({1});
@@ -401,7 +400,7 @@ nb::object full(nb::handle shape, nb::handle value) {
 nb::object full_like(nb::handle self, double value) {
   const PyVar& x = unwrap(self);
   static const OpDef& op = op_named("GetVarShape");
-  return wrap(filled(scalar_var(value, dtype_of(x.var)), call_with(op, param::OptionalAxisV1{}, {x.var})));
+  return wrap(filled(scalar_var(value, dtype_of(x.var)), call_with(op, param::OptionalAxisV1{}, {x.var})), x.scalar);
 }
 
 }  // namespace

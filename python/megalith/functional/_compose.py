@@ -43,31 +43,19 @@ def int_vector(values) -> Tensor:
     return _ops.Concat(*(int_vector(v) for v in values), axis=0)
 
 
-def reshape(x, shape):
-    """The same elements in another shape; one dimension may be -1."""
-    shape = list(shape)
-    if -1 in [s for s in shape if isinstance(s, int)]:
-        axis = shape.index(-1)
-        return _ops.Reshape(x, int_vector([1 if i == axis else s for i, s in enumerate(shape)]), axis=axis)
-    return _ops.Reshape(x, int_vector(shape))
+reshape = _core.reshape
+broadcast_to = _core.broadcast
+expand_dims = _core.expand_dims
 
 
 def dimshuffle(x, pattern):
     """Axes in another order."""
-    return _ops.Dimshuffle(x, pattern=list(pattern), ndim=len(pattern))
-
-
-def broadcast_to(x, shape):
-    """``x`` repeated along its axes of one element and new leading axes."""
-    return _ops.Broadcast(x, int_vector(shape))
+    return _core.transpose(x, tuple(pattern))
 
 
 def full(shape, value, dtype="float32"):
     """A tensor of one repeated value."""
-    out = Tensor(np.full((1,), value), dtype=dtype)
-    if not is_tensor(shape) and len(shape) == 0:
-        return out._with_scalar(True)
-    return broadcast_to(out, shape)
+    return _core.full(shape, Tensor(value, dtype=dtype))
 
 
 def concat(tensors, axis: int):
@@ -76,18 +64,9 @@ def concat(tensors, axis: int):
     return tensors[0] if len(tensors) == 1 else _ops.Concat(*_core.convert_inputs(*tensors), axis=axis)
 
 
-def expand_dims(x, axis: int):
-    """A new axis of one element."""
-    if x._scalar:
-        return x._with_scalar(False)
-    return _ops.AxisAddRemove(x, desc=[(0, axis)])
-
-
 def squeeze(x, axis: int):
     """Without an axis of one element."""
-    if x.ndim == 1:
-        return x._with_scalar(True)
-    return _ops.AxisAddRemove(x, desc=[(1, axis)])
+    return _core.squeeze(x, axis)
 
 
 def stack(tensors, axis: int = 0):
@@ -116,21 +95,9 @@ def reduce(x, mode: str, axis=None, keepdims: bool = False):
     Raises:
         ValueError: an axis is out of range.
     """
-    if mode == "MEAN" and x._dtype_id != 0:
-        x = _core.astype(x, 0)
-    if axis is None:
-        if x._scalar:
-            return x
-        out = _ops.Reduce(reshape(x, (-1,)), mode=mode, axis=0)
-        return reshape(out, (1,) * x.ndim) if keepdims else out._with_scalar(True)
-    axes = [axis] if isinstance(axis, (int, np.integer)) else list(axis)
-    axes = sorted((normalize_axis(f"reduce {mode}", a, x.ndim) for a in axes), reverse=True)
-    for a in axes:
-        x = _ops.Reduce(x, mode=mode, axis=a)
-    if not keepdims:
-        for a in axes:
-            x = squeeze(x, a)
-    return x
+    if axis is None and keepdims:
+        axis = list(range(x.ndim))
+    return _core.reduce(mode.lower(), x, list(axis) if isinstance(axis, (tuple, list)) else axis, keepdims)
 
 
 def normalize_axis(op: str, axis: int, ndim: int) -> int:

@@ -7,7 +7,7 @@ from .._errors import require
 from ..core import _config
 from ..core.tensor import amp
 from ..tensor import Tensor
-from ._compose import check_tensor, expand_dims, int_vector, pair, promote, squeeze, triple
+from ._compose import check_tensor, expand_dims, full, pair, promote, squeeze, triple
 
 __all__ = ["conv1d", "conv2d", "conv3d", "conv_transpose2d", "conv_transpose3d", "deformable_conv2d", "local_conv2d",
            "local_share_conv2d", "region_restricted_conv", "sliding_window", "sliding_window_transpose"]  # fmt: skip
@@ -161,17 +161,17 @@ def conv3d(
     return out if bias is None else out + bias
 
 
-def _output_shape(op, inp, weight, groups, stride, padding, output_padding, dilation):
-    """Shape of a transposed convolution with extra rows, or None without."""
+def _output_like(op, inp, weight, groups, stride, padding, output_padding, dilation):
+    """An image of the shape of a transposed convolution with extra rows, in a list for the op; empty without."""
     if not any(output_padding):
-        return None
+        return []
     for i, (extra, step) in enumerate(zip(output_padding, stride)):
         require(0 <= extra < step, f"{op}: output_padding[{i}] is {extra}, expected less than the stride {step}")
     first = 0 if groups == 1 else 1
     shape = [inp.shape[0], weight.shape[first + 1] * groups]
     for i, (extra, step, pad, dilate) in enumerate(zip(output_padding, stride, padding, dilation)):
         shape.append((inp.shape[2 + i] - 1) * step - 2 * pad + dilate * (weight.shape[first + 2 + i] - 1) + extra + 1)
-    return int_vector(shape)
+    return [full(shape, 0, inp.dtype)]
 
 
 def conv_transpose2d(
@@ -207,9 +207,9 @@ def conv_transpose2d(
     check_tensor(op, inp=inp, weight=weight)
     mode = _mode(op, conv_mode)
     inp, weight = promote(inp, weight)
-    shape = _output_shape(op, inp, weight, groups, pair(stride), pair(padding), pair(output_padding, op, "output_padding"),
-                          pair(dilation))  # fmt: skip
-    out = _ops.ConvolutionBackwardData(weight, inp, *([] if shape is None else [shape]), mode=mode,
+    like = _output_like(op, inp, weight, groups, pair(stride), pair(padding), pair(output_padding, op, "output_padding"),
+                        pair(dilation))  # fmt: skip
+    out = _ops.ConvolutionBackwardData(weight, inp, *like, mode=mode,
                                        compute_mode=_compute(compute_mode), sparse=_sparse(op, groups),
                                        **_geometry(op, stride, padding, dilation))  # fmt: skip
     return _add_bias(out, bias)
@@ -238,9 +238,9 @@ def conv_transpose3d(
     op = "conv_transpose3d"
     check_tensor(op, inp=inp, weight=weight)
     inp, weight = _core.convert_inputs(inp, weight)
-    shape = _output_shape(op, inp, weight, groups, triple(stride), triple(padding),
-                          triple(output_padding, op, "output_padding"), triple(dilation))  # fmt: skip
-    out = _ops.Convolution3DBackwardData(weight, inp, *([] if shape is None else [shape]), sparse=_sparse(op, groups),
+    like = _output_like(op, inp, weight, groups, triple(stride), triple(padding),
+                        triple(output_padding, op, "output_padding"), triple(dilation))  # fmt: skip
+    out = _ops.Convolution3DBackwardData(weight, inp, *like, sparse=_sparse(op, groups),
                                          **_geometry(op, stride, padding, dilation, triple))  # fmt: skip
     return out if bias is None else out + bias
 

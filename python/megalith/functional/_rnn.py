@@ -161,7 +161,7 @@ class _Layout:
 
     def start(self, layer, direction=0):
         before = self.directions * sum(self.cell_size(earlier) for earlier in range(layer))
-        return before + direction * self.cell_size(layer)
+        return before + (direction * self.cell_size(layer) if direction else 0)
 
     def shapes(self, layer):
         shapes = [(self.rows, self.input_sizes[layer]), (self.rows, self.hidden)]

@@ -4,6 +4,7 @@ import math
 from typing import Iterable, Optional, Sequence, Tuple, Union
 
 from .. import _core, _ops
+from ..core.tensor import amp
 from ..tensor import Tensor
 from .elemwise import _M, _elemwise, abs, clip
 from .tensor import _one_of, broadcast_to, expand_dims, squeeze
@@ -299,6 +300,8 @@ def matmul(inp1: Tensor, inp2: Tensor, transpose_a=False, transpose_b=False, com
         Tensor([[11.]], device=xpux:0)
     """
     inp1, inp2 = _one_of(inp1), _one_of(inp2)
+    if amp._enabled and inp1.dtype.kind == "f" and inp2.dtype.kind == "f":
+        inp1, inp2, compute_mode = amp.low(inp1), amp.low(inp2), "float32"
     return _core.matmul(inp1, inp2, transpose_a, transpose_b, compute_mode)
 
 

@@ -382,8 +382,6 @@ def softmax(inp: Tensor, axis: Optional[int] = None) -> Tensor:
         powers = elwise("EXP", inp - reduce(inp.detach(), "MAX", axis, keepdims=True))
         return powers / reduce(powers, "SUM", axis, keepdims=True)
     axis = normalize_axis("softmax", axis, max(inp.ndim, 1))
-    if amp._enabled:
-        inp = amp.high(inp)
     return _ops.Softmax(inp, axis=axis)
 
 

@@ -6,7 +6,7 @@ from .. import _ops
 from ..core.tensor.dtype import to_native
 from ..tensor import Tensor
 from ._compose import check_tensor, pair
-from ._conv import _compute, _geometry, _mode, _output_shape, _sparse
+from ._conv import _compute, _geometry, _mode, _output_like, _sparse
 
 
 def _call(op, name, inp, weight, bias, dtype, stride, padding, dilation, groups, nonlinear_mode, compute_mode, conv_mode):
@@ -97,8 +97,8 @@ def conv_transpose2d(
         raise NotImplementedError(f"{name}: groups are not supported")
     if bias is not None:
         raise NotImplementedError(f"{name}: a bias is not supported")
-    shape = _output_shape(name, inp, weight, 1, pair(stride), pair(padding), pair(output_padding), pair(dilation))
+    like = _output_like(name, inp, weight, 1, pair(stride), pair(padding), pair(output_padding), pair(dilation))
     extra = {} if dtype is None else {"output_dtype": to_native(dtype)}
-    return _ops.ConvolutionBackwardData(weight, inp, *([] if shape is None else [shape]), mode=mode,
+    return _ops.ConvolutionBackwardData(weight, inp, *like, mode=mode,
                                         compute_mode=_compute(compute_mode),
                                         **_geometry(name, stride, padding, dilation), **extra)  # fmt: skip

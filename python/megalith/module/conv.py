@@ -454,6 +454,10 @@ class RegionRestrictedConv(_ConvNd):
         g = self.groups
         return (g, self.out_channels // g, self.in_channels // g, *self.kernel_size)
 
+    def get_pad_width(self):
+        """What is added before a convolution without padding."""
+        return ((0, 0), (0, 0), (self.padding[0], self.padding[0]), (self.padding[1], self.padding[1]))
+
     def calc_conv(self, inp, weight, rin, rout, bias):
         """The layer with other weights."""
         self._check_padding_mode()

@@ -160,7 +160,7 @@ class RNNBase(Module):
         if proj_size >= hidden_size:
             raise ValueError(f"{type(self).__name__}: proj_size is {proj_size}, but hidden_size only {hidden_size}")
         if proj_size:
-            raise NotImplementedError(f"{type(self).__name__}: projections (proj_size={proj_size}) are not supported")
+            raise ValueError(f"{type(self).__name__}: projections (proj_size={proj_size}) are not supported")
         for name, size in (("input_size", input_size), ("hidden_size", hidden_size), ("num_layers", num_layers)):
             if size < 1:
                 raise ValueError(f"{type(self).__name__}: {name} is {size}, expected at least 1")

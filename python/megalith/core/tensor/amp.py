@@ -18,6 +18,7 @@ def _check(dtype: str) -> str:
 def _set_amp_dtype_autocast(enabled: bool):
     global _enabled
     _enabled = bool(enabled)
+    _core.set_autocast(_enabled, _IDS[_high])
 
 
 def _get_amp_dtype_autocast() -> bool:
@@ -27,6 +28,7 @@ def _get_amp_dtype_autocast() -> bool:
 def _set_amp_high_prec_dtype(dtype: str):
     global _high
     _high = _check(dtype)
+    _core.set_autocast(_enabled, _IDS[_high])
 
 
 def _get_amp_high_prec_dtype() -> str:

@@ -20,7 +20,11 @@ def test_autocast_sets_types():
         y = F.conv2d(x, w, mge.Tensor(np.ones((1, 4, 1, 1), "float32")))
         assert y.dtype == np.float16 and F.relu(y).dtype == np.float16
         assert bn(y).dtype == np.float16 and bn.running_mean.dtype == np.float32
-        assert F.exp(y).dtype == np.float32 and F.softmax(y).dtype == np.float16 and (y + x[:, :, :3, :3]).dtype == np.float32
+        assert (
+            F.exp(y).dtype == np.float32
+            and F.softmax(y).dtype == np.float16
+            and (y + x[:, :, :3, :3]).dtype == np.float32
+        )
         assert F.matmul(x[0, 0], x[0, 1]).dtype == np.float16 and F.linear(x[0, 0], x[0, 1]).dtype == np.float16
         assert F.mean(y).dtype == np.float32
         with amp.autocast(low_prec_dtype="bfloat16"):
@@ -79,9 +83,18 @@ def test_grad_scaler_leaves_out_steps_that_are_not_finite():
     assert other.scale_factor == 8 and other.growth_interval == 2
 
 
-@pytest.mark.parametrize("name, settings", [("SGD", dict(lr=0.1, momentum=0.9)), ("Adam", dict(lr=0.1)), ("AdamW", dict(lr=0.1)),
-                                            ("Adagrad", dict(lr=0.1)), ("Adadelta", dict(lr=5.0)), ("LAMB", dict(lr=0.1)),
-                                            ("LAMB", dict(lr=0.02, weight_decay=0.01, always_adapt=True))])  # fmt: skip
+@pytest.mark.parametrize(
+    "name, settings",
+    [
+        ("SGD", dict(lr=0.1, momentum=0.9)),
+        ("Adam", dict(lr=0.1)),
+        ("AdamW", dict(lr=0.1)),
+        ("Adagrad", dict(lr=0.1)),
+        ("Adadelta", dict(lr=5.0)),
+        ("LAMB", dict(lr=0.1)),
+        ("LAMB", dict(lr=0.02, weight_decay=0.01, always_adapt=True)),
+    ],
+)
 def test_every_optimizer_finds_the_minimum_and_resumes(name, settings):
     def start():
         w = mge.Parameter(np.array([2.0, -3.0], "float32"))
@@ -115,14 +128,24 @@ def test_lamb_for_float16_keeps_float32():
     np.testing.assert_allclose(opt.state_dict()["state"][0]["param_fp32"], 1 - 1e-3, rtol=1e-4)
 
 
-@pytest.mark.parametrize("make, error", [
-    (lambda w: O.SGD([], lr=1), ValueError), (lambda w: O.SGD(3, lr=1), TypeError), (lambda w: O.SGD([mge.Tensor([1.0])], lr=1), TypeError),
-    (lambda w: O.SGD([w, {"params": [w]}], lr=1), TypeError), (lambda w: O.SGD([{"params": w}, {"params": w}], lr=1), AssertionError),
-    (lambda w: O.SGD(w, lr=-1), ValueError), (lambda w: O.SGD(w, lr=1, nesterov=True), ValueError), (lambda w: O.Adam(w, 1, (1, 1)), ValueError),
-    (lambda w: O.SGD([{"params": {w}}], lr=1), TypeError), (lambda w: O.MultiStepLR(O.SGD(w, 1), [3, 1]), ValueError),
-    (lambda w: O.LRScheduler(w), TypeError), (lambda w: O.MultiStepLR(O.SGD(w, 1), [3], current_epoch=2), KeyError),
-    (lambda w: O.SGD(w, 1).load_state_dict({"param_groups": [], "state": {}}), ValueError),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    "make, error",
+    [
+        (lambda w: O.SGD([], lr=1), ValueError),
+        (lambda w: O.SGD(3, lr=1), TypeError),
+        (lambda w: O.SGD([mge.Tensor([1.0])], lr=1), TypeError),
+        (lambda w: O.SGD([w, {"params": [w]}], lr=1), TypeError),
+        (lambda w: O.SGD([{"params": w}, {"params": w}], lr=1), AssertionError),
+        (lambda w: O.SGD(w, lr=-1), ValueError),
+        (lambda w: O.SGD(w, lr=1, nesterov=True), ValueError),
+        (lambda w: O.Adam(w, 1, (1, 1)), ValueError),
+        (lambda w: O.SGD([{"params": {w}}], lr=1), TypeError),
+        (lambda w: O.MultiStepLR(O.SGD(w, 1), [3, 1]), ValueError),
+        (lambda w: O.LRScheduler(w), TypeError),
+        (lambda w: O.MultiStepLR(O.SGD(w, 1), [3], current_epoch=2), KeyError),
+        (lambda w: O.SGD(w, 1).load_state_dict({"param_groups": [], "state": {}}), ValueError),
+    ],
+)
 def test_arguments_that_make_no_sense(make, error):
     with pytest.raises(error):
         make(mge.Parameter([1.0]))

@@ -131,17 +131,35 @@ def test_modules_before_init_are_errors():
         M.Module()
 
 
-@pytest.mark.parametrize("make", [lambda: M.Conv2d(3, 4, 3, groups=2), lambda: M.Conv2d(3, 3, (1, 2, 3)), lambda: M.Conv2d(3, 3, 0),
-                                  lambda: M.GroupNorm(2, 3), lambda: M.MultiHeadAttention(7, 2), lambda: M.Embedding(2, 2, 1)])  # fmt: skip
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda: M.Conv2d(3, 4, 3, groups=2),
+        lambda: M.Conv2d(3, 3, (1, 2, 3)),
+        lambda: M.Conv2d(3, 3, 0),
+        lambda: M.GroupNorm(2, 3),
+        lambda: M.MultiHeadAttention(7, 2),
+        lambda: M.Embedding(2, 2, 1),
+    ],
+)
 def test_arguments_that_make_no_sense(make):
     with pytest.raises(ValueError):
         make()
 
 
-@pytest.mark.parametrize("name, mean, std", [
-    ("normal_", 0, 1), ("uniform_", 0.5, 0.2887), ("xavier_normal_", 0, (2 / 600) ** 0.5), ("xavier_uniform_", 0, (2 / 600) ** 0.5),
-    ("msra_normal_", 0, (2 / 200) ** 0.5), ("msra_uniform_", 0, (2 / 200) ** 0.5), ("zeros_", 0, 0), ("ones_", 1, 0),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    "name, mean, std",
+    [
+        ("normal_", 0, 1),
+        ("uniform_", 0.5, 0.2887),
+        ("xavier_normal_", 0, (2 / 600) ** 0.5),
+        ("xavier_uniform_", 0, (2 / 600) ** 0.5),
+        ("msra_normal_", 0, (2 / 200) ** 0.5),
+        ("msra_uniform_", 0, (2 / 200) ** 0.5),
+        ("zeros_", 0, 0),
+        ("ones_", 1, 0),
+    ],
+)
 def test_initial_values(name, mean, std):
     p = mge.Parameter(np.zeros((400, 200), "float32"))
     getattr(M.init, name)(p)

@@ -1,4 +1,4 @@
-"""Results of functional.nn, functional.vision, losses, modules and optimizers equal those that MegEngine 1.13.0 recorded."""
+"""Functions, losses, modules and optimizers give the results that MegEngine 1.13.0 recorded."""
 
 import sys
 from pathlib import Path

@@ -89,7 +89,9 @@ def test_sequences_are_cells_in_a_row(kind):
     state = tuple(s[0] for s in h) if kind == "lstm" else h[0][0]
     for t in range(STEPS):
         state = getattr(F.nn, kind + "_cell")(x[t], state, *w)
-        np.testing.assert_allclose(out[t].numpy(), (state[0] if kind == "lstm" else state).numpy(), rtol=1e-5, atol=1e-6)
+        np.testing.assert_allclose(
+            out[t].numpy(), (state[0] if kind == "lstm" else state).numpy(), rtol=1e-5, atol=1e-6
+        )
 
 
 @pytest.mark.parametrize("kind", ["RNNCell", "LSTMCell", "GRUCell"])

@@ -36,7 +36,9 @@ class autocast:
 
     def __enter__(self):
         if self.enabled:
-            self._before.append((amp._enabled, amp._high, amp._low, _config._reset_execution_config(compute_mode="float32")))
+            self._before.append(
+                (amp._enabled, amp._high, amp._low, _config._reset_execution_config(compute_mode="float32"))
+            )
             amp._set_amp_high_prec_dtype(self.high_prec_dtype)
             amp._set_amp_low_prec_dtype(self.low_prec_dtype)
             amp._set_amp_dtype_autocast(True)

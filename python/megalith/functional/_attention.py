@@ -31,10 +31,15 @@ def _merged_mask(attn_mask, key_padding_mask, query, keys, num_heads, is_causal)
     key_padding_mask = _float_mask(key_padding_mask, query, "key_padding_mask")
     if attn_mask is not None:
         fits = tuple(attn_mask.shape) in ((length, keys), (n * num_heads, length, keys))
-        require(fits, f"{_OP}: attn_mask has shape {attn_mask.shape}, expected {(length, keys)} or {(n * num_heads, length, keys)}")
+        require(
+            fits,
+            f"{_OP}: attn_mask has shape {attn_mask.shape}, expected {(length, keys)}, perhaps {n * num_heads} times",
+        )
     if key_padding_mask is not None:
-        require(tuple(key_padding_mask.shape) == (n, keys),
-                f"{_OP}: key_padding_mask has shape {key_padding_mask.shape}, expected {(n, keys)}")  # fmt: skip
+        require(
+            tuple(key_padding_mask.shape) == (n, keys),
+            f"{_OP}: key_padding_mask has shape {key_padding_mask.shape}, expected {(n, keys)}",
+        )
         spread = broadcast_to(reshape(key_padding_mask, (n, 1, 1, keys)), (n, num_heads, length, keys))
         spread = reshape(spread, (n * num_heads, length, keys))
         return spread if attn_mask is None else spread + attn_mask
@@ -108,8 +113,13 @@ def multi_head_attention(
     sizes = [embed_dim if s is None else s for s in (qproj_size, kproj_size, vproj_size, oproj_size)]
     for name, size, bias in zip(("query", "key", "value", "output"), sizes, (qbias, kbias, vbias, obias)):
         require(not bias or size > 0, f"{_OP}: the {name} projection has a bias but no weight")
-    for name, wrong in (("add_zero_attn", add_zero_attn), ("bias_k", bias_k is not None), ("bias_v", bias_v is not None),
-                        ("reslink", reslink), ("maybe_cudnn_style_mask", maybe_cudnn_style_mask)):  # fmt: skip
+    for name, wrong in (
+        ("add_zero_attn", add_zero_attn),
+        ("bias_k", bias_k is not None),
+        ("bias_v", bias_v is not None),
+        ("reslink", reslink),
+        ("maybe_cudnn_style_mask", maybe_cudnn_style_mask),
+    ):
         require(not wrong, f"{_OP}: {name} is not supported")
     require(
         query.ndim in (2, 3) and key.ndim == query.ndim and value.ndim == query.ndim,
@@ -124,14 +134,35 @@ def multi_head_attention(
     keys = key.shape[1]
     mask = _merged_mask(attn_mask, key_padding_mask, query, keys, num_heads, is_causal)
     head = embed_dim if sizes[0] == 0 else embed_dim // num_heads
-    kind = "NO_MASK" if mask is None else "DEFAULT_MASK" if is_causal and key_padding_mask is None else "USER_DEFINED_MASK"
+    kind = (
+        "NO_MASK" if mask is None else "DEFAULT_MASK" if is_causal and key_padding_mask is None else "USER_DEFINED_MASK"
+    )
     out, weights, *_ = _ops.MultiHeadAttn(
-        query, key, value, io_weight_bias, *([] if mask is None else [mask]), num_heads=num_heads, embeding_size=embed_dim,
-        k_size=key.shape[2], v_size=value.shape[2], qproj_size=sizes[0], kproj_size=sizes[1], vproj_size=sizes[2],
-        oproj_size=sizes[3], qbias=qbias, kbias=kbias, vbias=vbias, obias=obias, sm_scaler=head**-0.5, attn_mask_type=kind,
-        tensor_combination_type="NONE" if mask is None else "ONLY_MASK", need_weights=need_weights, training=training,
-        attn_prob=attn_drop, out_prob=out_drop,
-    )  # fmt: skip
+        query,
+        key,
+        value,
+        io_weight_bias,
+        *([] if mask is None else [mask]),
+        num_heads=num_heads,
+        embeding_size=embed_dim,
+        k_size=key.shape[2],
+        v_size=value.shape[2],
+        qproj_size=sizes[0],
+        kproj_size=sizes[1],
+        vproj_size=sizes[2],
+        oproj_size=sizes[3],
+        qbias=qbias,
+        kbias=kbias,
+        vbias=vbias,
+        obias=obias,
+        sm_scaler=head**-0.5,
+        attn_mask_type=kind,
+        tensor_combination_type="NONE" if mask is None else "ONLY_MASK",
+        need_weights=need_weights,
+        training=training,
+        attn_prob=attn_drop,
+        out_prob=out_drop,
+    )
     if average_attn_weights:
         weights = reduce(reshape(weights, (n, num_heads, length, keys)), "MEAN", 1)
     if not batched:

@@ -82,11 +82,19 @@ def conv1d(
     mode = _mode("conv1d", conv_mode)
     require(inp.ndim == 3, f"conv1d: inp has shape {inp.shape}, expected 3 dimensions")
     require(weight.ndim == (3 if groups == 1 else 4), f"conv1d: weight has shape {weight.shape} for {groups} groups")
-    require(bias is None or bias.ndim == 3, f"conv1d: bias has shape {getattr(bias, 'shape', None)}, expected 3 dimensions")
+    require(
+        bias is None or bias.ndim == 3, f"conv1d: bias has shape {getattr(bias, 'shape', None)}, expected 3 dimensions"
+    )
     inp, weight = promote(inp, weight)
     params = _geometry("conv1d", (stride, 1), (padding, 0), (dilation, 1))
-    out = _ops.Convolution(expand_dims(inp, 3), expand_dims(weight, weight.ndim), mode=mode, compute_mode=_compute(compute_mode),
-                           sparse=_sparse("conv1d", groups), **params)  # fmt: skip
+    out = _ops.Convolution(
+        expand_dims(inp, 3),
+        expand_dims(weight, weight.ndim),
+        mode=mode,
+        compute_mode=_compute(compute_mode),
+        sparse=_sparse("conv1d", groups),
+        **params,
+    )
     return _add_bias(squeeze(out, 3), bias)
 
 
@@ -128,8 +136,14 @@ def conv2d(
     check_tensor("conv2d", inp=inp, weight=weight)
     mode = _mode("conv2d", conv_mode)
     inp, weight = promote(inp, weight)
-    out = _ops.Convolution(inp, weight, mode=mode, compute_mode=_compute(compute_mode), sparse=_sparse("conv2d", groups),
-                           **_geometry("conv2d", stride, padding, dilation))  # fmt: skip
+    out = _ops.Convolution(
+        inp,
+        weight,
+        mode=mode,
+        compute_mode=_compute(compute_mode),
+        sparse=_sparse("conv2d", groups),
+        **_geometry("conv2d", stride, padding, dilation),
+    )
     return _add_bias(out, bias)
 
 
@@ -207,8 +221,9 @@ def conv_transpose2d(
     check_tensor(op, inp=inp, weight=weight)
     mode = _mode(op, conv_mode)
     inp, weight = promote(inp, weight)
-    like = _output_like(op, inp, weight, groups, pair(stride), pair(padding), pair(output_padding, op, "output_padding"),
-                        pair(dilation))  # fmt: skip
+    like = _output_like(
+        op, inp, weight, groups, pair(stride), pair(padding), pair(output_padding, op, "output_padding"), pair(dilation)
+    )
     out = _ops.ConvolutionBackwardData(weight, inp, *like, mode=mode,
                                        compute_mode=_compute(compute_mode), sparse=_sparse(op, groups),
                                        **_geometry(op, stride, padding, dilation))  # fmt: skip
@@ -277,8 +292,13 @@ def deformable_conv2d(
     check_tensor(op, inp=inp, weight=weight, offset=offset, mask=mask)
     mode = _mode(op, conv_mode)
     tensors = [_core.astype(t, 0) for t in (inp, weight, offset, mask)]
-    out = _ops.DeformableConvForward(*tensors, mode=mode, compute_mode=_compute(compute_mode),
-                                     sparse=_sparse(op, groups), **_geometry(op, stride, padding, dilation))  # fmt: skip
+    out = _ops.DeformableConvForward(
+        *tensors,
+        mode=mode,
+        compute_mode=_compute(compute_mode),
+        sparse=_sparse(op, groups),
+        **_geometry(op, stride, padding, dilation),
+    )
     return out if bias is None else out + bias
 
 
@@ -308,7 +328,9 @@ def local_conv2d(
     check_tensor("local_conv2d", inp=inp, weight=weight)
     mode = _mode("local_conv2d", conv_mode)
     inp, weight = _core.convert_inputs(inp, weight)
-    out = _ops.GroupLocal(inp, weight, mode=mode, sparse="DENSE", **_geometry("local_conv2d", stride, padding, dilation))
+    out = _ops.GroupLocal(
+        inp, weight, mode=mode, sparse="DENSE", **_geometry("local_conv2d", stride, padding, dilation)
+    )
     return out if bias is None else out + bias
 
 
@@ -323,7 +345,7 @@ def local_share_conv2d(
     groups: int = 1,
     conv_mode="cross_correlation",
 ) -> Tensor:
-    """2D convolution with filters shared within rectangles of the result: between :func:`conv2d` and :func:`local_conv2d`.
+    """2D convolution with filters shared within rectangles: between :func:`conv2d` and :func:`local_conv2d`.
 
     Args:
         inp: images of shape `(N, C, H, W)`.
@@ -445,6 +467,9 @@ def sliding_window_transpose(
     size, window = pair(output_size, op, "output_size", 1), pair(kernel_size, op, "kernel_size", 1)
     pads, steps, gaps = pair(padding), pair(stride, op, "stride", 1), pair(dilation)
     fits = [(size[i] + 2 * pads[i] - gaps[i] * (window[i] - 1) - 1) // steps[i] + 1 for i in (0, 1)]
-    require(list(inp.shape[2:4]) == fits, f"{op}: inp has shape {inp.shape}, but output_size {size} gives {tuple(fits)} windows")
+    require(
+        list(inp.shape[2:4]) == fits,
+        f"{op}: inp has shape {inp.shape}, but output_size {size} gives {tuple(fits)} windows",
+    )
     return _ops.SlidingWindowTranspose(inp, out_h=size[0], out_w=size[1], window_h=window[0], window_w=window[1],
                                        **_geometry(op, stride, padding, dilation))  # fmt: skip

@@ -196,7 +196,9 @@ def batch_norm(
         if t is None:
             return full(one, value, "float32" if amp._enabled else inp.dtype)
         if tuple(t.shape) != one:
-            require(t.size == one[1], f"{op}: a statistic or parameter has shape {tuple(t.shape)} for {one[1]} channels")
+            require(
+                t.size == one[1], f"{op}: a statistic or parameter has shape {tuple(t.shape)} for {one[1]} channels"
+            )
             t = reshape(t, one)
         return amp.high(t) if amp._enabled else t
 
@@ -209,9 +211,7 @@ def batch_norm(
     if running_mean is None and running_var is None:
         out = _ops.BatchNorm(x, weight, bias, **params)[-1]
         return out if len(shape) == 4 else reshape(out, shape)
-    mean, var, *_, out = _ops.BatchNorm(
-        x, weight, bias, channels(running_mean, 0), channels(running_var, 1), **params
-    )
+    mean, var, *_, out = _ops.BatchNorm(x, weight, bias, channels(running_mean, 0), channels(running_var, 1), **params)
     if len(shape) != 4:
         out = reshape(out, shape)
     if not inplace:
@@ -257,9 +257,7 @@ def sync_batch_norm(
     require(mode in ("max", "additive"), f"{op}: eps_mode is {eps_mode!r}, expected 'additive' or 'max'")
     momentum = float(momentum)
     if mode == "additive":
-        return batch_norm(
-            inp, running_mean, running_var, weight, bias, training=training, momentum=momentum, eps=eps
-        )
+        return batch_norm(inp, running_mean, running_var, weight, bias, training=training, momentum=momentum, eps=eps)
     if inp.ndim != 4:
         raise NotImplementedError(f"{op}: inp has shape {inp.shape}, but eps_mode 'max' takes 4 dimensions")
     channels = int(inp.shape[1])

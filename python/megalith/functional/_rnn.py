@@ -10,7 +10,20 @@ from typing import List, Optional, Sequence, Tuple, Union
 from .. import _ops
 from .._errors import require
 from ..tensor import Tensor
-from ._compose import at, check_tensor, concat, dimshuffle, elwise, expand_dims, full, int_vector, is_tensor, part, reshape, stack
+from ._compose import (
+    at,
+    check_tensor,
+    concat,
+    dimshuffle,
+    elwise,
+    expand_dims,
+    full,
+    int_vector,
+    is_tensor,
+    part,
+    reshape,
+    stack,
+)
 
 __all__ = ["rnn_cell", "lstm_cell", "gru_cell", "rnn", "lstm", "gru"]
 
@@ -250,7 +263,9 @@ def run(kind, x, states, weights, num_layers, bias, dropout, training, bidirecti
     require(steps > 0, f"{kind}: input has no steps")
     for s in states:
         fits = s.ndim == 3 and s.shape[:2] == (num_layers * directions, batch)
-        require(fits, f"{kind}: hidden state has shape {s.shape}, expected {(num_layers * directions, batch)} and the size")
+        require(
+            fits, f"{kind}: hidden state has shape {s.shape}, expected {(num_layers * directions, batch)} and the size"
+        )
     hidden = states[0].shape[2]
     layout = _Layout(kind, width, hidden, num_layers, bidirectional, bias)
     size = weights.size if is_tensor(weights) else sum(w.size for w in weights)
@@ -262,7 +277,9 @@ def run(kind, x, states, weights, num_layers, bias, dropout, training, bidirecti
 
     if kind != "gru" and mask is None and not between:
         packed = weights if is_tensor(weights) else pack_weights(weights)
-        out, last = _fused(kind, x, states, packed, num_layers, bidirectional, bias, hidden, nonlinearity, dropout, training)
+        out, last = _fused(
+            kind, x, states, packed, num_layers, bidirectional, bias, hidden, nonlinearity, dropout, training
+        )
     else:
         packed = pack_weights(weights)
         finals: List[list] = [[] for _ in states]
@@ -329,8 +346,20 @@ def rnn(
         >>> F.nn.rnn(x, h, w, bias=False, nonlinearity="relu")[0].numpy().ravel()
         array([2., 3., 4.], dtype=float32)
     """
-    out, last = run("rnn", input, [hx], weights, num_layers, bias, dropout, training, bidirectional, batch_first, lengths,
-                    nonlinearity)  # fmt: skip
+    out, last = run(
+        "rnn",
+        input,
+        [hx],
+        weights,
+        num_layers,
+        bias,
+        dropout,
+        training,
+        bidirectional,
+        batch_first,
+        lengths,
+        nonlinearity,
+    )
     return out, last[0]
 
 
@@ -361,7 +390,9 @@ def lstm(
         >>> F.nn.lstm(x, (h, h), w, bias=False)[0].shape
         (3, 1, 1)
     """
-    out, last = run("lstm", input, list(hx), weights, num_layers, bias, dropout, training, bidirectional, batch_first, lengths)
+    out, last = run(
+        "lstm", input, list(hx), weights, num_layers, bias, dropout, training, bidirectional, batch_first, lengths
+    )
     return out, tuple(last)
 
 
@@ -392,5 +423,7 @@ def gru(
         >>> F.nn.gru(x, h, w, bias=False)[0].shape
         (3, 1, 1)
     """
-    out, last = run("gru", input, [hx], weights, num_layers, bias, dropout, training, bidirectional, batch_first, lengths)
+    out, last = run(
+        "gru", input, [hx], weights, num_layers, bias, dropout, training, bidirectional, batch_first, lengths
+    )
     return out, last[0]

@@ -206,7 +206,9 @@ def ctc_loss(
     require(times.min() > 0 and times.max() <= steps, f"{op}: pred_lengths are {times.tolist()}, expected 1 to {steps}")
     require(sizes.min() > 0, f"{op}: label_lengths are {sizes.tolist()}, expected positive numbers")
     if classes_of.ndim == 1:
-        require(classes_of.size == sizes.sum(), f"{op}: {classes_of.size} labels, but their lengths add up to {sizes.sum()}")
+        require(
+            classes_of.size == sizes.sum(), f"{op}: {classes_of.size} labels, but their lengths add up to {sizes.sum()}"
+        )
     else:
         fits = classes_of.ndim == 2 and len(classes_of) == n and sizes.max() <= classes_of.shape[1]
         require(fits, f"{op}: label has shape {label.shape}, label_lengths are {sizes.tolist()}")

@@ -10,21 +10,65 @@ from ..core import _config
 from ..core.tensor import amp
 from ..tensor import Tensor
 from ._attention import multi_head_attention
-from ._compose import (check_tensor, concat, dimshuffle, elwise, expand_dims, full, int_vector, is_tensor, normalize_axis,
+from ._compose import (check_tensor, dimshuffle, elwise, full, int_vector, is_tensor, normalize_axis,
                        pair, promote, reduce, reshape, squeeze, take_rows)  # fmt: skip
 from ._conv import *
 from ._norm import *
 from ._rnn import gru, gru_cell, lstm, lstm_cell, rnn, rnn_cell
 
 __all__ = [
-    "adaptive_avg_pool2d", "adaptive_max_pool2d", "avg_pool2d", "batch_norm", "conv1d", "conv2d", "conv3d",
-    "conv_transpose2d", "conv_transpose3d", "deformable_conv2d", "deformable_psroi_pooling", "dropout", "embedding",
-    "gelu", "general_norm", "group_norm", "hsigmoid", "instance_norm", "hswish", "indexing_one_hot", "layer_norm",
-    "leaky_relu", "linear", "local_conv2d", "local_response_norm", "logsigmoid", "logsumexp", "logsoftmax", "max_pool2d",
-    "one_hot", "prelu", "pad", "relu", "relu6", "sigmoid", "sliding_window", "sliding_window_transpose", "silu",
-    "softmax", "softplus", "sync_batch_norm", "pixel_shuffle", "region_restricted_conv", "multi_head_attention",
-    "local_share_conv2d", "rnn_cell", "lstm_cell", "gru_cell", "rnn", "lstm", "gru",
-]  # fmt: skip
+    "adaptive_avg_pool2d",
+    "adaptive_max_pool2d",
+    "avg_pool2d",
+    "batch_norm",
+    "conv1d",
+    "conv2d",
+    "conv3d",
+    "conv_transpose2d",
+    "conv_transpose3d",
+    "deformable_conv2d",
+    "deformable_psroi_pooling",
+    "dropout",
+    "embedding",
+    "gelu",
+    "general_norm",
+    "group_norm",
+    "hsigmoid",
+    "instance_norm",
+    "hswish",
+    "indexing_one_hot",
+    "layer_norm",
+    "leaky_relu",
+    "linear",
+    "local_conv2d",
+    "local_response_norm",
+    "logsigmoid",
+    "logsumexp",
+    "logsoftmax",
+    "max_pool2d",
+    "one_hot",
+    "prelu",
+    "pad",
+    "relu",
+    "relu6",
+    "sigmoid",
+    "sliding_window",
+    "sliding_window_transpose",
+    "silu",
+    "softmax",
+    "softplus",
+    "sync_batch_norm",
+    "pixel_shuffle",
+    "region_restricted_conv",
+    "multi_head_attention",
+    "local_share_conv2d",
+    "rnn_cell",
+    "lstm_cell",
+    "gru_cell",
+    "rnn",
+    "lstm",
+    "gru",
+]
 
 
 def expand_hw(x):
@@ -346,7 +390,11 @@ def logsumexp(inp: Tensor, axis: Union[int, Sequence[int]], keepdims: bool = Fal
     rest = elwise("LOG", reduce(elwise("EXP", inp - top), "SUM", axis, keepdims))
     if keepdims:
         return top + rest
-    return (rest._with_scalar(False) + reshape(top, (1,)))._with_scalar(True) if rest._scalar else rest + reshape(top, rest.shape)
+    return (
+        (rest._with_scalar(False) + reshape(top, (1,)))._with_scalar(True)
+        if rest._scalar
+        else rest + reshape(top, rest.shape)
+    )
 
 
 def logsoftmax(inp: Tensor, axis: Union[int, Sequence[int]]) -> Tensor:
@@ -485,7 +533,9 @@ def indexing_one_hot(src: Tensor, index: Tensor, axis: int = 1, keepdims=False) 
     axis = normalize_axis("indexing_one_hot", axis, src.ndim)
     index = _core.astype(index, 4)
     expected = src.shape[:axis] + src.shape[axis + 1 :]
-    require(tuple(index.shape) == tuple(expected), f"indexing_one_hot: index has shape {index.shape}, expected {expected}")
+    require(
+        tuple(index.shape) == tuple(expected), f"indexing_one_hot: index has shape {index.shape}, expected {expected}"
+    )
     out = _ops.IndexingOneHot(src, index, axis=axis)
     return out if keepdims else squeeze(out, axis)
 

@@ -9,13 +9,23 @@ from ._compose import check_tensor, pair
 from ._conv import _compute, _geometry, _mode, _output_like, _sparse
 
 
-def _call(op, name, inp, weight, bias, dtype, stride, padding, dilation, groups, nonlinear_mode, compute_mode, conv_mode):
+def _call(
+    op, name, inp, weight, bias, dtype, stride, padding, dilation, groups, nonlinear_mode, compute_mode, conv_mode
+):
     check_tensor(name, inp=inp, weight=weight)
     mode = str(getattr(conv_mode, "name", conv_mode)).upper()
     extra = {} if dtype is None else {"output_dtype": to_native(dtype)}
-    return op(inp, weight, *([] if bias is None else [bias]),
-              nonlineMode=str(getattr(nonlinear_mode, "name", nonlinear_mode)).upper(), mode=mode, sparse=_sparse(name, groups),
-              compute_mode=_compute(compute_mode), **_geometry(name, stride, padding, dilation), **extra)  # fmt: skip
+    return op(
+        inp,
+        weight,
+        *([] if bias is None else [bias]),
+        nonlineMode=str(getattr(nonlinear_mode, "name", nonlinear_mode)).upper(),
+        mode=mode,
+        sparse=_sparse(name, groups),
+        compute_mode=_compute(compute_mode),
+        **_geometry(name, stride, padding, dilation),
+        **extra,
+    )
 
 
 def conv_bias_activation(
@@ -46,12 +56,26 @@ def conv_bias_activation(
     Examples:
         >>> import numpy as np, megalith as mge, megalith.functional as F
         >>> from megalith.core.tensor.dtype import qint8, qint32
-        >>> x, w, b = (mge.Tensor(np.full(s, v, "float32")) for s, v in (((1, 1, 1, 1), 2), ((1, 1, 1, 1), 3), ((1, 1, 1, 1), 1)))
-        >>> F.quantized.conv_bias_activation(x.astype(qint8(0.5)), w.astype(qint8(0.5)), b.astype(qint32(0.25)), qint8(1.0)).numpy()
+        >>> x, w, b = (mge.Tensor(np.full((1, 1, 1, 1), v, "float32")) for v in (2, 3, 1))
+        >>> x, w, b = x.astype(qint8(0.5)), w.astype(qint8(0.5)), b.astype(qint32(0.25))
+        >>> F.quantized.conv_bias_activation(x, w, b, qint8(1.0)).numpy()
         array([[[[7]]]], dtype=int8)
     """
-    return _call(_ops.ConvBiasForward, "conv_bias_activation", inp, weight, bias, dtype, stride, padding, dilation, groups,
-                 nonlinear_mode, compute_mode, conv_mode)  # fmt: skip
+    return _call(
+        _ops.ConvBiasForward,
+        "conv_bias_activation",
+        inp,
+        weight,
+        bias,
+        dtype,
+        stride,
+        padding,
+        dilation,
+        groups,
+        nonlinear_mode,
+        compute_mode,
+        conv_mode,
+    )
 
 
 def batch_conv_bias_activation(
@@ -68,8 +92,21 @@ def batch_conv_bias_activation(
     compute_mode="default",
 ) -> Tensor:
     """:func:`conv_bias_activation` with filters of its own for every image: ``weight`` has a first axis of size `N`."""
-    return _call(_ops.BatchConvBiasForward, "batch_conv_bias_activation", inp, weight, bias, dtype, stride, padding, dilation,
-                 groups, nonlinear_mode, compute_mode, conv_mode)  # fmt: skip
+    return _call(
+        _ops.BatchConvBiasForward,
+        "batch_conv_bias_activation",
+        inp,
+        weight,
+        bias,
+        dtype,
+        stride,
+        padding,
+        dilation,
+        groups,
+        nonlinear_mode,
+        compute_mode,
+        conv_mode,
+    )
 
 
 def conv_transpose2d(

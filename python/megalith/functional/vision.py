@@ -10,8 +10,19 @@ from ..tensor import Tensor
 from ._compose import (broadcast_to, check_tensor, concat, expand_dims, int_vector, is_tensor, pair, part, reshape,
                        squeeze, take_rows)  # fmt: skip
 
-__all__ = ["correlation", "cvt_color", "gaussian_blur", "interpolate", "nms", "nvof", "remap", "roi_align", "roi_pooling",
-           "warp_affine", "warp_perspective"]  # fmt: skip
+__all__ = [
+    "correlation",
+    "cvt_color",
+    "gaussian_blur",
+    "interpolate",
+    "nms",
+    "nvof",
+    "remap",
+    "roi_align",
+    "roi_pooling",
+    "warp_affine",
+    "warp_perspective",
+]
 
 
 def _field(op: str, field: str, name):
@@ -38,7 +49,7 @@ def cvt_color(inp: Tensor, mode: str = ""):
 
     Args:
         inp: images of shape `(N, H, W, C)`, float32 or uint8.
-        mode: such as ``RGB2GRAY``, ``RGB2YUV``, ``YUV2RGB``, ``GRAY2RGB``, ``RGBA2RGB``, ``RGB2BGR``, ``BT601_YUV2RGB_NV21``.
+        mode: such as ``RGB2GRAY``, ``RGB2YUV``, ``YUV2RGB``, ``GRAY2RGB``, ``RGB2BGR``, ``BT601_YUV2RGB_NV21``.
 
     Raises:
         ValueError: there is no such mode, or the type does not fit it.
@@ -138,8 +149,17 @@ def correlation(
         (1, 1, 4, 4)
     """
     check_tensor("correlation", data1=data1, data2=data2)
-    return _ops.CorrelationForward(data1, data2, format="NCHW", kernel_size=kernel_size, max_displacement=max_displacement,
-                                   stride1=stride1, stride2=stride2, pad_size=pad_size, is_multiply=is_multiply)  # fmt: skip
+    return _ops.CorrelationForward(
+        data1,
+        data2,
+        format="NCHW",
+        kernel_size=kernel_size,
+        max_displacement=max_displacement,
+        stride1=stride1,
+        stride2=stride2,
+        pad_size=pad_size,
+        is_multiply=is_multiply,
+    )
 
 
 def roi_align(
@@ -269,7 +289,7 @@ def warp_affine(
         inp: images of shape `(N, H, W, C)`, or as ``format`` says.
         mat: of shape `(N, 2, 3)`.
         out_shape: height and width of the result.
-        border_mode: ``replicate``, ``constant``, ``reflect``, ``reflect_101``, ``wrap``, ``isolated`` or ``transparent``.
+        border_mode: ``replicate``, ``constant``, ``reflect``, ``reflect_101`` or ``wrap``.
         border_val: value outside in mode ``constant``.
         format: ``NHWC`` or ``NCHW``.
         interp_mode: ``linear``, ``nearest``, ``cubic`` or ``area``.
@@ -418,7 +438,11 @@ def _corner_matrix(inp, size, mode):
         height, width = (int(s) for s in size)
         with np.errstate(divide="ignore", invalid="ignore"):
             y = np.float32(rows - 1.0) / np.float32(height - 1.0)
-            x = np.float32(columns) / np.float32(width) if mode == "linear" else np.float32(columns - 1.0) / np.float32(width - 1.0)
+            x = (
+                np.float32(columns) / np.float32(width)
+                if mode == "linear"
+                else np.float32(columns - 1.0) / np.float32(width - 1.0)
+            )
         matrix = Tensor(np.array([[[x, 0, 0], [0, y, 0], [0, 0, 1]]], np.float32))
     return broadcast_to(matrix, (n, 3, 3))
 

@@ -19,7 +19,9 @@ class BatchMatMulActivation(Module):
         nonlinear_mode: ``identity`` or ``relu``.
     """
 
-    def __init__(self, batch: int, in_features: int, out_features: int, bias: bool = True, nonlinear_mode="identity", **kwargs):
+    def __init__(
+        self, batch: int, in_features: int, out_features: int, bias: bool = True, nonlinear_mode="identity", **kwargs
+    ):
         super().__init__(**kwargs)
         self.batch = batch
         self.out_features = out_features
@@ -48,6 +50,5 @@ class BatchMatMulActivation(Module):
         return self._calc_linear(x, self.weight, self.bias)
 
     def _module_info_string(self) -> str:
-        return (
-            f"batch={self.batch}, in_features={self.in_features}, out_features={self.out_features}, bias={self.bias is not None}"
-        )
+        sizes = f"batch={self.batch}, in_features={self.in_features}, out_features={self.out_features}"
+        return f"{sizes}, bias={self.bias is not None}"

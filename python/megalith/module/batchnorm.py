@@ -141,7 +141,7 @@ class BatchNorm1d(_BatchNorm):
 
 
 class BatchNorm2d(_BatchNorm):
-    """Normalizes every channel of images of shape `(N, C, H, W)` by statistics of the batch, in evaluation by running ones.
+    """Normalizes channels of images of shape `(N, C, H, W)` by statistics of the batch, in evaluation by running ones.
 
     Args:
         num_features: number of channels.

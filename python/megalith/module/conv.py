@@ -6,8 +6,19 @@ from typing import Tuple, Union
 import numpy as np
 
 from .._errors import require
-from ..functional.nn import (conv1d, conv2d, conv3d, conv_transpose2d, conv_transpose3d, deformable_conv2d, local_conv2d,
-                             local_share_conv2d, pad, region_restricted_conv, relu)  # fmt: skip
+from ..functional.nn import (
+    conv1d,
+    conv2d,
+    conv3d,
+    conv_transpose2d,
+    conv_transpose3d,
+    deformable_conv2d,
+    local_conv2d,
+    local_share_conv2d,
+    pad,
+    region_restricted_conv,
+    relu,
+)
 from ..tensor import Parameter
 from ..utils.tuple_function import _pair, _pair_nonzero, _triple, _triple_nonzero
 from . import init
@@ -125,7 +136,9 @@ class Conv1d(_ConvNd):
         padding = self.padding
         if self.padding_mode != "zeros":
             inp, padding = pad(inp, self.get_pad_witdth(), self.padding_mode), 0
-        return conv1d(inp, weight, bias, self.stride, padding, self.dilation, self.groups, self.conv_mode, self.compute_mode)
+        return conv1d(
+            inp, weight, bias, self.stride, padding, self.dilation, self.groups, self.conv_mode, self.compute_mode
+        )
 
     def forward(self, inp):
         return self.calc_conv(inp, self.weight, self.bias)
@@ -171,8 +184,18 @@ class Conv2d(_ConvNd):
         self.conv_mode = conv_mode
         self.compute_mode = compute_mode
         self.padding_mode = padding_mode
-        super().__init__(in_channels, out_channels, _pair_nonzero(kernel_size), _pair_nonzero(stride), _pair(padding), 0,
-                         _pair_nonzero(dilation), groups, bias, **kwargs)  # fmt: skip
+        super().__init__(
+            in_channels,
+            out_channels,
+            _pair_nonzero(kernel_size),
+            _pair_nonzero(stride),
+            _pair(padding),
+            0,
+            _pair_nonzero(dilation),
+            groups,
+            bias,
+            **kwargs,
+        )
 
     def get_pad_witdth(self):
         """What is added before a convolution without padding."""
@@ -184,7 +207,9 @@ class Conv2d(_ConvNd):
         padding = self.padding
         if self.padding_mode != "zeros":
             inp, padding = pad(inp, self.get_pad_witdth(), self.padding_mode), 0
-        return conv2d(inp, weight, bias, self.stride, padding, self.dilation, self.groups, self.conv_mode, self.compute_mode)
+        return conv2d(
+            inp, weight, bias, self.stride, padding, self.dilation, self.groups, self.conv_mode, self.compute_mode
+        )
 
     def forward(self, inp):
         return self.calc_conv(inp, self.weight, self.bias)
@@ -206,8 +231,17 @@ class Conv3d(_ConvNd):
         conv_mode: str = "cross_correlation",
     ):
         self.conv_mode = conv_mode
-        super().__init__(in_channels, out_channels, _triple_nonzero(kernel_size), _triple_nonzero(stride), _triple(padding), 0,
-                         _triple_nonzero(dilation), groups, bias)  # fmt: skip
+        super().__init__(
+            in_channels,
+            out_channels,
+            _triple_nonzero(kernel_size),
+            _triple_nonzero(stride),
+            _triple(padding),
+            0,
+            _triple_nonzero(dilation),
+            groups,
+            bias,
+        )
 
     def calc_conv(self, inp, weight, bias):
         """The layer with other weights."""
@@ -267,8 +301,18 @@ class ConvTranspose2d(_TransposedWeight):
 
     def calc_conv_transpose2d(self, inp, weight, bias):
         """The layer with other weights."""
-        return conv_transpose2d(inp, weight, bias, self.stride, self.padding, self.output_padding, self.dilation, self.groups,
-                                self.conv_mode, self.compute_mode)  # fmt: skip
+        return conv_transpose2d(
+            inp,
+            weight,
+            bias,
+            self.stride,
+            self.padding,
+            self.output_padding,
+            self.dilation,
+            self.groups,
+            self.conv_mode,
+            self.compute_mode,
+        )
 
     def forward(self, inp):
         return self.calc_conv_transpose2d(inp, self.weight, self.bias)
@@ -291,12 +335,22 @@ class ConvTranspose3d(_TransposedWeight):
         groups: int = 1,
         bias: bool = True,
     ):
-        super().__init__(in_channels, out_channels, _triple_nonzero(kernel_size), _triple_nonzero(stride), _triple(padding),
-                         _triple(output_padding), _triple_nonzero(dilation), groups, bias)  # fmt: skip
+        super().__init__(
+            in_channels,
+            out_channels,
+            _triple_nonzero(kernel_size),
+            _triple_nonzero(stride),
+            _triple(padding),
+            _triple(output_padding),
+            _triple_nonzero(dilation),
+            groups,
+            bias,
+        )
 
     def forward(self, inp):
-        return conv_transpose3d(inp, self.weight, self.bias, self.stride, self.padding, self.output_padding, self.dilation,
-                                self.groups)  # fmt: skip
+        return conv_transpose3d(
+            inp, self.weight, self.bias, self.stride, self.padding, self.output_padding, self.dilation, self.groups
+        )
 
 
 def _out_size(size, kernel, stride, padding, dilation=(1, 1)):
@@ -327,7 +381,9 @@ class LocalConv2d(Conv2d):
     ):
         self.input_height = input_height
         self.input_width = input_width
-        super().__init__(in_channels, out_channels, kernel_size, stride, padding, dilation, groups, bias=False, **kwargs)
+        super().__init__(
+            in_channels, out_channels, kernel_size, stride, padding, dilation, groups, bias=False, **kwargs
+        )
 
     def _infer_weight_shape(self):
         g = self.groups
@@ -349,7 +405,8 @@ class LocalShareConv2d(Conv2d):
 
     Examples:
         >>> import numpy as np, megalith as mge, megalith.module as M
-        >>> M.LocalShareConv2d(3, 2, 3, spatial_groups=2, padding=1)(mge.Tensor(np.zeros((1, 3, 4, 4), "float32"))).shape
+        >>> m = M.LocalShareConv2d(3, 2, 3, spatial_groups=2, padding=1)
+        >>> m(mge.Tensor(np.zeros((1, 3, 4, 4), "float32"))).shape
         (1, 2, 4, 4)
     """
 
@@ -369,7 +426,9 @@ class LocalShareConv2d(Conv2d):
     ):
         # The weight's shape depends on it, but attributes that may hold modules come after Module.__init__.
         self.__dict__["spatial_groups"] = _pair_nonzero(spatial_groups)
-        super().__init__(in_channels, out_channels, kernel_size, stride, padding, dilation, groups, bias, conv_mode, **kwargs)
+        super().__init__(
+            in_channels, out_channels, kernel_size, stride, padding, dilation, groups, bias, conv_mode, **kwargs
+        )
 
     def _infer_weight_shape(self):
         g = self.groups
@@ -377,8 +436,17 @@ class LocalShareConv2d(Conv2d):
         return shape if g == 1 else (g, *shape)
 
     def forward(self, inp):
-        return local_share_conv2d(inp, self.weight, self.bias, self.stride, self.padding, self.dilation, self.spatial_groups,
-                                  self.groups, self.conv_mode)  # fmt: skip
+        return local_share_conv2d(
+            inp,
+            self.weight,
+            self.bias,
+            self.stride,
+            self.padding,
+            self.dilation,
+            self.spatial_groups,
+            self.groups,
+            self.conv_mode,
+        )
 
 
 class ConvRelu2d(Conv2d):
@@ -414,8 +482,18 @@ class DeformableConv2d(_ConvNd):
     ):
         self.conv_mode = conv_mode
         self.compute_mode = compute_mode
-        super().__init__(in_channels, out_channels, _pair_nonzero(kernel_size), _pair_nonzero(stride), _pair(padding), 0,
-                         _pair_nonzero(dilation), groups, bias, **kwargs)  # fmt: skip
+        super().__init__(
+            in_channels,
+            out_channels,
+            _pair_nonzero(kernel_size),
+            _pair_nonzero(stride),
+            _pair(padding),
+            0,
+            _pair_nonzero(dilation),
+            groups,
+            bias,
+            **kwargs,
+        )
 
     def calc_conv(self, inp, weight, offset, mask, bias):
         """The layer with other weights."""
@@ -447,8 +525,18 @@ class RegionRestrictedConv(_ConvNd):
         self.conv_mode = conv_mode
         self.compute_mode = compute_mode
         self.padding_mode = padding_mode
-        super().__init__(in_channels, out_channels, _pair_nonzero(kernel_size), _pair_nonzero(stride), _pair(padding), 0,
-                         _pair_nonzero(dilation), groups, bias, **kwargs)  # fmt: skip
+        super().__init__(
+            in_channels,
+            out_channels,
+            _pair_nonzero(kernel_size),
+            _pair_nonzero(stride),
+            _pair(padding),
+            0,
+            _pair_nonzero(dilation),
+            groups,
+            bias,
+            **kwargs,
+        )
 
     def _infer_weight_shape(self):
         g = self.groups
@@ -461,8 +549,19 @@ class RegionRestrictedConv(_ConvNd):
     def calc_conv(self, inp, weight, rin, rout, bias):
         """The layer with other weights."""
         self._check_padding_mode()
-        return region_restricted_conv(inp, weight, rin, rout, bias, self.stride, self.padding, self.dilation, self.groups,
-                                      self.conv_mode, self.compute_mode)  # fmt: skip
+        return region_restricted_conv(
+            inp,
+            weight,
+            rin,
+            rout,
+            bias,
+            self.stride,
+            self.padding,
+            self.dilation,
+            self.groups,
+            self.conv_mode,
+            self.compute_mode,
+        )
 
     def forward(self, inp, rin, rout):
         return self.calc_conv(inp, self.weight, rin, rout, self.bias)

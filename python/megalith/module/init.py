@@ -61,7 +61,16 @@ def normal_(tensor: Tensor, mean: float = 0.0, std: float = 1.0) -> None:
     _fill(tensor, _ops.GaussianRNG(_size(tensor), mean=float(mean), std=float(std)))
 
 
-_LINEAR = ("linear", "conv1d", "conv2d", "conv3d", "conv_transpose1d", "conv_transpose2d", "conv_transpose3d", "sigmoid")
+_LINEAR = (
+    "linear",
+    "conv1d",
+    "conv2d",
+    "conv3d",
+    "conv_transpose1d",
+    "conv_transpose2d",
+    "conv_transpose3d",
+    "sigmoid",
+)
 
 
 def calculate_gain(nonlinearity: str, param: Optional[Union[int, float]] = None) -> float:

@@ -87,7 +87,7 @@ def _drop_requires_grad(kwargs):
 
 
 class Module(metaclass=ABCMeta):
-    """A layer or a network: attributes that are Parameters, Tensors and Modules (also in lists, tuples and dicts) belong to it.
+    """A layer or a network: Parameters, Tensors and Modules in its attributes (also in lists and dicts) belong to it.
 
     Args:
         name: a name for messages and dumps.
@@ -302,7 +302,10 @@ class Module(metaclass=ABCMeta):
             if isinstance(value, Parameter):
                 new = params.get(start_pos + count)
                 if new is not None:
-                    require(tuple(value.shape) == tuple(new.shape), f"{name} has shape {value.shape}, its replacement {new.shape}")
+                    require(
+                        tuple(value.shape) == tuple(new.shape),
+                        f"{name} has shape {value.shape}, its replacement {new.shape}",
+                    )
                     attributes[name] = new
                 count += 1
             elif isinstance(value, Module):
@@ -453,7 +456,9 @@ def _set_name(parent, prefix, name, obj):
     if isinstance(obj, Tensor) and obj._custom_name:
         name = obj._custom_name
     if obj._short_name and obj._short_name != name:
-        logger.warning("%s is attribute %s of %s as well; it keeps its name", obj._short_name, name, type(parent).__name__)
+        logger.warning(
+            "%s is attribute %s of %s as well; it keeps its name", obj._short_name, name, type(parent).__name__
+        )
         return
     path = f"{prefix}.{name}" if prefix else name
     obj._name, obj._short_name = path, name

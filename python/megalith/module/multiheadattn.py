@@ -52,7 +52,9 @@ class MultiHeadAttention(Module):
         self.attn_dropout = attn_dropout
         self.out_dropout = out_dropout
         self.head_dim = embed_dim // num_heads
-        require(self.head_dim * num_heads == embed_dim, f"MultiHeadAttention: {num_heads} heads don't divide {embed_dim}")
+        require(
+            self.head_dim * num_heads == embed_dim, f"MultiHeadAttention: {num_heads} heads don't divide {embed_dim}"
+        )
         require(not add_bias_kv, "MultiHeadAttention: add_bias_kv is not supported")
         require(not add_zero_attn, "MultiHeadAttention: add_zero_attn is not supported")
         self.bias = bias
@@ -85,12 +87,33 @@ class MultiHeadAttention(Module):
         """See :func:`megalith.functional.nn.multi_head_attention`."""
         size, bias = self.embed_dim, self.bias
         return multi_head_attention(
-            query, key, value, size, self.num_heads, self.attn_dropout, self.out_dropout, self.io_weight_bias,
-            qproj_size=size, kproj_size=size, vproj_size=size, oproj_size=size, qbias=bias, kbias=bias, vbias=bias, obias=bias,
-            bias_k=self.bias_k, bias_v=self.bias_v, add_zero_attn=self.add_zero_attn, key_padding_mask=key_padding_mask,
-            attn_mask=attn_mask, need_weights=need_weights, average_attn_weights=average_attn_weights, is_causal=is_causal,
-            maybe_cudnn_style_mask=maybe_cudnn_style_mask, training=self.training,
-        )  # fmt: skip
+            query,
+            key,
+            value,
+            size,
+            self.num_heads,
+            self.attn_dropout,
+            self.out_dropout,
+            self.io_weight_bias,
+            qproj_size=size,
+            kproj_size=size,
+            vproj_size=size,
+            oproj_size=size,
+            qbias=bias,
+            kbias=bias,
+            vbias=bias,
+            obias=bias,
+            bias_k=self.bias_k,
+            bias_v=self.bias_v,
+            add_zero_attn=self.add_zero_attn,
+            key_padding_mask=key_padding_mask,
+            attn_mask=attn_mask,
+            need_weights=need_weights,
+            average_attn_weights=average_attn_weights,
+            is_causal=is_causal,
+            maybe_cudnn_style_mask=maybe_cudnn_style_mask,
+            training=self.training,
+        )
 
     def _module_info_string(self) -> str:
         return (

@@ -252,7 +252,13 @@ class RNNBase(Module):
 
     def _module_info_string(self) -> str:
         s = f"{self.input_size}, {self.hidden_size}"
-        for name, plain in (("num_layers", 1), ("bias", True), ("batch_first", False), ("dropout", 0.0), ("bidirectional", False)):
+        for name, plain in (
+            ("num_layers", 1),
+            ("bias", True),
+            ("batch_first", False),
+            ("dropout", 0.0),
+            ("bidirectional", False),
+        ):
             if getattr(self, name) != plain:
                 s += f", {name}={getattr(self, name)}"
         return s

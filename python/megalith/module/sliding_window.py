@@ -47,4 +47,6 @@ class SlidingWindowTranspose(Module):
         self.dilation = dilation
 
     def forward(self, inp):
-        return sliding_window_transpose(inp, self.output_size, self.kernel_size, self.padding, self.stride, self.dilation)
+        return sliding_window_transpose(
+            inp, self.output_size, self.kernel_size, self.padding, self.stride, self.dilation
+        )

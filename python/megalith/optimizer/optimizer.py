@@ -160,10 +160,14 @@ class Optimizer(metaclass=ABCMeta):
         """
         saved_groups = state["param_groups"]
         if len(self.param_groups) != len(saved_groups):
-            raise ValueError(f"loaded state dict has {len(saved_groups)} parameter groups, expected {len(self.param_groups)}")
+            raise ValueError(
+                f"loaded state dict has {len(saved_groups)} parameter groups, expected {len(self.param_groups)}"
+            )
         for group, saved in zip(self.param_groups, saved_groups):
             if len(group["params"]) != len(saved["params"]):
-                raise ValueError(f"a parameter group has {len(saved['params'])} parameters, expected {len(group['params'])}")
+                raise ValueError(
+                    f"a parameter group has {len(saved['params'])} parameters, expected {len(group['params'])}"
+                )
             for param, number in zip(group["params"], saved["params"]):
                 if number in state["state"]:
                     self._state[param] = {
@@ -175,7 +179,9 @@ class Optimizer(metaclass=ABCMeta):
                 if key != "params":
                     group[key] = saved[key]
         if len(self._state) != len(state["state"]):
-            raise ValueError(f"loaded state dict has states of {len(state['state'])} parameters, expected {len(self._state)}")
+            raise ValueError(
+                f"loaded state dict has states of {len(state['state'])} parameters, expected {len(self._state)}"
+            )
 
     def backward(self, loss):
         """Raises: a GradManager computes gradients."""

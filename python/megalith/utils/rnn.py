@@ -40,7 +40,9 @@ def _lengths(lengths):
     return values
 
 
-def pack_padded_sequence(input: Tensor, lengths, batch_first: bool = False, enforce_sorted: bool = True) -> PackedSequence:
+def pack_padded_sequence(
+    input: Tensor, lengths, batch_first: bool = False, enforce_sorted: bool = True
+) -> PackedSequence:
     """Takes the padding out of sequences.
 
     Args:
@@ -62,7 +64,10 @@ def pack_padded_sequence(input: Tensor, lengths, batch_first: bool = False, enfo
     if batch_first:
         input = dimshuffle(input, (1, 0, *range(2, input.ndim)))
     steps, batch = int(input.shape[0]), int(input.shape[1])
-    require(lengths.size == batch and lengths.max() <= steps, f"lengths are {lengths.tolist()} for input of shape {input.shape}")
+    require(
+        lengths.size == batch and lengths.max() <= steps,
+        f"lengths are {lengths.tolist()} for input of shape {input.shape}",
+    )
     order = inverse = None
     if not (np.diff(lengths) <= 0).all():
         require(not enforce_sorted, f"lengths {lengths.tolist()} do not descend, but enforce_sorted is set")
@@ -152,8 +157,12 @@ def pad_sequence(sequences: Sequence[Tensor], batch_first: bool = False, padding
     from ..functional._compose import stack
 
     longest = max(int(s.shape[0]) for s in sequences)
-    rows = [s if s.shape[0] == longest else concat([s, full((longest - s.shape[0], *s.shape[1:]), padding_value, s.dtype)], 0)
-            for s in sequences]  # fmt: skip
+    rows = [
+        s
+        if s.shape[0] == longest
+        else concat([s, full((longest - s.shape[0], *s.shape[1:]), padding_value, s.dtype)], 0)
+        for s in sequences
+    ]
     return stack(rows, 0 if batch_first else 1)
 
 
@@ -227,7 +236,9 @@ def to_torch_weights(module, prefix: str = "") -> dict:
         for direction in range(module.num_directions):
             for name, shape in zip(names, layout.shapes(layer)):
                 size = int(np.prod(shape))
-                out[f"{prefix}{name}_l{layer}" + ("_reverse" if direction else "")] = flat[at : at + size].reshape(shape)
+                out[f"{prefix}{name}_l{layer}" + ("_reverse" if direction else "")] = flat[at : at + size].reshape(
+                    shape
+                )
                 at += size
     return out
 
@@ -266,7 +277,9 @@ def load_keras_weights(module, weights):
                 biases = [bias, np.zeros_like(bias)]
         arrays = [kernel, recurrent, *biases]
         if module._kind == "gru":  # Keras' gates are z, r, n
-            order = np.concatenate([np.arange(hidden, 2 * hidden), np.arange(hidden), np.arange(2 * hidden, 3 * hidden)])
+            order = np.concatenate(
+                [np.arange(hidden, 2 * hidden), np.arange(hidden), np.arange(2 * hidden, 3 * hidden)]
+            )
             arrays = [a[order] for a in arrays]
         cells.append(arrays)
     _store(module, cells)

@@ -17,7 +17,9 @@ def get_ndtuple(value, *, n, allow_zero=True):
         require(len(value) == n, f"expected {n} numbers, got {value}")
     else:
         value = (int(value),) * n
-    require(min(value) >= (0 if allow_zero else 1), f"expected numbers of at least {0 if allow_zero else 1}, got {value}")
+    require(
+        min(value) >= (0 if allow_zero else 1), f"expected numbers of at least {0 if allow_zero else 1}, got {value}"
+    )
     return value
 
 

@@ -1,4 +1,4 @@
-"""Models written as MegEngine's public ones are; `python model_cases.py OUT.npz` with MegEngine records how they train."""
+"""Models written as MegEngine's public ones; `python model_cases.py OUT.npz` with MegEngine records how they train."""
 
 import sys
 
@@ -135,7 +135,11 @@ def make(package):
             x = self.dropout(x.reshape(-1, x.shape[1]))
             return self.classifier(x)
 
-    return {"LeNet": (LeNet, (1, 32, 32)), "ResNet18": (ResNet18, (3, 64, 64)), "ShuffleNetV2": (ShuffleNetV2, (3, 64, 64))}
+    return {
+        "LeNet": (LeNet, (1, 32, 32)),
+        "ResNet18": (ResNet18, (3, 64, 64)),
+        "ShuffleNetV2": (ShuffleNetV2, (3, 64, 64)),
+    }
 
 
 def train(package, name, steps=5):

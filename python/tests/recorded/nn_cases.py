@@ -1,6 +1,6 @@
 """Cases of functional.nn, functional.vision, losses, modules and optimizers, for MegEngine and for Megalith.
 
-`python nn_cases.py OUT.npz` with MegEngine 1.13.0 installed (Python 3.8, MGB_USE_MEGDNN_DBG=2: its naive kernels) records
+`python nn_cases.py OUT.npz` with MegEngine 1.13.0 (Python 3.8, MGB_USE_MEGDNN_DBG=2: its naive kernels) records
 the results that test_recorded_nn.py compares with.
 """
 
@@ -70,12 +70,19 @@ def conv2d(w, rng, stride, padding, dilation, groups):
 
 @case((1, 0, 1), (2, 2, 2))
 def conv1d(w, rng, stride, padding, dilation):
-    return w.grads(lambda x, k, b: w.F.conv1d(x, k, b, stride, padding, dilation), r(rng, 2, 3, 9), r(rng, 4, 3, 3), r(rng, 1, 4, 1))
+    return w.grads(
+        lambda x, k, b: w.F.conv1d(x, k, b, stride, padding, dilation),
+        r(rng, 2, 3, 9),
+        r(rng, 4, 3, 3),
+        r(rng, 1, 4, 1),
+    )
 
 
 @case((1, 0, 1), (2, 1, 1))
 def conv3d(w, rng, stride, padding, dilation):
-    return w.grads(lambda x, k: w.F.conv3d(x, k, None, stride, padding, dilation), r(rng, 1, 2, 4, 5, 4), r(rng, 3, 2, 2, 2, 3))
+    return w.grads(
+        lambda x, k: w.F.conv3d(x, k, None, stride, padding, dilation), r(rng, 1, 2, 4, 5, 4), r(rng, 3, 2, 2, 2, 3)
+    )
 
 
 @case((1, 0, 0, 1, 1), (2, 1, 0, 1, 2), ((2, 3), (1, 0), (1, 2), (1, 1), 1))
@@ -97,8 +104,13 @@ def local_conv2d(w, rng):
 
 @case()
 def deformable_conv2d(w, rng):
-    return w.grads(lambda x, k, o, m: w.F.deformable_conv2d(x, k, o, m, None, 1, 1), r(rng, 1, 2, 5, 5), r(rng, 3, 2, 3, 3),
-                   r(rng, 1, 18, 5, 5) * 0.7, rng.rand(1, 9, 5, 5).astype("float32"))  # fmt: skip
+    return w.grads(
+        lambda x, k, o, m: w.F.deformable_conv2d(x, k, o, m, None, 1, 1),
+        r(rng, 1, 2, 5, 5),
+        r(rng, 3, 2, 3, 3),
+        r(rng, 1, 18, 5, 5) * 0.7,
+        rng.rand(1, 9, 5, 5).astype("float32"),
+    )
 
 
 @case()
@@ -108,7 +120,12 @@ def region_restricted_conv(w, rng):
                    r(rng, 1, 4, 5, 5), r(rng, 2, 1, 2, 3, 3))  # fmt: skip
 
 
-@case(("max", 2, None, 0), ("max", 3, 2, 1), ("average", 3, 2, 1), ("average_count_exclude_padding", (2, 3), (2, 1), (1, 1)))
+@case(
+    ("max", 2, None, 0),
+    ("max", 3, 2, 1),
+    ("average", 3, 2, 1),
+    ("average_count_exclude_padding", (2, 3), (2, 1), (1, 1)),
+)
 def pool2d(w, rng, mode, kernel, stride, padding):
     if mode == "max":
         return w.grads(lambda x: w.F.max_pool2d(x, kernel, stride, padding), r(rng, 2, 3, 7, 6))
@@ -181,7 +198,9 @@ def norms(w, rng, affine):
 
 @case()
 def general_norm_apart(w, rng):
-    return w.grads(lambda x, k, b: w.F.nn.general_norm(x, (0, -1), True, k, b), r(rng, 2, 3, 4), r(rng, 2, 4), r(rng, 2, 4))
+    return w.grads(
+        lambda x, k, b: w.F.nn.general_norm(x, (0, -1), True, k, b), r(rng, 2, 3, 4), r(rng, 2, 4), r(rng, 2, 4)
+    )
 
 
 @case()
@@ -202,7 +221,9 @@ def one_hot_and_embedding(w, rng):
 @case()
 def sliding_windows(w, rng):
     out = w.grads(lambda x: w.F.sliding_window(x, (2, 3), (1, 0), (2, 1), (1, 2)), r(rng, 1, 2, 6, 7))
-    return out + w.grads(lambda x: w.F.sliding_window_transpose(x, (6, 7), (2, 3), (1, 0), (2, 1), (1, 2)), r(rng, 1, 2, 4, 3, 2, 3))
+    return out + w.grads(
+        lambda x: w.F.sliding_window_transpose(x, (6, 7), (2, 3), (1, 0), (2, 1), (1, 2)), r(rng, 1, 2, 4, 3, 2, 3)
+    )
 
 
 @case("constant", "reflect", "replicate", "edge")
@@ -212,7 +233,9 @@ def pad(w, rng, mode):
 
 @case()
 def pixel_shuffle(w, rng):
-    return w.grads(lambda x: w.F.pixel_shuffle(x, 2), r(rng, 2, 8, 2, 3)) + w.grads(lambda x: w.F.pixel_shuffle(x, 3), r(rng, 9, 2, 1))
+    return w.grads(lambda x: w.F.pixel_shuffle(x, 2), r(rng, 2, 8, 2, 3)) + w.grads(
+        lambda x: w.F.pixel_shuffle(x, 3), r(rng, 9, 2, 1)
+    )
 
 
 @case("mean", "sum", "none")
@@ -263,16 +286,29 @@ def interpolate_more(w, rng):
     out = [w.F.vision.interpolate(w.t(r(rng, 2, 3, 4)), 7, mode="linear").numpy()]
     out += [w.F.vision.interpolate(w.t(r(rng, 2, 3, 4)), 7, mode="linear", align_corners=True).numpy()]
     out += [w.F.vision.interpolate(w.t(r(rng, 1, 2, 3, 4)), scale_factor=f).numpy() for f in (2, 1.7, (0.5, 1.3))]
-    out += [w.F.vision.interpolate(w.t(r(rng, 1, 2, 3, 4, 2)), (4, 3, 5), mode="trilinear", align_corners=a).numpy() for a in (True, False)]
+    out += [
+        w.F.vision.interpolate(w.t(r(rng, 1, 2, 3, 4, 2)), (4, 3, 5), mode="trilinear", align_corners=a).numpy()
+        for a in (True, False)
+    ]
     return out + [w.F.vision.interpolate(w.t(r(rng, 1, 2, 3, 4)), 3).numpy()]
 
 
 @case("replicate", "constant", "reflect", "wrap")
 def warps(w, rng, border):
     mat = np.array([[[0.9, 0.1, 0.3], [-0.2, 1.1, 0.2], [0.01, 0.02, 1.0]]] * 2, "float32")
-    out = w.grads(lambda x, m: w.F.vision.warp_perspective(x, m, (4, 5), border_mode=border, border_val=1.5), r(rng, 2, 3, 5, 4), mat)
-    out += [w.F.vision.warp_perspective(w.t(r(rng, 3, 1, 5, 4)), w.t(mat), (3, 3), mat_idx=[2, 0], border_mode=border).numpy()]
-    return out + [w.F.vision.warp_affine(w.t(r(rng, 2, 5, 4, 3)), w.t(mat[:, :2].copy()), (4, 5), border_mode=border).numpy()]
+    out = w.grads(
+        lambda x, m: w.F.vision.warp_perspective(x, m, (4, 5), border_mode=border, border_val=1.5),
+        r(rng, 2, 3, 5, 4),
+        mat,
+    )
+    out += [
+        w.F.vision.warp_perspective(
+            w.t(r(rng, 3, 1, 5, 4)), w.t(mat), (3, 3), mat_idx=[2, 0], border_mode=border
+        ).numpy()
+    ]
+    return out + [
+        w.F.vision.warp_affine(w.t(r(rng, 2, 5, 4, 3)), w.t(mat[:, :2].copy()), (4, 5), border_mode=border).numpy()
+    ]
 
 
 @case(("replicate", "linear"), ("constant", "linear"), ("reflect", "nearest"))
@@ -299,21 +335,32 @@ def nms(w, rng, limit):
 
 @case(True, False)
 def correlation(w, rng, multiply):
-    return w.grads(lambda a, b: w.F.vision.correlation(a, b, 3, 2, 1, 2, 2, multiply), r(rng, 1, 2, 6, 6), r(rng, 1, 2, 6, 6))
+    return w.grads(
+        lambda a, b: w.F.vision.correlation(a, b, 3, 2, 1, 2, 2, multiply), r(rng, 1, 2, 6, 6), r(rng, 1, 2, 6, 6)
+    )
 
 
 @case("RGB2GRAY", "RGB2YUV", "BGR2GRAY")
 def cvt_color(w, rng, mode):
     image = (rng.rand(1, 4, 4, 3) * 255).astype("uint8")
-    return [w.F.vision.cvt_color(w.t(image), mode).numpy(), w.F.vision.cvt_color(w.t(image.astype("float32")), mode).numpy()]
+    return [
+        w.F.vision.cvt_color(w.t(image), mode).numpy(),
+        w.F.vision.cvt_color(w.t(image.astype("float32")), mode).numpy(),
+    ]
 
 
 @case("identity", "relu")
 def conv_bias_activation(w, rng, mode):
     d = w.dtype
     x, k, b = w.t(r(rng, 1, 4, 5, 5)), w.t(r(rng, 8, 4, 3, 3)), w.t(r(rng, 1, 8, 1, 1))
-    out = w.F.quantized.conv_bias_activation(x.astype(d.qint8(0.03)), k.astype(d.qint8(0.02)), b.astype(d.qint32(0.0006)),
-                                             d.qint8(0.1), padding=1, nonlinear_mode=mode)  # fmt: skip
+    out = w.F.quantized.conv_bias_activation(
+        x.astype(d.qint8(0.03)),
+        k.astype(d.qint8(0.02)),
+        b.astype(d.qint32(0.0006)),
+        d.qint8(0.1),
+        padding=1,
+        nonlinear_mode=mode,
+    )
     return [out.numpy().astype("int32")]
 
 
@@ -326,7 +373,9 @@ def multi_head_attention(w, rng, kind):
     weights = r(rng, 1, (8 + 6 + 4 + 8) * 8 + 32 * bias) * 0.3
     settings = dict(qbias=bias, kbias=bias, vbias=bias, obias=bias)
     if kind == "masks":
-        settings.update(attn_mask=w.t(r(rng, 3, 5)), key_padding_mask=w.t(np.array([[0, 0, 0, 1, 1], [0, 1, 0, 0, 0]], "bool")))
+        settings.update(
+            attn_mask=w.t(r(rng, 3, 5)), key_padding_mask=w.t(np.array([[0, 0, 0, 1, 1], [0, 1, 0, 0, 0]], "bool"))
+        )
     if kind == "causal":
         settings.update(attn_mask=w.t(np.triu(np.full((3, 3), -1e9, "float32"), 1)), is_causal=True)
     f = lambda q, k, v, p: w.F.nn.multi_head_attention(q, k, v, 8, 2, 0.0, 0.0, p, need_weights=True, **settings)  # noqa: E731
@@ -341,23 +390,48 @@ def fill(module, rng):
         p.set_value((np.abs(value) + 0.5 if name.endswith("running_var") else value).astype("float32"))
 
 
-@case("Linear", "Conv2d", "ConvBn2d", "ConvBnRelu2d", "ConvTransposeBn2d", "LinearBn1d", "BatchNorm2d", "GroupNorm", "PReLU",
-      "LayerNorm", "Embedding", "Conv1d", "LocalConv2d", "padding_mode", "freeze", "Elemwise", "SyncBatchNorm",
-      "BatchMatMulActivation", "InstanceNorm")  # fmt: skip
+@case(
+    "Linear",
+    "Conv2d",
+    "ConvBn2d",
+    "ConvBnRelu2d",
+    "ConvTransposeBn2d",
+    "LinearBn1d",
+    "BatchNorm2d",
+    "GroupNorm",
+    "PReLU",
+    "LayerNorm",
+    "Embedding",
+    "Conv1d",
+    "LocalConv2d",
+    "padding_mode",
+    "freeze",
+    "Elemwise",
+    "SyncBatchNorm",
+    "BatchMatMulActivation",
+    "InstanceNorm",
+)
 def modules(w, rng, name):
     M = w.M
     made = {
-        "Linear": lambda: (M.Linear(4, 3), (2, 4)), "Conv2d": lambda: (M.Conv2d(4, 6, 3, 2, 1, groups=2), (2, 4, 5, 5)),
-        "ConvBn2d": lambda: (M.ConvBn2d(4, 6, 3), (2, 4, 5, 5)), "ConvBnRelu2d": lambda: (M.ConvBnRelu2d(4, 6, 3), (2, 4, 5, 5)),
-        "ConvTransposeBn2d": lambda: (M.ConvTransposeBn2d(4, 6, 3, 2), (2, 4, 3, 3)), "PReLU": lambda: (M.PReLU(4), (2, 4, 3, 3)),
-        "LinearBn1d": lambda: (M.LinearBn1d(4, 3), (5, 4)), "BatchNorm2d": lambda: (M.BatchNorm2d(4), (3, 4, 2, 2)),
-        "GroupNorm": lambda: (M.GroupNorm(2, 4), (3, 4, 2, 2)), "LayerNorm": lambda: (M.LayerNorm((2, 3)), (4, 2, 3)),
-        "Conv1d": lambda: (M.Conv1d(4, 6, 3, padding=1), (2, 4, 5)), "LocalConv2d": lambda: (M.LocalConv2d(4, 6, 5, 5, 3), (2, 4, 5, 5)),
+        "Linear": lambda: (M.Linear(4, 3), (2, 4)),
+        "Conv2d": lambda: (M.Conv2d(4, 6, 3, 2, 1, groups=2), (2, 4, 5, 5)),
+        "ConvBn2d": lambda: (M.ConvBn2d(4, 6, 3), (2, 4, 5, 5)),
+        "ConvBnRelu2d": lambda: (M.ConvBnRelu2d(4, 6, 3), (2, 4, 5, 5)),
+        "ConvTransposeBn2d": lambda: (M.ConvTransposeBn2d(4, 6, 3, 2), (2, 4, 3, 3)),
+        "PReLU": lambda: (M.PReLU(4), (2, 4, 3, 3)),
+        "LinearBn1d": lambda: (M.LinearBn1d(4, 3), (5, 4)),
+        "BatchNorm2d": lambda: (M.BatchNorm2d(4), (3, 4, 2, 2)),
+        "GroupNorm": lambda: (M.GroupNorm(2, 4), (3, 4, 2, 2)),
+        "LayerNorm": lambda: (M.LayerNorm((2, 3)), (4, 2, 3)),
+        "Conv1d": lambda: (M.Conv1d(4, 6, 3, padding=1), (2, 4, 5)),
+        "LocalConv2d": lambda: (M.LocalConv2d(4, 6, 5, 5, 3), (2, 4, 5, 5)),
         "padding_mode": lambda: (M.Conv2d(2, 3, 3, padding=2, padding_mode="reflect"), (1, 2, 5, 5)),
-        "freeze": lambda: (M.BatchNorm2d(4, freeze=True), (3, 4, 2, 2)), "SyncBatchNorm": lambda: (M.SyncBatchNorm(4), (3, 4, 2, 2)),
+        "freeze": lambda: (M.BatchNorm2d(4, freeze=True), (3, 4, 2, 2)),
+        "SyncBatchNorm": lambda: (M.SyncBatchNorm(4), (3, 4, 2, 2)),
         "BatchMatMulActivation": lambda: (M.BatchMatMulActivation(3, 4, 2, nonlinear_mode="relu"), (3, 4, 2)),
         "InstanceNorm": lambda: (M.InstanceNorm(4), (3, 4, 2, 2)),
-    }  # fmt: skip
+    }
     if name == "Embedding":
         m = M.Embedding(6, 3)
         fill(m, rng)
@@ -390,7 +464,12 @@ def cells(w, rng, name, nonlinearity, bias):
     return [t.numpy() for t in (*m(x, (h, c)), *m(x))]
 
 
-@case(("RNN", 1, True, False, False), ("RNN", 2, False, True, True), ("LSTM", 1, False, False, False), ("LSTM", 2, True, True, True))
+@case(
+    ("RNN", 1, True, False, False),
+    ("RNN", 2, False, True, True),
+    ("LSTM", 1, False, False, False),
+    ("LSTM", 2, True, True, True),
+)
 def recurrent(w, rng, name, layers, bias, batch_first, bidirectional):
     m = getattr(w.M, name)(3, 4, layers, bias=bias, batch_first=batch_first, bidirectional=bidirectional)
     for _, p in sorted(m.named_tensors(), key=lambda kv: kv[0]):

@@ -7,8 +7,11 @@ import zlib
 import numpy as np
 
 VARIANTS = [  # layers, bias, bidirectional, batch_first, lengths
-    (1, True, False, False, None), (2, True, True, True, None), (2, False, True, False, None), (2, True, True, False, (3, 5, 1)),
-]  # fmt: skip
+    (1, True, False, False, None),
+    (2, True, True, True, None),
+    (2, False, True, False, None),
+    (2, True, True, False, (3, 5, 1)),
+]
 CASES = {
     f"{kind}-{layers}{'-bias' * bias}{'-bidirectional' * bi}{'-batch_first' * first}{'-lengths' if lengths else ''}": (
         kind, layers, bias, bi, first, lengths)

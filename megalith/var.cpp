@@ -26,6 +26,13 @@ ValueId add_known(Graph& graph, const Tensor& value) {
 
 std::vector<Var> emit_eager(const OpDef& op, const Attrs& attrs, const std::vector<Var>& inputs) {
   static std::atomic<uint64_t> draws{0};
+  const int n = static_cast<int>(inputs.size());
+  if (n < op.min_inputs || (op.max_inputs >= 0 && n > op.max_inputs)) {
+    const std::string most = op.max_inputs == op.min_inputs ? ""
+                             : op.max_inputs < 0            ? " or more"
+                                                            : cat(" to ", op.max_inputs);
+    throw OpError(cat(op.name, ": takes ", op.min_inputs, most, " inputs, got ", n));
+  }
   InlineVector<Tensor, 4> in(inputs.size());
   for (size_t i = 0; i < in.size(); ++i) in[i] = inputs[i].tensor();
   InlineVector<Tensor, 2> results(static_cast<size_t>(num_outputs(op, attrs, static_cast<int>(in.size()))));

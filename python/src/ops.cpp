@@ -1,4 +1,5 @@
 // Op: any op of the registry with its parameters as keywords, and apply(), which calls it.
+#include <algorithm>
 #include <cstring>
 
 #include "module.h"
@@ -7,7 +8,9 @@ namespace megalith::python {
 namespace {
 
 [[noreturn]] void bad_value(const OpDef& op, const Field& f, nb::handle v, const char* wanted) {
-  const std::string text = nb::cast<std::string>(nb::str(v));
+  std::string text = is_tensor(v) ? "a Tensor" : nb::cast<std::string>(nb::str(v));
+  std::replace(text.begin(), text.end(), '\n', ' ');
+  if (text.size() > 80) text = text.substr(0, 77) + "...";
   throw nb::type_error(cat(op.name, ": ", f.name, " is ", wanted, ", not ", text).c_str());
 }
 

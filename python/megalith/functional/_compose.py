@@ -25,22 +25,40 @@ def check_tensor(op: str, **tensors):
             raise TypeError(f"{op}: {name} is a {type(value).__name__}, expected a Tensor")
 
 
+def shown(value) -> str:
+    """A value for a message, on one line."""
+    text = f"a Tensor of shape {tuple(value.shape)}" if is_tensor(value) else repr(value).replace("\n", " ")
+    return text if len(text) <= 80 else text[:77] + "..."
+
+
 def elwise(mode: str, *operands):
     """An elementwise op by name."""
     return elemwise(MODES[mode], *operands)
 
 
 def int_vector(values) -> Tensor:
-    """An int32 vector of an int, a sequence of ints and Tensors, or a Tensor."""
+    """An int32 vector of an int, a sequence of ints and Tensors, or a Tensor.
+
+    Raises:
+        TypeError: something else.
+        ValueError: a number is too large.
+    """
     if is_tensor(values):
         out = values if values._dtype_id == 4 else _core.astype(values, 4)
         return out._with_scalar(False) if out._scalar else out
     if isinstance(values, (int, np.integer)):
         values = (values,)
+    elif not isinstance(values, (list, tuple, range, np.ndarray)):
+        raise TypeError(f"{shown(values)} is neither an integer nor a list of integers")
     values = list(values)
-    if all(isinstance(v, (int, np.integer)) for v in values):
-        return Tensor(np.array(values, np.int32))
-    return _ops.Concat(*(int_vector(v) for v in values), axis=0)
+    if any(is_tensor(v) for v in values):
+        return _ops.Concat(*(int_vector(v) for v in values), axis=0)
+    for v in values:
+        if not isinstance(v, (int, np.integer)):
+            raise TypeError(f"{shown(values)} is no list of integers")
+        if not -(2**31) <= v < 2**31:
+            raise ValueError(f"{v} is too large for a size or an index")
+    return Tensor(np.array(values, np.int32))
 
 
 reshape = _core.reshape
@@ -129,12 +147,15 @@ def _tuple(value, n, op, name, low):
     elif isinstance(value, Sequence) or (is_tensor(value) and not value._scalar) or isinstance(value, np.ndarray):
         if len(value) != n:
             raise ValueError(f"{op}: {name} has {len(value)} numbers, expected {n}")
-        value = tuple(int(v) for v in value)
+        try:
+            value = tuple(int(v) for v in value)
+        except (TypeError, ValueError, OverflowError):
+            raise TypeError(f"{op}: {name} is {shown(value)}, expected integers") from None
     else:
         try:
             value = (int(value),) * n
-        except (TypeError, ValueError):
-            raise TypeError(f"{op}: {name} is {value!r}, expected an int or {n} of them") from None
+        except (TypeError, ValueError, OverflowError):
+            raise TypeError(f"{op}: {name} is {shown(value)}, expected an int or {n} of them") from None
     if min(value) < low:
         raise ValueError(f"{op}: {name} is {value}, expected numbers of at least {low}")
     return value

@@ -7,7 +7,7 @@ from .._errors import require
 from ..core import _config
 from ..core.tensor import amp
 from ..tensor import Tensor
-from ._compose import check_tensor, expand_dims, full, pair, promote, squeeze, triple
+from ._compose import check_tensor, expand_dims, full, pair, promote, shown, squeeze, triple
 
 __all__ = ["conv1d", "conv2d", "conv3d", "conv_transpose2d", "conv_transpose3d", "deformable_conv2d", "local_conv2d",
            "local_share_conv2d", "region_restricted_conv", "sliding_window", "sliding_window_transpose"]  # fmt: skip
@@ -15,7 +15,7 @@ __all__ = ["conv1d", "conv2d", "conv3d", "conv_transpose2d", "conv_transpose3d",
 
 def _mode(op: str, mode) -> str:
     name = str(getattr(mode, "name", mode)).upper()
-    require(name == "CROSS_CORRELATION", f"{op}: conv_mode is {mode!r}, expected 'cross_correlation'")
+    require(name == "CROSS_CORRELATION", f"{op}: conv_mode is {shown(mode)}, expected 'cross_correlation'")
     return name
 
 
@@ -35,7 +35,7 @@ def _geometry(op: str, stride, padding, dilation, expand=pair):
 
 
 def _sparse(op: str, groups) -> str:
-    require(isinstance(groups, int) and groups >= 1, f"{op}: groups is {groups!r}, expected a positive integer")
+    require(isinstance(groups, int) and groups >= 1, f"{op}: groups is {shown(groups)}, expected a positive integer")
     return "DENSE" if groups == 1 else "GROUP"
 
 

@@ -6,7 +6,7 @@ from .. import _core, _ops
 from .._errors import require
 from ..core.tensor import amp
 from ..tensor import Tensor
-from ._compose import check_tensor, dimshuffle, elwise, full, normalize_axis, reduce, reshape
+from ._compose import check_tensor, dimshuffle, elwise, full, normalize_axis, reduce, reshape, shown
 
 __all__ = ["batch_norm", "general_norm", "group_norm", "instance_norm", "layer_norm", "local_response_norm",
            "sync_batch_norm"]  # fmt: skip
@@ -181,7 +181,8 @@ def batch_norm(
         Tensor([0.2], device=xpux:0)
     """
     op = "batch_norm"
-    check_tensor(op, inp=inp)
+    given = dict(running_mean=running_mean, running_var=running_var, weight=weight, bias=bias)
+    check_tensor(op, inp=inp, **{name: t for name, t in given.items() if t is not None})
     shape = inp.shape
     require(len(shape) in (2, 3, 4), f"{op}: inp has shape {shape}, expected 2, 3 or 4 dimensions")
     if not training:
@@ -254,7 +255,7 @@ def sync_batch_norm(
     """
     op = "sync_batch_norm"
     mode = str(eps_mode).lower()
-    require(mode in ("max", "additive"), f"{op}: eps_mode is {eps_mode!r}, expected 'additive' or 'max'")
+    require(mode in ("max", "additive"), f"{op}: eps_mode is {shown(eps_mode)}, expected 'additive' or 'max'")
     momentum = float(momentum)
     if mode == "additive":
         return batch_norm(inp, running_mean, running_var, weight, bias, training=training, momentum=momentum, eps=eps)

@@ -22,6 +22,7 @@ from ._compose import (
     is_tensor,
     part,
     reshape,
+    shown,
     stack,
 )
 
@@ -154,7 +155,7 @@ def _gru_step(x_gates, h, w_hh, b_hh):
 
 def _nonlinearity(op, name):
     text = str(name).lower()
-    require(text in ("tanh", "relu", "identity"), f"{op}: nonlinearity is {name!r}, expected 'tanh' or 'relu'")
+    require(text in ("tanh", "relu", "identity"), f"{op}: nonlinearity is {shown(name)}, expected 'tanh' or 'relu'")
     return text.upper()
 
 
@@ -254,7 +255,7 @@ def run(kind, x, states, weights, num_layers, bias, dropout, training, bidirecti
     """A whole network over a batch of sequences; the outputs and the list of last states."""
     check_tensor(kind, input=x, **{f"hx[{i}]": s for i, s in enumerate(states)})
     require(x.ndim == 3, f"{kind}: input has shape {x.shape}, expected 3 dimensions")
-    require(isinstance(num_layers, int) and num_layers >= 1, f"{kind}: num_layers is {num_layers!r}")
+    require(isinstance(num_layers, int) and num_layers >= 1, f"{kind}: num_layers is {shown(num_layers)}")
     require(0 <= dropout <= 1, f"{kind}: dropout is {dropout}, expected a number in [0, 1]")
     if batch_first:
         x = dimshuffle(x, (1, 0, 2))

@@ -394,7 +394,7 @@ def left_shift(x, y):
     Examples:
         >>> import megalith as mge, megalith.functional as F
         >>> F.left_shift(mge.Tensor([8, 3]), mge.Tensor([1, 2]))
-        Tensor([16 12], device=xpux:0)
+        Tensor([16 12], dtype=int32, device=xpux:0)
     """
     return _elemwise(_M["SHL"], x, y)
 
@@ -405,7 +405,7 @@ def right_shift(x, y):
     Examples:
         >>> import megalith as mge, megalith.functional as F
         >>> F.right_shift(mge.Tensor([8, 3]), mge.Tensor([1, 2]))
-        Tensor([4 0], device=xpux:0)
+        Tensor([4 0], dtype=int32, device=xpux:0)
     """
     return _elemwise(_M["SHR"], x, y)
 

@@ -6,8 +6,20 @@ import numpy as np
 
 from .._errors import require
 from ..tensor import Tensor
-from ._compose import (at, check_tensor, concat, dimshuffle, elwise, full, normalize_axis, part, reduce, reshape,
-                       take_rows)  # fmt: skip
+from ._compose import (
+    at,
+    check_tensor,
+    concat,
+    dimshuffle,
+    elwise,
+    full,
+    normalize_axis,
+    part,
+    reduce,
+    reshape,
+    shown,
+    take_rows,  # fmt: skip
+)
 
 __all__ = ["l1_loss", "square_loss", "cross_entropy", "binary_cross_entropy", "hinge_loss", "ctc_loss"]
 
@@ -16,7 +28,7 @@ def _reduced(loss, reduction: str):
     if reduction == "none":
         return loss
     if reduction not in ("mean", "sum"):
-        raise ValueError(f"{reduction!r} is no reduction: use 'mean', 'sum' or 'none'")
+        raise ValueError(f"{shown(reduction)} is no reduction: use 'mean', 'sum' or 'none'")
     return reduce(loss, reduction.upper())
 
 
@@ -144,8 +156,8 @@ def hinge_loss(pred: Tensor, label: Tensor, norm: str = "L1", reduction: str = "
         >>> F.nn.hinge_loss(mge.Tensor([[0.5, -0.5]]), mge.Tensor([[1.0, 1.0]]))
         Tensor(2.0, device=xpux:0)
     """
-    norm = norm.upper()
-    require(norm in ("L1", "L2"), f"hinge_loss: norm is {norm!r}, expected 'L1' or 'L2'")
+    norm = str(norm).upper()
+    require(norm in ("L1", "L2"), f"hinge_loss: norm is {shown(norm)}, expected 'L1' or 'L2'")
     loss = elwise("RELU", 1.0 - pred * label)
     return reduce(loss if norm == "L1" else loss**2, "SUM", 1)
 
@@ -213,7 +225,7 @@ def ctc_loss(
         fits = classes_of.ndim == 2 and len(classes_of) == n and sizes.max() <= classes_of.shape[1]
         require(fits, f"{op}: label has shape {label.shape}, label_lengths are {sizes.tolist()}")
     if reduction not in ("mean", "sum", "none"):
-        raise ValueError(f"{reduction!r} is no reduction: use 'mean', 'sum' or 'none'")
+        raise ValueError(f"{shown(reduction)} is no reduction: use 'mean', 'sum' or 'none'")
     extended = _labels(classes_of, sizes, blank)
     width = extended.shape[1]
     require(extended.min() >= 0 and extended.max() < classes, f"{op}: labels are not in [0, {classes})")

@@ -10,8 +10,22 @@ from ..core import _config
 from ..core.tensor import amp
 from ..tensor import Tensor
 from ._attention import multi_head_attention
-from ._compose import (check_tensor, dimshuffle, elwise, full, int_vector, is_tensor, normalize_axis,
-                       pair, promote, reduce, reshape, squeeze, take_rows)  # fmt: skip
+from ._compose import (
+    check_tensor,
+    dimshuffle,
+    elwise,
+    full,
+    int_vector,
+    is_tensor,
+    normalize_axis,
+    pair,  # fmt: skip
+    promote,
+    reduce,
+    reshape,
+    shown,
+    squeeze,
+    take_rows,
+)
 from ._conv import *
 from ._norm import *
 from ._rnn import gru, gru_cell, lstm, lstm_cell, rnn, rnn_cell
@@ -471,7 +485,9 @@ def one_hot(inp: Tensor, num_classes: int) -> Tensor:
          [1 0 0]], device=xpux:0)
     """
     check_tensor("one_hot", inp=inp)
-    require(isinstance(num_classes, (int, np.integer)) and num_classes > 0, f"one_hot: num_classes is {num_classes!r}")
+    require(
+        isinstance(num_classes, (int, np.integer)) and num_classes > 0, f"one_hot: num_classes is {shown(num_classes)}"
+    )
     if inp.dtype.kind not in "iu":
         raise TypeError(f"one_hot: inp has type {inp.dtype}, expected integers")
     shape = inp.shape
@@ -564,7 +580,7 @@ def pad(
     """
     check_tensor("pad", src=src)
     name = str(mode).lower()
-    require(name in ("constant", "edge", "replicate", "reflect"), f"pad: there is no mode {mode!r}")
+    require(name in ("constant", "edge", "replicate", "reflect"), f"pad: there is no mode {shown(mode)}")
     require(len(pad_width) <= 7, f"pad: pad_width has {len(pad_width)} axes, expected at most 7")
     params = {}
     for i, width in enumerate(pad_width):
@@ -584,7 +600,7 @@ def pixel_shuffle(inp: Tensor, upscale_factor: int) -> Tensor:
     """
     op, r = "pixel_shuffle", upscale_factor
     check_tensor(op, inp=inp)
-    require(isinstance(r, int) and r > 0, f"{op}: upscale_factor is {r!r}, expected a positive integer")
+    require(isinstance(r, int) and r > 0, f"{op}: upscale_factor is {shown(r)}, expected a positive integer")
     require(inp.ndim >= 3, f"{op}: inp has shape {inp.shape}, expected at least 3 dimensions")
     *batch, channels, rows, columns = inp.shape
     require(channels % (r * r) == 0, f"{op}: inp has {channels} channels, which {r} * {r} doesn't divide")

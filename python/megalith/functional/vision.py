@@ -7,8 +7,20 @@ import numpy as np
 from .. import _core, _ops
 from .._errors import require
 from ..tensor import Tensor
-from ._compose import (broadcast_to, check_tensor, concat, expand_dims, int_vector, is_tensor, pair, part, reshape,
-                       squeeze, take_rows)  # fmt: skip
+from ._compose import (
+    broadcast_to,
+    check_tensor,
+    concat,
+    expand_dims,
+    int_vector,
+    is_tensor,
+    pair,
+    part,
+    reshape,
+    shown,
+    squeeze,  # fmt: skip
+    take_rows,
+)
 
 __all__ = [
     "correlation",
@@ -31,7 +43,7 @@ def _field(op: str, field: str, name):
     for value in _enumerators(op, field):
         if value.lower() == text.lower():
             return value
-    raise ValueError(f"{op}: there is no {field} {name!r}; there are {', '.join(_enumerators(op, field))}")
+    raise ValueError(f"{op}: there is no {field} {shown(name)}; there are {', '.join(_enumerators(op, field))}")
 
 
 _cache = {}
@@ -62,7 +74,7 @@ def cvt_color(inp: Tensor, mode: str = ""):
     check_tensor("cvt_color", inp=inp)
     name = str(mode).upper()
     known = {m.upper(): m for m in _enumerators("CvtColor", "mode")}
-    require(name in known, f"cvt_color: there is no mode {mode!r}")
+    require(name in known, f"cvt_color: there is no mode {shown(mode)}")
     return _ops.CvtColor(inp, mode=known[name])
 
 
@@ -118,7 +130,7 @@ def roi_pooling(
         Tensor([[[[15.]]]], device=xpux:0)
     """
     check_tensor("roi_pooling", inp=inp, rois=rois)
-    require(str(mode).lower() in ("max", "average"), f"roi_pooling: mode is {mode!r}, expected 'max' or 'average'")
+    require(str(mode).lower() in ("max", "average"), f"roi_pooling: mode is {shown(mode)}, expected 'max' or 'average'")
     size = int_vector(pair(output_shape, "roi_pooling", "output_shape", 1))
     return _ops.ROIPooling(inp, rois, size, mode=str(mode).upper(), scale=scale)[0]
 
@@ -194,7 +206,7 @@ def roi_align(
     op = "roi_align"
     check_tensor(op, inp=inp, rois=rois)
     mode = str(mode).lower()
-    require(mode in ("max", "average"), f"{op}: mode is {mode!r}, expected 'max' or 'average'")
+    require(mode in ("max", "average"), f"{op}: mode is {shown(mode)}, expected 'max' or 'average'")
     rows, columns = pair(output_shape, op, "output_shape", 1)
     sample_rows, sample_columns = pair(sample_points, op, "sample_points")
     inp, rois = _core.astype(inp, 0), _core.astype(rois, 0)
@@ -228,7 +240,7 @@ def nms(boxes: Tensor, scores: Tensor, iou_thresh: float, max_output: Optional[i
     count = int(boxes.shape[0])
     if max_output is None:
         max_output = count
-    require(isinstance(max_output, (int, np.integer)) and max_output >= 0, f"nms: max_output is {max_output!r}")
+    require(isinstance(max_output, (int, np.integer)) and max_output >= 0, f"nms: max_output is {shown(max_output)}")
     if count == 0 or max_output == 0:
         return Tensor(np.zeros((0,), np.int32))
     boxes, scores = boxes.detach(), scores.detach()
@@ -358,7 +370,7 @@ def _scaled_size(inp, scale_factor, mode):
         factors = tuple(scale_factor)
     require(len(factors) == axes, f"interpolate: scale_factor has {len(factors)} numbers, expected {axes}")
     for f in factors:
-        require(isinstance(f, (float, int)), f"interpolate: scale_factor is {scale_factor!r}, expected numbers")
+        require(isinstance(f, (float, int)), f"interpolate: scale_factor is {shown(scale_factor)}, expected numbers")
     return [int(np.floor(np.float32(inp.shape[2 + i] * float(f)))) for i, f in enumerate(factors)]
 
 
@@ -393,14 +405,14 @@ def interpolate(
     mode = str(mode).lower()
     linear = ("bilinear", "linear", "trilinear")
     if mode not in (*linear, "bicubic", "nearest"):
-        raise ValueError(f"{op}: there is no mode {mode!r}")
+        raise ValueError(f"{op}: there is no mode {shown(mode)}")
     if mode not in linear and align_corners is not None:
-        raise ValueError(f"{op}: align_corners goes with linear modes, not {mode!r}")
+        raise ValueError(f"{op}: align_corners goes with linear modes, not {shown(mode)}")
     if mode == "linear":
         require(inp.ndim == 3, f"{op}: inp has shape {inp.shape}, but mode 'linear' takes 3 dimensions")
         inp = expand_dims(inp, 3)
     dims = 5 if mode == "trilinear" else 4
-    require(inp.ndim == dims, f"{op}: inp has shape {inp.shape}, but mode {mode!r} takes {dims} dimensions")
+    require(inp.ndim == dims, f"{op}: inp has shape {inp.shape}, but mode {shown(mode)} takes {dims} dimensions")
     if size is None:
         if scale_factor is None:
             raise ValueError(f"{op}: neither size nor scale_factor is given")

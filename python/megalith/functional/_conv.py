@@ -3,7 +3,7 @@
 from typing import Optional, Tuple, Union
 
 from .. import _core, _ops
-from .._errors import require
+from .._errors import ArgumentError, require
 from ..core import _config
 from ..core.tensor import amp
 from ..tensor import Tensor
@@ -14,9 +14,9 @@ __all__ = ["conv1d", "conv2d", "conv3d", "conv_transpose2d", "conv_transpose3d",
 
 
 def _mode(op: str, mode) -> str:
-    name = str(getattr(mode, "name", mode)).upper()
-    require(name == "CROSS_CORRELATION", f"{op}: conv_mode is {shown(mode)}, expected 'cross_correlation'")
-    return name
+    if mode != "cross_correlation" and str(getattr(mode, "name", mode)).upper() != "CROSS_CORRELATION":
+        raise ArgumentError(f"{op}: conv_mode is {shown(mode)}, expected 'cross_correlation'")
+    return "CROSS_CORRELATION"
 
 
 def _compute(mode) -> str:
@@ -35,8 +35,34 @@ def _geometry(op: str, stride, padding, dilation, expand=pair):
 
 
 def _sparse(op: str, groups) -> str:
-    require(isinstance(groups, int) and groups >= 1, f"{op}: groups is {shown(groups)}, expected a positive integer")
+    if not isinstance(groups, int) or groups < 1:
+        raise ArgumentError(f"{op}: groups is {shown(groups)}, expected a positive integer")
     return "DENSE" if groups == 1 else "GROUP"
+
+
+_made = {}
+
+
+def _call(op: str, name: str, inputs, stride, padding, dilation, groups, compute_mode=None, expand=pair):
+    """Calls a convolution op; ops with the same numbers are made once."""
+    compute = None if compute_mode is None else _compute(compute_mode)
+    key = None
+    if all(
+        type(v) is int or (type(v) is tuple and all(type(e) is int for e in v)) for v in (stride, padding, dilation)
+    ):
+        key = (name, stride, padding, dilation, groups, compute)
+        made = _made.get(key) if type(groups) is int else None
+        if made is not None:
+            return _core.apply1(made, *inputs)
+    params = _geometry(op, stride, padding, dilation, expand)
+    if compute is not None:
+        params["compute_mode"] = compute
+    made = _core.Op(name, mode="CROSS_CORRELATION", sparse=_sparse(op, groups), **params)
+    if key is not None:
+        if len(_made) > 1024:  # numbers that change with every call
+            _made.clear()
+        _made[key] = made
+    return _core.apply1(made, *inputs)
 
 
 def _add_bias(out, bias):
@@ -134,16 +160,8 @@ def conv2d(
            [20. 24.]]]], device=xpux:0)
     """
     check_tensor("conv2d", inp=inp, weight=weight)
-    mode = _mode("conv2d", conv_mode)
-    inp, weight = promote(inp, weight)
-    out = _ops.Convolution(
-        inp,
-        weight,
-        mode=mode,
-        compute_mode=_compute(compute_mode),
-        sparse=_sparse("conv2d", groups),
-        **_geometry("conv2d", stride, padding, dilation),
-    )
+    _mode("conv2d", conv_mode)
+    out = _call("conv2d", "Convolution", promote(inp, weight), stride, padding, dilation, groups, compute_mode)
     return _add_bias(out, bias)
 
 
@@ -168,10 +186,9 @@ def conv3d(
         8.0
     """
     check_tensor("conv3d", inp=inp, weight=weight)
-    mode = _mode("conv3d", conv_mode)
-    inp, weight = _core.convert_inputs(inp, weight)
-    out = _ops.Convolution3D(inp, weight, mode=mode, sparse=_sparse("conv3d", groups),
-                             **_geometry("conv3d", stride, padding, dilation, triple))  # fmt: skip
+    _mode("conv3d", conv_mode)
+    inputs = _core.convert_inputs(inp, weight)
+    out = _call("conv3d", "Convolution3D", inputs, stride, padding, dilation, groups, expand=triple)
     return out if bias is None else out + bias
 
 

@@ -3,7 +3,7 @@
 from typing import Optional, Sequence, Union
 
 from .. import _core, _ops
-from .._errors import require
+from .._errors import ArgumentError, require
 from ..core.tensor import amp
 from ..tensor import Tensor
 from ._compose import check_tensor, dimshuffle, elwise, full, normalize_axis, reduce, reshape, shown
@@ -184,7 +184,8 @@ def batch_norm(
     given = dict(running_mean=running_mean, running_var=running_var, weight=weight, bias=bias)
     check_tensor(op, inp=inp, **{name: t for name, t in given.items() if t is not None})
     shape = inp.shape
-    require(len(shape) in (2, 3, 4), f"{op}: inp has shape {shape}, expected 2, 3 or 4 dimensions")
+    if len(shape) not in (2, 3, 4):
+        raise ArgumentError(f"{op}: inp has shape {shape}, expected 2, 3 or 4 dimensions")
     if not training:
         require(running_mean is not None, f"{op}: running_mean must be provided in inference mode")
         require(running_var is not None, f"{op}: running_var must be provided in inference mode")

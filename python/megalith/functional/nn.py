@@ -5,7 +5,7 @@ from typing import Optional, Sequence, Tuple, Union
 import numpy as np
 
 from .. import _core, _ops
-from .._errors import require
+from .._errors import ArgumentError, require
 from ..core import _config
 from ..core.tensor import amp
 from ..tensor import Tensor
@@ -123,10 +123,8 @@ def linear(
         Tensor([[11.5]], device=xpux:0)
     """
     check_tensor("linear", inp=inp, weight=weight)
-    require(
-        weight.ndim == 2 and inp.ndim >= 1 and inp.shape[-1] == weight.shape[1],
-        f"linear: inp has shape {inp.shape}, weight {weight.shape}",
-    )
+    if weight.ndim != 2 or inp.ndim < 1 or inp.shape[-1] != weight.shape[1]:
+        raise ArgumentError(f"linear: inp has shape {inp.shape}, weight {weight.shape}")
     shape = inp.shape
     inp, weight = promote(inp, weight)
     mode = "float32" if amp._enabled else _config._get_actual_op_param(compute_mode, _config._compute_mode)
@@ -463,7 +461,8 @@ def dropout(inp: Tensor, drop_prob: float, training: bool = True) -> Tensor:
         [0.0, 2.0]
     """
     check_tensor("dropout", inp=inp)
-    require(0 <= drop_prob < 1, f"dropout: drop_prob is {drop_prob}, expected a number in [0, 1)")
+    if not 0 <= drop_prob < 1:
+        raise ArgumentError(f"dropout: drop_prob is {drop_prob}, expected a number in [0, 1)")
     if not training or drop_prob == 0:
         return inp
     return _ops.Dropout(inp, drop_prob=drop_prob)[0]._with_scalar(inp._scalar)

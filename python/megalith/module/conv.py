@@ -5,7 +5,7 @@ from typing import Tuple, Union
 
 import numpy as np
 
-from .._errors import require
+from .._errors import ArgumentError
 from ..functional.nn import (
     conv1d,
     conv2d,
@@ -87,10 +87,9 @@ class _ConvNd(Module):
         pass
 
     def _check_padding_mode(self):
-        require(
-            self.padding_mode in ("zeros", "reflect", "replicate"),
-            f"{type(self).__name__}: padding_mode is {self.padding_mode!r}, expected 'zeros', 'reflect' or 'replicate'",
-        )
+        if self.padding_mode not in ("zeros", "reflect", "replicate"):
+            name = type(self).__name__
+            raise ArgumentError(f"{name}: padding_mode is {self.padding_mode!r}, not 'zeros', 'reflect' or 'replicate'")
 
     def _module_info_string(self):
         def differs(value, plain):

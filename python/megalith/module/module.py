@@ -141,19 +141,20 @@ class Module(metaclass=ABCMeta):
         return HookHandler(self._forward_hooks, hook)
 
     def __call__(self, *inputs, **kwargs):
-        AutoNaming.push_scope(self.name if self.name is not None else self._short_name)
+        scopes = AutoNaming.scopes
+        scopes.append(self.name if self.name is not None else self._short_name)
         try:
-            for hook in list(self._forward_pre_hooks.values()):
+            for hook in tuple(self._forward_pre_hooks.values()):
                 changed = hook(self, inputs)
                 if changed is not None:
                     inputs = changed if isinstance(changed, tuple) else (changed,)
             outputs = self.forward(*inputs, **kwargs)
-            for hook in list(self._forward_hooks.values()):
+            for hook in tuple(self._forward_hooks.values()):
                 changed = hook(self, inputs, outputs)
                 if changed is not None:
                     outputs = changed
         finally:
-            AutoNaming.pop_scope()
+            scopes.pop()
         return outputs
 
     def _flatten(

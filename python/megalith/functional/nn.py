@@ -525,6 +525,8 @@ def embedding(
     if max_norm is not None or norm_type is not None:
         raise ValueError("embedding: max_norm and norm_type are not supported")
     check_tensor("embedding", inp=inp, weight=weight)
+    if inp.dtype.kind not in "iu":
+        raise TypeError(f"embedding: inp has type {inp.dtype}, expected integers")
     index = reshape(inp, (inp.size,))
     rows = take_rows(weight, index if index._dtype_id == 4 else _core.astype(index, 4))
     return reshape(rows, (*inp.shape, *weight.shape[1:]))

@@ -5,6 +5,7 @@
 #include "megalith/io/mge/reader.h"
 #include "megalith/passes.h"
 #include "megalith/platform/thread_pool.h"
+#include "megalith/var.h"
 
 namespace megalith {
 
@@ -22,6 +23,7 @@ struct Model::Impl {
   Impl(Graph g, size_t bytes, const ModelOptions& o) : options(o), original(std::move(g)), file_bytes(bytes) {
     original.check();
     graph = original;
+    expand_virtual_grads(graph);
     if (o.optimize)
       optimize_graph(graph, o.disabled_passes);
     else

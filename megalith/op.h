@@ -55,6 +55,9 @@ struct TensorSpec {
   DType dtype;
   Shape shape;
   Tensor value;  // defined when the value is already known
+  // Above 0: the value belongs to a branch that is not taken, and this many merges away there may be one again. Type
+  // and shape are then a guess.
+  int absent = 0;
 };
 
 // Thrown by InferContext::value when a shape rule needs a value that is not known yet: the plan is cut there.
@@ -81,7 +84,7 @@ struct InferContext {
   const Tensor& value(int i) const;
   // The same as integers, row-major; fails unless the input has an integer type. At most `limit` of them.
   std::vector<int64_t> ints(int i, int64_t limit = 1024) const;
-  void set(int o, DType dtype, const Shape& shape) const { out[static_cast<size_t>(o)] = {dtype, shape, {}}; }
+  void set(int o, DType dtype, const Shape& shape) const { out[static_cast<size_t>(o)] = {dtype, shape, {}, 0}; }
   int axis(int64_t axis, int ndim) const;  // negative axes resolved; fails when out of range
 
   // Throws OpError "Op 'name': <parts>".
@@ -177,6 +180,7 @@ struct OpDef {
   bool dynamic = false;           // the output's shape depends on data: `infer` sets the dtype and a bound
   bool random = false;            // not folded, not shared; draws from Exec::random_key
   bool effect = false;            // runs even when nobody reads its outputs (assertions, updates)
+  bool takes_absent = false;      // handles absent inputs; the outputs of other ops are absent with them
   bool exact = false;             // every kernel gives the reference's bits
   bool open_outputs = false;      // how many outputs there are is the file's to say
   const char* refuses = nullptr;  // why this build can't run it: "needs TensorRT"

@@ -227,6 +227,11 @@ class Planner {
       layouts.push_back(p.kind == Place::kKnown ? p.known.layout() : p.layout);
     }
     InferContext ctx{op, node.attrs, in, out, node.name};
+    if (!op.takes_absent && std::any_of(in.begin(), in.end(), [](const TensorSpec& s) { return s.absent > 0; })) {
+      skip_node(node, ctx);
+      ++at;
+      return true;
+    }
     try {
       op.infer(ctx);
       if (op.view) views_.assign(out.size(), View{});
@@ -241,10 +246,28 @@ class Planner {
     if (options_.memory_limit && bytes > options_.memory_limit && !op.view) {
       ctx.fail("needs ", bytes, " bytes for its outputs; the memory limit is ", options_.memory_limit);
     }
-    const bool done = place_outputs(id, node, op, ctx, layouts, bytes);
+    const auto absent = [](const TensorSpec& s) { return s.absent > 0; };
+    const bool done = std::any_of(out.begin(), out.end(), absent) || place_outputs(id, node, op, ctx, layouts, bytes);
     for (ValueId v : node.inputs) release(v);
     ++at;
     return done;
+  }
+
+  // Nothing runs for a node of a branch that is not taken. Its outputs keep a shape where one can be told.
+  void skip_node(const Node& node, InferContext& ctx) {
+    try {
+      ctx.op.infer(ctx);
+    } catch (const NeedValue&) {
+    } catch (const OpError&) {
+    }
+    int levels = 0;
+    for (const TensorSpec& s : ctx.in) levels = std::max(levels, s.absent);
+    for (size_t i = 0; i < ctx.out.size(); ++i) {
+      ctx.out[i].value = {};
+      ctx.out[i].absent = levels;
+      specs_[static_cast<size_t>(node.outputs[i])] = ctx.out[i];
+    }
+    for (ValueId v : node.inputs) release(v);
   }
 
   bool place_outputs(NodeId id, const Node& node, const OpDef& op, InferContext& ctx,
@@ -271,7 +294,8 @@ class Planner {
     Step step{.op = &op, .attrs = &node.attrs, .kernel = &kernel, .node = id};
     std::vector<Place> ins, outs;
     for (size_t i = 0; i < node.inputs.size(); ++i) {
-      ins.push_back(kernel.strided ? places_[static_cast<size_t>(node.inputs[i])] : contiguous(id, node, i));
+      const size_t v = static_cast<size_t>(node.inputs[i]);
+      ins.push_back(kernel.strided || specs_[v].absent > 0 ? places_[v] : contiguous(id, node, i));
     }
     if (op.flops) step.flops = op.flops(query);
     const int index = static_cast<int>(seg_->steps.size());
@@ -445,7 +469,7 @@ class Planner {
   }
 
   Tensor tensor_of(const Place& p, DType dtype) {
-    if (p.kind == Place::kKnown) return p.known;
+    if (p.kind == Place::kKnown || p.kind == Place::kNone) return p.known;
     return Tensor::from_storage(seg_->arena, blocks_[p.block].offset, dtype, Layout(p.layout.shape))
         .view(p.layout, p.offset);
   }
@@ -721,7 +745,11 @@ std::vector<Tensor> Executor::Impl::run(const std::vector<Tensor>& feeds, Exec& 
   total.constants = last_memory.constants;
   last_memory = total;
   std::vector<Tensor> out;
-  for (const GraphOutput& o : graph.outputs) out.push_back(values[static_cast<size_t>(o.value)].clone());
+  for (const GraphOutput& o : graph.outputs) {
+    const Tensor& t = values[static_cast<size_t>(o.value)];
+    if (!t.defined()) throw OpError(cat("output '", o.name, "' belongs to a branch that was not taken"));
+    out.push_back(t.clone());
+  }
   std::fill(values.begin(), values.end(), Tensor{});
   return out;
 }

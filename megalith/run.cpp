@@ -73,7 +73,10 @@ void run_op(const OpDef& op, const Attrs& attrs, std::span<Tensor> in, std::span
   InferContext ctx{op, attrs, in_specs, out_specs, {}};
   op.infer(ctx);
   bool known = true;
-  for (const TensorSpec& o : out_specs) known = known && o.value.defined();
+  for (const TensorSpec& o : out_specs) {
+    if (o.absent > 0) ctx.fail("gives nothing: its proposition does not hold");
+    known = known && o.value.defined();
+  }
   if (known) {
     for (size_t i = 0; i < out.size(); ++i) out[i] = std::move(out_specs[i].value);
     return;

@@ -64,4 +64,7 @@ struct GradContext {
 // is none. Throws UnsupportedError for an op without a gradient on the way.
 std::vector<ValueId> grad(Graph& graph, ValueId loss, const std::vector<ValueId>& wrt);
 
+// Replaces every VirtualGrad by the nodes that compute the gradient.
+void expand_virtual_grads(Graph& graph);
+
 }  // namespace megalith

@@ -43,6 +43,12 @@ bool is_comparison(Mode m) {
   return m == Mode::LT || m == Mode::LEQ || m == Mode::EQ || m == Mode::NEQ || m == Mode::ISNAN || m == Mode::ISINF;
 }
 
+// AffineInt stores no parameters: it is one of the modes.
+Mode mode_of(const Attrs& a) {
+  if (a.params.schema() == &param::Empty::kSchema) return Mode::FUSE_MUL_ADD3_IXxF32xF32xI8;
+  return a.param<param::ElemwiseMultiType>().mode;
+}
+
 bool is_quantized_mode(Mode m) { return *name_of(m) == 'Q'; }
 
 // The operand types of the other modes; `any_int` stands for every plain integer.
@@ -69,7 +75,7 @@ Signature signature(Mode m) {
 }
 
 void infer(InferContext& c) {
-  const Mode m = c.param<param::ElemwiseMultiType>().mode;
+  const Mode m = mode_of(c.attrs);
   if (is_comparison(m)) {  // eager code compares small tensors: messages are made only when they are needed
     if (c.nin() != elemwise::arity(*elemwise_mode(m))) c.fail(name_of(m), " can't have ", c.nin(), " inputs");
     for (int i = 0; i < c.nin(); ++i) {
@@ -135,7 +141,7 @@ bool no_lowbit(const KernelQuery& q) {
 }
 
 void reference(const KernelArgs& a) {
-  const Mode m = a.param<param::ElemwiseMultiType>().mode;
+  const Mode m = mode_of(a.attrs);
   if (const auto plain = elemwise_mode(m)) {
     const bool real = std::any_of(a.in.begin(), a.in.end(),
                                   [](const Tensor& t) { return t.dtype().is_float() || t.dtype().is_quantized(); });
@@ -190,5 +196,14 @@ MEGALITH_OPS(elemwise_multi_type) {
          .infer = infer,
          .kernels = {{.name = "reference", .run = reference, .accepts = no_lowbit, .strided = true},
                      {.name = "lowbit", .run = lowbit}},
+         .flops = flops});
+  r.add({.name = "AffineInt",
+         .doc = "round(x * k + b) as Int8, for integers x and real k and b.",
+         .mge = {"AffineInt"},
+         .params = &param::Empty::kSchema,
+         .min_inputs = 3,
+         .max_inputs = 3,
+         .infer = infer,
+         .kernels = {{.name = "reference", .run = reference, .strided = true}},
          .flops = flops});
 }

@@ -90,8 +90,8 @@ int outputs_mark(const Attrs&, int n) { return std::max(n - 1, 1); }
 
 void infer_mark(InferContext& c) {
   const int prop = c.nin() - 1;
-  require_proposition(c, prop);
   const int outer = c.in[static_cast<size_t>(prop)].absent;  // the proposition belongs to a branch that is not taken
+  if (outer == 0) require_proposition(c, prop);
   int levels = outer > 0 ? outer + 1 : holds(c, prop) ? 0 : 1;
   for (int i = 0; i < prop; ++i) levels = std::max(levels, c.in[static_cast<size_t>(i)].absent);
   for (int i = 0; i < prop; ++i) {

@@ -122,6 +122,13 @@ TEST_CASE("a_gradient_emits_only_what_is_wanted") {
   CHECK(grad(g, y.value(), {w.value()})[0] >= 0);
   CHECK(count_ops(g, "ConvolutionBackwardFilter") == 1);
   CHECK(count_ops(g, "ConvolutionBackwardData") == 0);
+  // d / y is made once for both operands: with the seed spread, its negative times the result, and two sums.
+  Graph h;
+  const Var a(h, h.add_input("a", DTypeEnum::Float32, {2})), b(h, h.add_input("b", DTypeEnum::Float32, {2}));
+  const Var z = sum(call(param::ElemwiseMode::TRUE_DIV, {a, b}), {});
+  const int before = count_ops(h, "Elemwise");
+  grad(h, z.value(), {a.value(), b.value()});
+  CHECK(count_ops(h, "Elemwise") - before == 3);
 }
 
 TEST_CASE("integers_have_no_gradient") {

@@ -13,12 +13,17 @@ constexpr double kTwoOverRootPi = 1.1283791670955126, kRootTwoPi = 2.50662827463
 
 Var square(const Var& x) { return call(E::SQUARE, {x}); }
 
-// The gradient with respect to operand i, before the sum over what was broadcast; undefined where it is zero.
-Var partial(const GradContext& c, size_t i) {
+// The gradient with respect to operand i, before the sum over what was broadcast; undefined where it is zero. `shared`
+// keeps what the gradients of several operands have in common.
+Var partial(const GradContext& c, size_t i, Var& shared) {
   const Mode m = c.attrs.param<param::Elemwise>().mode;
   const Var &d = c.dout[0], &out = c.out[0], &x = c.in[0];
   const Var y = c.in.size() > 1 ? c.in[1] : Var();
   const auto number = [&](double v) { return constant(v, c.dtype(0)); };
+  const auto once = [&](auto&& make) -> const Var& {
+    if (!shared.defined()) shared = make();
+    return shared;
+  };
   switch (m) {
     case E::FLOOR:
     case E::CEIL:
@@ -37,7 +42,7 @@ Var partial(const GradContext& c, size_t i) {
     case E::FLOOR_DIV: return {};
 
     case E::RELU:
-    case E::FUSE_ADD_RELU: return call(E::SWITCH_GT0, {out, d});
+    case E::FUSE_ADD_RELU: return once([&] { return call(E::SWITCH_GT0, {out, d}); });
     case E::ABS: return call(E::ABS_GRAD, {x, d});
     case E::NEGATE: return neg(d);
     case E::EXP: return mul(out, d);
@@ -45,9 +50,9 @@ Var partial(const GradContext& c, size_t i) {
     case E::LOG: return div(d, x);
     case E::LOG1P: return div(d, add(x, number(1)));
     case E::SIGMOID:
-    case E::FUSE_ADD_SIGMOID: return call(E::SIGMOID_GRAD, {out, d});
+    case E::FUSE_ADD_SIGMOID: return once([&] { return call(E::SIGMOID_GRAD, {out, d}); });
     case E::TANH:
-    case E::FUSE_ADD_TANH: return call(E::TANH_GRAD, {out, d});
+    case E::FUSE_ADD_TANH: return once([&] { return call(E::TANH_GRAD, {out, d}); });
     case E::FAST_TANH: return call(E::FAST_TANH_GRAD, {x, d});
     case E::SIN: return mul(d, call(E::COS, {x}));
     case E::COS: return neg(mul(d, call(E::SIN, {x})));
@@ -64,7 +69,7 @@ Var partial(const GradContext& c, size_t i) {
     case E::SILU: return call(E::SILU_GRAD, {x, d});
     case E::GELU: return call(E::GELU_GRAD, {x, d});
     case E::H_SWISH: return call(E::H_SWISH_GRAD, {x, d});
-    case E::FUSE_ADD_H_SWISH: return call(E::H_SWISH_GRAD, {add(x, y), d});
+    case E::FUSE_ADD_H_SWISH: return once([&] { return call(E::H_SWISH_GRAD, {add(x, y), d}); });
     case E::HSIGMOID: return call(E::HSIGMOID_GRAD, {x, d});
     case E::RELU6: return call(E::RELU6_GRAD, {x, d});
     case E::SOFTPLUS: return call(E::SOFTPLUS_GRAD, {x, d});
@@ -78,7 +83,7 @@ Var partial(const GradContext& c, size_t i) {
     case E::SUB: return i == 0 ? d : neg(d);
     case E::MUL: return mul(d, c.in[1 - i]);
     case E::TRUE_DIV: {
-      const Var q = div(d, y);
+      const Var q = once([&] { return div(d, y); });
       return i == 0 ? q : neg(mul(q, out));
     }
     case E::MOD: return i == 0 ? d : mul(d, div(sub(out, x), y));
@@ -87,7 +92,7 @@ Var partial(const GradContext& c, size_t i) {
     case E::MAX: return i == 0 ? call(E::COND_LEQ_MOV, {y, x, d}) : call(E::COND_LT_MOV, {x, y, d});
     case E::MIN: return i == 0 ? call(E::COND_LEQ_MOV, {x, y, d}) : call(E::COND_LT_MOV, {y, x, d});
     case E::ATAN2: {
-      const Var q = div(mul(d, c.in[1 - i]), add(square(x), square(y)));
+      const Var q = mul(c.in[1 - i], once([&] { return div(d, add(square(x), square(y))); }));
       return i == 0 ? q : neg(q);
     }
     case E::LOG_SUM_EXP: return mul(d, call(E::SIGMOID, {sub(c.in[i], c.in[1 - i])}));
@@ -144,9 +149,10 @@ Var partial(const GradContext& c, size_t i) {
 
 std::vector<Var> gradient(const GradContext& c) {
   std::vector<Var> r(c.in.size());
+  Var shared;
   for (size_t i = 0; i < r.size(); ++i) {
     if (!c.needs[i]) continue;
-    const Var d = partial(c, i);
+    const Var d = partial(c, i, shared);
     if (d.defined()) r[i] = r.size() > 1 ? sum_like(d, c.in[i]) : d;
   }
   return r;

@@ -1,6 +1,5 @@
 #include "megalith/ops/elemwise/gradient.h"
 
-#include "megalith/ops/elemwise/modes.h"
 #include "megalith/ops/grad_util.h"
 
 namespace megalith::elemwise {
@@ -16,7 +15,7 @@ Var square(const Var& x) { return call(E::SQUARE, {x}); }
 // The gradient with respect to operand i, before the sum over what was broadcast; undefined where it is zero. `shared`
 // keeps what the gradients of several operands have in common.
 Var partial(const GradContext& c, size_t i, Var& shared) {
-  const Mode m = c.attrs.param<param::Elemwise>().mode;
+  const E m = c.attrs.param<param::Elemwise>().mode;
   const Var &d = c.dout[0], &out = c.out[0], &x = c.in[0];
   const Var y = c.in.size() > 1 ? c.in[1] : Var();
   const auto number = [&](double v) { return constant(v, c.dtype(0)); };
@@ -118,7 +117,7 @@ Var partial(const GradContext& c, size_t i, Var& shared) {
   const bool gradient_mode = m == E::SIGMOID_GRAD || m == E::TANH_GRAD || m == E::FAST_TANH_GRAD ||
                              m == E::H_SWISH_GRAD || m == E::SILU_GRAD || m == E::GELU_GRAD || m == E::ASINH_GRAD ||
                              m == E::ACOSH_GRAD || m == E::ATANH_GRAD || m == E::SOFTPLUS_GRAD;
-  if (!gradient_mode) unsupported(c, cat("no gradient for mode ", enum_info<Mode>().name_of(static_cast<uint32_t>(m))));
+  if (!gradient_mode) unsupported(c, cat("no gradient for mode ", enum_info<E>().name_of(static_cast<uint32_t>(m))));
   if (i == 1) return call(m, {x, d});
   const Var dy = mul(d, y), dout = mul(d, out);
   switch (m) {

@@ -119,21 +119,30 @@ void infer_conv_bias(InferContext& c) {
 
 // Adds a canonical image (broadcast) of real values.
 void add_real(float* y, const Shape& s, const Tensor& bias) {
-  std::vector<float> buffer(1);
-  Odometer at(s, {elemwise::broadcast_layout(bias, s).stride});
-  for (int64_t i = 0; i < s.count(); ++i, at.next())
-    y[i] += *elemwise::load_real(bias, at.offset(0), 1, 1, buffer.data());
+  std::vector<float> real(static_cast<size_t>(bias.count()));
+  for (int64_t i = 0; i < bias.count(); i += elemwise::kBlock) {
+    const int64_t n = std::min(elemwise::kBlock, bias.count() - i);
+    const float* p = elemwise::load_real(bias, i, 1, n, real.data() + i);
+    if (p != real.data() + i) std::copy_n(p, n, real.data() + i);
+  }
+  const Shape d = elemwise::broadcast_layout(bias, s).stride;
+  for (int64_t row = 0; row < s[0] * s[1] * s[2]; ++row, y += s[3]) {
+    const float* b = real.data() + row / s[2] / s[1] * d[0] + row / s[2] % s[1] * d[1] + row % s[2] * d[2];
+    for (int64_t w = 0; w < s[3]; ++w) y[w] += b[w * d[3]];
+  }
 }
 
 void activate(float* y, int64_t n, param::NonlineMode mode) {
-  for (int64_t i = 0; i < n; ++i) {
-    float& v = y[i];
-    switch (mode) {
-      case param::NonlineMode::RELU: v = v > 0 ? v : 0.f; break;
-      case param::NonlineMode::SIGMOID: v = 1.f / (1.f + std::exp(-v)); break;
-      case param::NonlineMode::H_SWISH: v = v * std::fmin(std::fmax(v + 3.f, 0.f), 6.f) / 6.f; break;
-      default: break;
-    }
+  const auto each = [&](auto f) {
+    for (int64_t i = 0; i < n; ++i) y[i] = f(y[i]);
+  };
+  switch (mode) {
+    case param::NonlineMode::RELU: each([](float v) { return v > 0 ? v : 0.f; }); break;
+    case param::NonlineMode::SIGMOID: each([](float v) { return 1.f / (1.f + std::exp(-v)); }); break;
+    case param::NonlineMode::H_SWISH:
+      each([](float v) { return v * std::fmin(std::fmax(v + 3.f, 0.f), 6.f) / 6.f; });
+      break;
+    default: break;
   }
 }
 

@@ -21,6 +21,11 @@ Axes axes_of(const param::GeneralNorm& p, int) {
 }
 
 int outputs_norm(const Attrs&, int) { return 3; }
+// Without weight and bias there is nothing behind the gradient of the input; files don't count it either.
+template <class P>
+int outputs_backward(const Attrs& a, int) {
+  return a.param<P>().affine ? 3 : 1;
+}
 
 Shape kept_shape(const Shape& x, const Axes& ax) {
   Shape s;
@@ -114,8 +119,9 @@ void infer_backward(InferContext& c) {
     c.require(c.shape(2).count() == w.count() && c.dtype(2) == c.dtype(0), "weight has shape ", c.shape(2),
               ", expected ", w);
   c.set(0, c.dtype(1), c.shape(1));
-  c.set(1, c.dtype(1), ax.affine ? c.shape(2) : Shape{0});
-  c.set(2, c.dtype(1), ax.affine ? c.shape(2) : Shape{0});
+  if (!ax.affine) return;
+  c.set(1, c.dtype(1), c.shape(2));
+  c.set(2, c.dtype(1), c.shape(2));
 }
 
 template <class P>
@@ -193,7 +199,7 @@ void add_norm(Registry& r, const char* name, const char* doc, const char* back, 
          .params = &P::kSchema,
          .min_inputs = 4,
          .max_inputs = 5,
-         .outputs = outputs_norm,
+         .outputs = outputs_backward<P>,
          .infer = infer_backward<P>,
          .kernels = {{.name = "reference", .run = run_backward<P>}}});
 }

@@ -6,6 +6,8 @@ namespace megalith {
 namespace {
 
 int outputs_norm(const Attrs&, int) { return 3; }
+// Without weight and bias there is nothing behind the gradient of the input; files don't count it either.
+int outputs_backward(const Attrs& a, int) { return a.param<param::GroupNorm>().affine ? 3 : 1; }
 
 template <bool kInstance>
 int64_t groups(const Attrs& a, const Shape& x) {
@@ -85,8 +87,9 @@ void infer_backward(InferContext& c) {
     c.require(c.shape(2).count() == c.shape(1)[1] && c.dtype(2) == c.dtype(0), "weight has shape ", c.shape(2), " for ",
               c.shape(1)[1], " channels");
   c.set(0, c.dtype(1), c.shape(1));
-  c.set(1, c.dtype(1), affine ? c.shape(2) : Shape{0});
-  c.set(2, c.dtype(1), affine ? c.shape(2) : Shape{0});
+  if (!affine) return;
+  c.set(1, c.dtype(1), c.shape(2));
+  c.set(2, c.dtype(1), c.shape(2));
 }
 
 template <bool kInstance>
@@ -162,7 +165,7 @@ void add_norm(Registry& r, const char* name, const char* doc, const char* back, 
          .params = &param::GroupNorm::kSchema,
          .min_inputs = 4,
          .max_inputs = 5,
-         .outputs = outputs_norm,
+         .outputs = outputs_backward,
          .infer = infer_backward<kInstance>,
          .kernels = {{.name = "reference", .run = run_backward<kInstance>}}});
 }

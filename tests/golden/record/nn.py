@@ -97,9 +97,23 @@ def cases(s):
     for n, kw in dict(a=dict(n=5, k=2., alpha=1e-4, beta=.75), b=dict(n=3, k=1., alpha=.1, beta=.5), c=dict(n=9, k=.5, alpha=.2, beta=1.), d=dict(n=1, k=1., alpha=.5, beta=.75)).items():
         for t in ("f4", "f2"):
             s.case(g, "lrn_%s_%s" % (n, t), lambda x, kw=kw: apply(B.LRN(**kw), x)[0], dict(x=A("lrn", (2, 7, 3, 4)).astype(t)))
-    for nm in ("BatchNorm1d", "BatchNorm2d"):
-        for t in (0, 1):
-            pass
+    # ---- BFloat16
+    g = "bf16_more"
+    bf = lambda *names: dict(quant={n: "BFloat16" for n in names}, tol=dict(rtol=2e-2, atol=2e-2))
+    xw = dict(x=A("bx", (1, 4, 7, 8)), w=A("bw", (8, 4, 3, 3)))
+    for cm in ("DEFAULT", "FLOAT32"):
+        s.op(g, "conv_" + cm, "Convolution", xw, [("param.Convolution", dict(pad_h=1, compute_mode=cm)), POLICY], **bf("x", "w"))
+        s.op(g, "conv_bias_" + cm, "ConvBiasForward", dict(xw, b=A("bb", (1, 8, 1, 1))), [("param.ConvBias", dict(pad_h=1, compute_mode=cm, nonlineMode="RELU")), POLICY], **bf("x", "w", "b"))
+        s.op(g, "bwd_" + cm, "ConvolutionBackwardData", dict(w=A("bw", (8, 4, 3, 3)), dy=A("bd", (1, 8, 5, 6))), [("param.Convolution", dict(compute_mode=cm)), POLICY], **bf("w", "dy"))
+    for m in ("MAX", "AVERAGE"):
+        s.op(g, "pool_" + m, "Pooling", dict(x=xw["x"]), [("param.Pooling", dict(mode=m, pad_h=1))], **bf("x"))
+    s.op(g, "adaptive", "AdaptivePooling", dict(x=xw["x"]), [("param.AdaptivePooling", {"mode": "AVERAGE"})], consts=dict(o=np.array([2, 3], "i4")), order=["x", "o"], **bf("x"))
+    for m in ("LINEAR", "NEAREST"):
+        s.op(g, "resize_" + m, "Resize", dict(x=xw["x"]), [("param.Resize", {"imode": m, "format": "NCHW"})], consts=dict(o=np.array([5, 11], "i4")), order=["x", "o"], **bf("x"))
+    s.op(g, "warp", "WarpPerspective", dict(x=xw["x"], m=(np.eye(3)[None] + .05).astype("f4")), [("param.WarpPerspective", {})], consts=dict(o=np.array([5, 6], "i4")), order=["x", "m", "o"], **bf("x"))
+    s.op(g, "remap", "Remap", dict(x=xw["x"], m=A("bm", (1, 4, 5, 2), -1, 8)), [("param.Remap", {"format": "NCHW"})], **bf("x"))
+    s.op(g, "lrn", "LRN", dict(x=xw["x"]), [("param.LRN", {})], **bf("x"))
+    s.op(g, "local", "GroupLocal", dict(x=A("lx", (1, 2, 4, 4)), w=A("lw", (1, 2, 2, 2, 3, 3, 3))), [("param.Convolution", {"sparse": "GROUP"})], **bf("x", "w"))
 
     g = "conv_misc"
     for n, (xs, ws, kw) in dict(basic=((2, 4, 6, 7), (3, 4, 3, 3), dict(padding=1)), s2=((1, 4, 9, 8), (3, 4, 3, 3), dict(padding=1, stride=2)), dil=((1, 2, 9, 9), (3, 2, 3, 3), dict(dilation=2)), k1=((1, 4, 5, 5), (6, 4, 1, 1), {}),

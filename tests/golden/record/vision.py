@@ -118,8 +118,9 @@ def cases(s):
     x = I("dct", (2, 3, 16, 24))
     for n, blk in dict(b8=8, b4=4, b2=2).items():
         s.op(g, "dct_" + n, "DctChannelSelect", dict(x=x), [("param.DctChannelSelect", {"dct_block_size": blk})], tol=dict(rtol=1e-4, atol=1e-2))
-    s.op(g, "dct_mask", "DctChannelSelect", dict(x=x), [("param.DctChannelSelect", {})], consts=dict(o=np.array([0, 4, 7, 12], "i4"), v=np.array([0, 1, 8, 16, 3, 2, 0, 63, 5, 9, 10, 17], "i4")), order=["x", "o", "v"], tol=dict(rtol=1e-4, atol=1e-2))
-    s.op(g, "dct_nchw4", "DctChannelSelect", dict(x=x), [("param.DctChannelSelect", {"format": "NCHW4"})], consts=dict(o=np.array([0, 4, 7, 12], "i4"), v=np.array([0, 1, 8, 16, 3, 2, 0, 63, 5, 9, 10, 17], "i4")), order=["x", "o", "v"],
+    s.op(g, "dct_mask", "DctChannelSelect", dict(x=x), [("param.DctChannelSelect", {})], consts=dict(o=np.array([0, 4, 4, 12], "i4"), v=np.array([0, 1, 8, 16, 3, 2, 0, 63, 5, 9, 10, 17], "i4")), order=["x", "o", "v"], tol=dict(rtol=1e-4, atol=1e-2))
+    s.op(g, "dct_fix32", "DctChannelSelect", dict(x=x), [("param.DctChannelSelect", {"fastImpl": "FIX_32_MASK"})], consts=dict(o=np.array([0, 16, 24, 32], "i4"), v=np.arange(32, dtype="i4") % 24), order=["x", "o", "v"], tol=dict(rtol=1e-4, atol=1e-2))
+    s.op(g, "dct_nchw4", "DctChannelSelect", dict(x=x), [("param.DctChannelSelect", {"format": "NCHW4"})], consts=dict(o=np.array([0, 4, 4, 12], "i4"), v=np.array([0, 1, 8, 16, 3, 2, 0, 63, 5, 9, 10, 17], "i4")), order=["x", "o", "v"],
          quant={}, output_dtype=("QuantizedS8", 10.), tol=dict(rtol=0, atol=10.1))
     for n, kw in dict(a=dict(pad_h=1, pad_w=2, stride_h=2, stride_w=1, window_h=3, window_w=2), b=dict(window_h=2, window_w=2, stride_h=2, stride_w=2), c=dict(pad_h=1, pad_w=1, window_h=3, window_w=3, dilate_h=2, dilate_w=2)).items():
         for t in ("f32", "f16", "i8", "u8"):

@@ -2,6 +2,7 @@
 # `make check` is the quick set. Each installs what it needs.
 JOBS ?= $(shell nproc)
 MGL := build/release/tools/mgl
+CONVNETS := $(wildcard tests/golden/cases/models/*/model.mge tests/golden/cases/quantized_models/*/model.mge)
 
 deps:
 	@./scripts/install-deps.sh
@@ -48,7 +49,10 @@ fuzz: test-fuzz
 bench: deps
 	@cmake --preset release -DMEGALITH_BENCH=ON > /dev/null
 	@cmake --build --preset release -j $(JOBS)
-	@build/release/bench/plan_overhead
+	@echo "| what | measured | wanted |"; echo "| --- | --- | --- |"
+	@build/release/bench/bench_plan_overhead
+	@build/release/bench/bench_load $(MGL)
+	@build/release/bench/bench_memory $(CONVNETS)
 
 format:
 	@git ls-files '*.cpp' '*.h' | xargs clang-format -i

@@ -22,5 +22,5 @@ int main() {
     m.run({{"x", x}});
     best = std::min(best, std::chrono::duration<double, std::nano>(std::chrono::steady_clock::now() - start).count());
   }
-  std::printf("%.1f ns per op (kernel included)\n", best / kOps);
+  std::printf("| planned execution of a one-element op, its kernel included | %.1f ns | < 100 ns |\n", best / kOps);
 }

@@ -1,4 +1,5 @@
-/* Runs a model with inputs of zeros from C and prints the shape and the first value of every output.
+/* Runs a model with inputs of zeros from C and prints the shape and the first value of every output, and the
+ * slowest operator.
  *
  * usage: run_c MODEL.mge */
 #include <stdio.h>
@@ -25,7 +26,7 @@ int main(int argc, char** argv) {
     free(t.data);
     if (bad) return fail();
   }
-  if (mgl_run(model)) return fail();
+  if (mgl_run(model) || mgl_run_profiled(model)) return fail();
   for (int i = 0; i < mgl_num_outputs(model); ++i) {
     mgl_tensor t;
     if (mgl_get_output(model, i, &t)) return fail();
@@ -35,6 +36,16 @@ int main(int argc, char** argv) {
     if (t.dtype == MGL_FLOAT32) printf(" starts with %g", ((float*)t.data)[0]);
     printf("\n");
   }
+  double slowest = -1, total = 0;
+  mgl_op_profile worst = {0}, op;
+  for (int i = 0; i < mgl_profile_size(model); ++i) {
+    if (mgl_profile_op(model, i, &op)) return fail();
+    total += op.seconds;
+    if (op.seconds > slowest) slowest = op.seconds, worst = op;
+  }
+  if (worst.op)
+    printf("%.3f ms with %d threads, most of it in %s '%s' (%s): %.3f ms\n", total * 1e3, mgl_threads(model), worst.op,
+           worst.name, worst.kernel, slowest * 1e3);
   mgl_free(model);
   return 0;
 }

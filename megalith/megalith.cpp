@@ -13,6 +13,7 @@ struct mgl_model {
   std::vector<std::string> inputs, outputs;
   std::map<std::string, Tensor> feeds;
   std::vector<Tensor> results;
+  Profile profile;
 };
 
 namespace {
@@ -31,7 +32,7 @@ int guarded(F&& fn) {
 }
 
 mgl_model* wrap(Model model) {
-  auto* m = new mgl_model{std::move(model), {}, {}, {}, {}};
+  auto* m = new mgl_model{std::move(model), {}, {}, {}, {}, {}};
   for (const InputInfo& i : m->model.inputs()) m->inputs.push_back(i.name);
   for (const OutputInfo& o : m->model.outputs()) m->outputs.push_back(o.name);
   return m;
@@ -87,6 +88,31 @@ int mgl_set_input(mgl_model* m, const char* name, const mgl_tensor* t) {
 }
 int mgl_run(mgl_model* m) {
   return guarded([&] { m->results = m->model.run(m->feeds); });
+}
+int mgl_run_profiled(mgl_model* m) {
+  return guarded([&] { m->results = m->model.run(m->feeds, &m->profile); });
+}
+int mgl_threads(const mgl_model* m) { return m->model.threads(); }
+int mgl_profile_size(const mgl_model* m) { return static_cast<int>(m->profile.nodes().size()); }
+int mgl_profile_op(const mgl_model* m, int i, mgl_op_profile* out) {
+  return guarded([&] {
+    const auto& nodes = m->profile.nodes();
+    if (i < 0 || static_cast<size_t>(i) >= nodes.size())
+      throw InputError(cat("there is no operator ", i, " in the profile; it has ", nodes.size()));
+    const NodeProfile& n = nodes[static_cast<size_t>(i)];
+    *out = {n.op.c_str(), n.name.c_str(), n.kernel.c_str(), 0, 0, n.flops, n.bytes};
+    for (const Span& s : m->profile.spans()) {
+      if (s.node != n.node) continue;
+      out->seconds += s.end - s.start;
+      out->runs += s.copy ? 0 : 1;
+    }
+  });
+}
+int mgl_output_index(const mgl_model* m, const char* name) {
+  for (size_t i = 0; i < m->outputs.size(); ++i) {
+    if (m->outputs[i] == name) return static_cast<int>(i);
+  }
+  return -1;
 }
 int mgl_get_output(const mgl_model* m, int i, mgl_tensor* out) {
   return guarded([&] {

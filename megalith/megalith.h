@@ -42,6 +42,25 @@ int mgl_input_info(const mgl_model* model, int i, mgl_tensor* out);
 /* Copies the tensor; it stays set for later runs. */
 int mgl_set_input(mgl_model* model, const char* name, const mgl_tensor* tensor);
 int mgl_run(mgl_model* model);
+/* The same, and remembers where the time goes: mgl_profile_* tell about all profiled runs since mgl_load. */
+int mgl_run_profiled(mgl_model* model);
+int mgl_threads(const mgl_model* model); /* that a run uses */
+
+/* One operator of the executed graph over all profiled runs. Strings are valid until the next profiled run. */
+typedef struct mgl_op_profile {
+  const char* op;
+  const char* name;
+  const char* kernel;
+  int64_t runs;
+  double seconds; /* of all runs together */
+  double flops;   /* of one run; negative: no formula */
+  uint64_t bytes; /* inputs and outputs of one run */
+} mgl_op_profile;
+int mgl_profile_size(const mgl_model* model); /* operators that ran */
+int mgl_profile_op(const mgl_model* model, int i, mgl_op_profile* out);
+
+/* The index of an output by its name; -1 when there is none. */
+int mgl_output_index(const mgl_model* model, const char* name);
 /* The result of the last run; valid until the next run or mgl_free. */
 int mgl_get_output(const mgl_model* model, int i, mgl_tensor* out);
 

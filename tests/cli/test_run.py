@@ -330,8 +330,9 @@ class ExitCodes(cli.Case):
             data = f.read()
         bad = self.path("bad.mge")
         for name, other in ((b"Softmax", b"Hardmax"), (b"MatrixMul", b"MatrixAdd")):
-            old, new = (struct.pack("<Q", cli.type_id(n)) for n in (name, other))
-            self.assertIn(old, data)
+            end = b"\0" if name == b"Softmax" else b""  # an operator of version 2
+            old, new = (struct.pack("<Q", cli.type_id(n + end)) for n in (name, other))
+            self.assertTrue(old in data)
             data = data.replace(old, new).replace(name, other)
         with open(bad, "wb") as f:
             f.write(data)

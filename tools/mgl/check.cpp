@@ -116,8 +116,10 @@ int check(const Args& args) {
   for (const std::string& root : dirs) {
     std::ifstream f(root + "/manifest.json");
     if (!f) throw UsageError{"can't open " + root + "/manifest.json"};
-    const json manifest = json::parse(f);
-    const json& cases = manifest.at("cases");
+    const json manifest = json::parse(f, nullptr, false);
+    if (!manifest.is_object() || !manifest.contains("cases"))
+      throw UsageError{root + "/manifest.json is no manifest of cases"};
+    const json& cases = manifest["cases"];
     size_t done = 0;
     for (const json& entry : cases) {
       const std::string name = entry["name"];

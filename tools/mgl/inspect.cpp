@@ -50,7 +50,7 @@ json ops_json() {
   return {{"ops", ops}};
 }
 
-// The families of ops are the folders under megalith/ops; the registry does not know them: one table, by name.
+// The table of docs/ops.md.
 void print_markdown() {
   const auto& ops = megalith::Registry::get().ops();
   int runs = 0, stored = 0, differentiable = 0;
@@ -65,8 +65,9 @@ void print_markdown() {
       "refuse to run; %d are stored in `.mge` files; %d have a gradient. `ops.json` has the parameters as well.\n\n",
       ops.size(), runs, ops.size() - static_cast<size_t>(runs), stored, differentiable);
   std::printf(
-      "- **stored as**: the name in `.mge` files; FBS and FBS_V2 hold all of these, `v2` to `v4` is the newest\n"
-      "  version of the operator that is read and written;\n"
+      "- **stored as**: the name in `.mge` files, in both formats (FBS and FBS_V2); `v2` and later: the newest "
+      "version\n"
+      "  of the operator in FBS_V2 files;\n"
       "- **runs**: yes, or why this build refuses to;\n"
       "- **kernels**: in order of priority, each for the element types and layouts that it accepts; the last one is\n"
       "  the reference and takes whatever the operator takes;\n"

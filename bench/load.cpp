@@ -50,7 +50,7 @@ int main(int argc, char** argv) {
   for (MgeFormat format : {MgeFormat::kFbs, MgeFormat::kFbsV2}) {
     const char* name = format == MgeFormat::kFbs ? "FBS" : "FBS_V2";
     const std::string path = folder + "/" + name + ".mge";
-    write_mge(path, g, format);
+    write_mge(path, g, {.format = format});
     const double mb = static_cast<double>(std::filesystem::file_size(path)) / 1e6;
     const double ms = best_ms(20, [&] { Model::load(path); });
     std::printf("| load %.1f MB of weights, %s | %.2f ms | < 20 ms |\n", mb, name, ms);

@@ -220,6 +220,25 @@ static constexpr Field kDiagFields[] = {
 };
 const ParamSchema Diag::kSchema = make_schema<Diag>("Diag", 91, kDiagFields);
 
+static constexpr Field kCrossFields[] = {
+    MEGALITH_FIELD(Cross, axisa, "axis of the vectors in input 0"),
+    MEGALITH_FIELD(Cross, axisb, "axis of the vectors in input 1"),
+    MEGALITH_FIELD(Cross, axisc, "axis of the vectors in the result"),
+};
+const ParamSchema Cross::kSchema = make_schema<Cross>("Cross", 97, kCrossFields);
+
+static constexpr Field kExponentialRNGFields[] = {
+    MEGALITH_FIELD(ExponentialRNG, seed, "seed of the random stream"),
+};
+const ParamSchema ExponentialRNG::kSchema = make_schema<ExponentialRNG>("ExponentialRNG", 98, kExponentialRNGFields);
+
+static constexpr Field kMultinomialRNGFields[] = {
+    MEGALITH_FIELD(MultinomialRNG, seed, "seed of the random stream"),
+    MEGALITH_FIELD(MultinomialRNG, num_samples, "numbers drawn per row"),
+    MEGALITH_FIELD(MultinomialRNG, replacement, "a category may be drawn again"),
+};
+const ParamSchema MultinomialRNG::kSchema = make_schema<MultinomialRNG>("MultinomialRNG", 99, kMultinomialRNGFields);
+
 static constexpr Field kUniformRNGFields[] = {
     MEGALITH_FIELD(UniformRNG, seed, "seed of the random stream"),
     MEGALITH_FIELD(UniformRNG, dtype, "element type of the result"),

@@ -224,6 +224,26 @@ struct Diag {
   static const ParamSchema kSchema;
 };
 
+// MegEngine 1.13.1 and later.
+struct Cross {
+  int32_t axisa = -1;
+  int32_t axisb = -1;
+  int32_t axisc = -1;
+  static const ParamSchema kSchema;
+};
+
+struct ExponentialRNG {
+  uint64_t seed = 0;
+  static const ParamSchema kSchema;
+};
+
+struct MultinomialRNG {
+  uint64_t seed = 0;
+  uint64_t num_samples = 1;
+  bool replacement = false;
+  static const ParamSchema kSchema;
+};
+
 struct UniformRNG {
   uint64_t seed = 0;
   DTypeEnum dtype = DTypeEnum::Float32;

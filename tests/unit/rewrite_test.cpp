@@ -32,11 +32,13 @@ TEST_CASE("rewritten_files_are_those_that_megengine_judged") {
     CAPTURE(path.string());
     CAPTURE(target);
     const MgeFile m = read_mge(path.string());
-    const std::string bytes = write_mge(
-        m.graph, {.format = target == "FBS" ? MgeFormat::kFbs : MgeFormat::kFbsV2, .test_cases = m.cases});
-    CHECK(sha256(bytes) == row["sha256"].get<std::string>());
-    if (row.contains("max_abs_diff")) CHECK(row["max_abs_diff"].get<double>() == 0);
+    const std::string bytes =
+        write_mge(m.graph, {.format = target == "FBS" ? MgeFormat::kFbs : MgeFormat::kFbsV2, .test_cases = m.cases});
     ++files;
+    CHECK(sha256(bytes) == row["sha256"].get<std::string>());
+    // MegEngine's gradients of LocalShare add into memory that was not cleared: no two of its runs are the same.
+    if (name.find("local_share") != name.npos && name.find("_bwd_") != name.npos) continue;
+    if (row.contains("max_abs_diff")) CHECK(row["max_abs_diff"].get<double>() == 0);
   }
   CHECK(files > 2000);
 }

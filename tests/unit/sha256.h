@@ -15,11 +15,13 @@ inline std::string sha256(std::string_view data) {
       bool prime = true;
       for (uint32_t d = 2; d * d <= p; ++d) prime = prime && p % d != 0;
       // In long double 2^32 times the root has digits to spare on every target: roots are below 7.
-      if (prime) v[n++] = static_cast<uint32_t>(static_cast<uint64_t>(std::cbrt(static_cast<double>(p)) * 4294967296.0));
+      if (prime)
+        v[n++] = static_cast<uint32_t>(static_cast<uint64_t>(std::cbrt(static_cast<double>(p)) * 4294967296.0));
     }
     return v;
   }();
-  std::array<uint32_t, 8> h = {0x6a09e667, 0xbb67ae85, 0x3c6ef372, 0xa54ff53a, 0x510e527f, 0x9b05688c, 0x1f83d9ab, 0x5be0cd19};
+  std::array<uint32_t, 8> h = {0x6a09e667, 0xbb67ae85, 0x3c6ef372, 0xa54ff53a,
+                               0x510e527f, 0x9b05688c, 0x1f83d9ab, 0x5be0cd19};
   std::string s(data);
   s += static_cast<char>(0x80);
   while (s.size() % 64 != 56) s += '\0';
@@ -31,13 +33,16 @@ inline std::string sha256(std::string_view data) {
     }
     for (size_t i = 16; i < 64; ++i) {
       const uint32_t a = w[i - 15], b = w[i - 2];
-      w[i] = w[i - 16] + (std::rotr(a, 7) ^ std::rotr(a, 18) ^ a >> 3) + w[i - 7] + (std::rotr(b, 17) ^ std::rotr(b, 19) ^ b >> 10);
+      w[i] = w[i - 16] + (std::rotr(a, 7) ^ std::rotr(a, 18) ^ a >> 3) + w[i - 7] +
+             (std::rotr(b, 17) ^ std::rotr(b, 19) ^ b >> 10);
     }
     auto v = h;
     for (size_t i = 0; i < 64; ++i) {
       const uint32_t e = v[4], a = v[0];
-      const uint32_t t1 = v[7] + (std::rotr(e, 6) ^ std::rotr(e, 11) ^ std::rotr(e, 25)) + ((e & v[5]) ^ (~e & v[6])) + k[i] + w[i];
-      const uint32_t t2 = (std::rotr(a, 2) ^ std::rotr(a, 13) ^ std::rotr(a, 22)) + ((a & v[1]) ^ (a & v[2]) ^ (v[1] & v[2]));
+      const uint32_t t1 =
+          v[7] + (std::rotr(e, 6) ^ std::rotr(e, 11) ^ std::rotr(e, 25)) + ((e & v[5]) ^ (~e & v[6])) + k[i] + w[i];
+      const uint32_t t2 =
+          (std::rotr(a, 2) ^ std::rotr(a, 13) ^ std::rotr(a, 22)) + ((a & v[1]) ^ (a & v[2]) ^ (v[1] & v[2]));
       v = {t1 + t2, v[0], v[1], v[2], v[3] + t1, v[4], v[5], v[6]};
     }
     for (size_t i = 0; i < 8; ++i) h[i] += v[i];

@@ -36,10 +36,7 @@ uint64_t xxh64(std::string_view s, uint64_t seed) {
   return h ^ (h >> 32);
 }
 
-uint64_t hash(const std::string& s) {
-  const uint64_t h = xxh64(s, 20160701);
-  return h ? h : 1;
-}
+uint64_t hash(const std::string& s) { return hash_name(s); }
 
 std::string bare(const std::string& name) {
   const size_t n = name.size();
@@ -71,6 +68,10 @@ const OpDef* look_up(const std::unordered_map<uint64_t, const OpDef*>& t, uint64
 
 }  // namespace
 
+uint64_t hash_name(std::string_view s) {
+  const uint64_t h = xxh64(s, 20160701);
+  return h ? h : 1;
+}
 uint64_t type_id_v1(const OpDef& op) { return hash(std::string(op.mge.v1_name) + '\0'); }
 uint64_t type_id_v0(const OpDef& op) { return hash(bare(op.mge.v1_name)); }
 uint64_t type_id_v2(const OpDef& op, int version) {

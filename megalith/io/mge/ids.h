@@ -8,6 +8,7 @@
 
 namespace megalith::mge {
 
+uint64_t hash_name(std::string_view bytes);
 uint64_t type_id_v1(const OpDef& op);               // FBS: the suffixed name with its NUL
 uint64_t type_id_v0(const OpDef& op);               // FBS v0, and FBS_V2 with opr_version 1: the bare name
 uint64_t type_id_v2(const OpDef& op, int version);  // FBS_V2

@@ -4,6 +4,7 @@
 #include <optional>
 
 #include "megalith/io/mge/ids.h"
+#include "megalith/io/mge/legacy.h"
 #include "megalith/io/mge/wire.h"
 #include "megalith/platform/file_map.h"
 
@@ -16,6 +17,8 @@ using wire::Vector;
 
 constexpr uint32_t kMagicV1 = 0x4342474d, kMagicV0 = 0x5342474d;
 constexpr uint8_t kDTypeParamUnion = 51;  // a bare DTypeEnum, where the full table is usual
+
+constexpr uint32_t kPolicyFlags = 100300;  // since 1.3 an execution strategy is a set of flags
 
 // Where the two root schemas keep an operator's fields; a union's type id stands one before its value.
 struct OperatorFields {
@@ -56,12 +59,13 @@ void read_list(const Field& f, const Table& t, size_t id, std::vector<int32_t>& 
   }
 }
 
-// The one parameter codec: field i of the schema is vtable slot i.
-Params read_params(const ParamSchema& schema, const Table& t) {
+// The one parameter codec: field i of the schema is vtable slot i, unless an older table says otherwise.
+Params read_params(const ParamSchema& schema, const Table& t, const mge::LegacyTable* old = nullptr) {
   Params p(schema);
   for (size_t id = 0; id < schema.fields.size(); ++id) {
     const Field& f = schema.fields[id];
-    const size_t at = t.slot(id);
+    const int slot = old ? mge::legacy_slot(*old, schema, id) : static_cast<int>(id);
+    const size_t at = slot < 0 ? 0 : t.slot(static_cast<size_t>(slot));
     if (!at) continue;
     const auto copy = [&](size_t n) { std::memcpy(p.field(f), t.buf().bytes(at, n).data(), n); };
     switch (f.type) {
@@ -72,11 +76,12 @@ Params read_params(const ParamSchema& schema, const Table& t) {
       case FieldType::kUint64:
       case FieldType::kFloat64: copy(8); break;
       case FieldType::kEnum: {
-        const auto v = t.buf().read<uint32_t>(at);
+        auto v = t.buf().read<uint32_t>(at);
+        if (old) v = mge::legacy_enum(*old, f, v);
         if (!f.enums().flags && !f.enums().name_of(v)) {
           throw ModelError(cat("parameter ", schema.name, ".", f.name, " has the unknown value ", v));
         }
-        copy(4);
+        std::memcpy(p.field(f), &v, sizeof v);
         break;
       }
       case FieldType::kDTypeEnum: {
@@ -101,6 +106,7 @@ Params read_params(const ParamSchema& schema, const Table& t) {
     const DType d = read_dtype(t);
     std::memcpy(p.field(schema.fields[0]), &d, sizeof d);
   }
+  if (old) mge::legacy_extras(*old, t, p);
   return p;
 }
 
@@ -193,7 +199,7 @@ class Reader {
 
   void read_root(const Table& root, MgeFile& out) {
     Graph& g = out.graph;
-    g.mge_version = root.scalar<uint32_t>(0, 0);
+    version_ = g.mge_version = root.scalar<uint32_t>(0, 0);
     if (v2_) {
       out.model_version = static_cast<int>(root.scalar<uint32_t>(1, 0));
     } else {
@@ -269,6 +275,12 @@ class Reader {
     const auto id = o.scalar<uint64_t>(f.type_id, 0);
     const int version = v2_ ? static_cast<int>(o.scalar<uint32_t>(12, 0)) : 1;
     const OpDef* op = v2_ ? mge::find_v2(id, version) : v0_ ? mge::find_v0(id) : mge::find_v1(id);
+    const mge::LegacyTable* old = nullptr;
+    if (!op && !v2_ && !v0_) {
+      const mge::LegacyOp legacy = mge::find_legacy(id);
+      op = legacy.op;
+      if (op && op->params) old = mge::legacy_table(*op->params, legacy.version);
+    }
     std::shared_ptr<UnknownOp> unknown;
     if (!op) {
       unknown = unknown_op(o, f, id, v2_ ? version : -1);
@@ -277,7 +289,7 @@ class Reader {
     std::string name = o.string(f.name);
     const std::string label = name.empty() ? cat(op->name, " #", index) : cat(op->name, " '", name, "'");
     Attrs attrs;
-    read_all_params(o, f, *op, label, attrs, unknown.get());
+    read_all_params(o, f, *op, label, attrs, unknown.get(), old);
     if (const auto d = o.table(f.output_dtype)) attrs.output_dtype = read_dtype(*d);
     const Vector tensors = o.vector(f.tensors, 4);
     for (size_t i = 0; i < tensors.count; ++i) {
@@ -355,14 +367,14 @@ class Reader {
   }
 
   void read_all_params(const Table& o, const OperatorFields& f, const OpDef& op, const std::string& label, Attrs& attrs,
-                       UnknownOp* unknown) {
+                       UnknownOp* unknown, const mge::LegacyTable* old) {
     if (op.params) attrs.params = Params(*op.params);
     if (op.policy) attrs.policy = Params(param::ExecutionPolicy{});
     const auto first = o.scalar<uint8_t>(f.param - 1, 0);
     const auto table = o.table(f.param);
     if (first && table && op.params) {
       if (first == op.params->union_id) {
-        attrs.params = read_params(*op.params, *table);
+        attrs.params = read_params(*op.params, *table, old);
       } else if (first == kDTypeParamUnion && op.params == &param::TypeCvt::kSchema) {
         const int id = table->scalar<int8_t>(0, static_cast<int8_t>(DTypeEnum::Byte));
         if (!valid_dtype(id)) throw ModelError(cat(label, ": unknown element type ", id));
@@ -384,6 +396,11 @@ class Reader {
       const auto t = Table::element(values, i);
       if ((op.policy || unknown) && t && types.at<uint8_t>(i) == param::ExecutionPolicy::kSchema.union_id) {
         attrs.policy = read_params(param::ExecutionPolicy::kSchema, *t);
+        if (version_ < kPolicyFlags && t->slot(0)) {
+          auto& policy = attrs.policy->as<param::ExecutionPolicy>();
+          policy.strategy =
+              static_cast<param::ExecutionPolicyStrategy>(mge::legacy_strategy(t->scalar<uint32_t>(0, 0)));
+        }
       } else if (unknown) {
         unknown->complete = false;
       }
@@ -452,7 +469,8 @@ class Reader {
   bool v2_ = false, v0_ = false;
   size_t cursor_ = 0;  // FBS: where the next tensor value begins
   Buffer buf_;
-  std::string guessed_;  // operators whose number of outputs the file does not say
+  uint32_t version_ = 0;  // of MegEngine
+  std::string guessed_;   // operators whose number of outputs the file does not say
 };
 
 }  // namespace

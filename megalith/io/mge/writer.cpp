@@ -12,6 +12,8 @@ namespace {
 using wire::Object;
 using wire::ObjectRef;
 
+constexpr uint32_t kLayoutVersion = 101300;  // what is written is laid out as MegEngine 1.13.0 does it
+
 ObjectRef dtype_table(const DType& d) {
   ObjectRef t = wire::table();
   t->scalar<int8_t>(0, static_cast<int8_t>(d.id), 0);
@@ -105,7 +107,7 @@ class Writer {
     info_.content_hash = g_.hash ? g_.hash : identity_ | 1;
     for (const GraphOutput& o : outputs_) info_.outputs.push_back(o.name);
     ObjectRef root = wire::table();
-    root->scalar<uint32_t>(0, g_.mge_version, 0);
+    root->scalar<uint32_t>(0, std::max(g_.mge_version, kLayoutVersion), 0);
     if (v2_) {
       root->scalar<uint32_t>(1, static_cast<uint32_t>(options_.model_version), 0);
       root->child(2, wire::refs(std::move(oprs)));

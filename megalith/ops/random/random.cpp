@@ -167,6 +167,54 @@ void shuffle_backward_reference(const KernelArgs& a) {
   }
 }
 
+void exponential_reference(const KernelArgs& a) {
+  fill_from_inputs(a, [](RandomStream& r, double rate, double) { return -std::log(r.uniform()) / rate; });
+}
+
+// Rows of weights, which need not sum to 1; indices of categories.
+void infer_multinomial(InferContext& c) {
+  const auto& p = c.param<param::MultinomialRNG>();
+  const Shape& s = c.shape(0);
+  c.require(c.dtype(0).is_float() && (s.ndim() == 1 || s.ndim() == 2), "weights are ", c.dtype(0).str(), s);
+  const int64_t categories = s[s.ndim() - 1];
+  c.require(p.num_samples <= INT32_MAX && categories > 0, p.num_samples, " draws from ", categories, " categories");
+  c.require(p.replacement || p.num_samples <= static_cast<uint64_t>(categories), p.num_samples, " draws from ",
+            categories, " categories without replacement");
+  Shape out;
+  if (s.ndim() == 2) out.push_back(s[0]);
+  out.push_back(static_cast<int64_t>(p.num_samples));
+  c.set(0, DTypeEnum::Int32, out);
+}
+
+void multinomial_reference(const KernelArgs& a) {
+  const auto& p = a.param<param::MultinomialRNG>();
+  const int64_t n = a.in[0].dim(a.in[0].ndim() - 1), draws = static_cast<int64_t>(p.num_samples);
+  dispatch_float(a.in[0].dtype(), [&](auto t) {
+    using T = decltype(t);
+    a.exec.parallel_for(a.in[0].count() / n, 1, [&](int64_t begin, int64_t end) {
+      std::vector<double> w(static_cast<size_t>(n));
+      for (int64_t row = begin; row < end; ++row) {
+        RandomStream r(a.exec.random_key(), static_cast<uint64_t>(row));
+        double sum = 0;
+        for (int64_t i = 0; i < n; ++i) {
+          const double v = static_cast<float>(a.in[0].data<T>()[row * n + i]);
+          sum += w[static_cast<size_t>(i)] = v > 0 ? v : 0;
+        }
+        for (int64_t d = 0; d < draws; ++d) {
+          double at = r.uniform() * sum;
+          size_t k = 0;
+          while (k + 1 < w.size() && (at -= w[k]) > 0) ++k;
+          while (w[k] == 0 && k > 0) --k;  // rounding ran past the last category that has weight
+          a.out[0].data<int32_t>()[row * draws + d] = static_cast<int32_t>(k);
+          if (p.replacement) continue;
+          sum -= w[k];
+          w[k] = 0;
+        }
+      }
+    });
+  });
+}
+
 int two(const Attrs&, int) { return 2; }
 
 std::vector<Var> grad_shuffle(const GradContext& c) {
@@ -206,6 +254,10 @@ MEGALITH_OPS(random_random) {
       beta_reference);
   add("PoissonRNG", "PoissonRNG", "Poisson random numbers with the means of the input.", &PoissonRNG::kSchema, 1,
       infer_like, poisson_reference);
+  add("ExponentialRNG", "ExponentialRNG", "Exponential random numbers with the rates of the input.",
+      &ExponentialRNG::kSchema, 1, infer_like, exponential_reference);
+  add("MultinomialRNG", "MultinomialRNG", "Indices of categories, drawn by the weights in each row.",
+      &MultinomialRNG::kSchema, 1, infer_multinomial, multinomial_reference);
   add("PermutationRNG", "PermutationRNG", "The numbers below the input's value in random order.",
       &PermutationRNG::kSchema, 1, infer_permutation, permutation_reference);
   r.add({.name = "ShuffleRNG",

@@ -109,7 +109,8 @@ std::vector<ValueId> Graph::replace(const std::vector<ValueId>& dst, const std::
     if (!touched) continue;
     std::vector<ValueId> in, old = nodes[i].outputs;
     for (ValueId v : nodes[i].inputs) in.push_back(now(v));
-    const NodeId n = add(*nodes[i].op, nodes[i].attrs, std::move(in), nodes[i].name);
+    const NodeId n = add(*nodes[i].op, nodes[i].attrs, std::move(in), nodes[i].name, static_cast<int>(old.size()));
+    node(n).unknown = nodes[i].unknown;
     node(n).comp_node = nodes[i].comp_node;
     node(n).priority = nodes[i].priority;
     for (size_t k = 0; k < old.size(); ++k) {

@@ -196,8 +196,9 @@ void bind_graph_class(nb::module_& m) {
             if (format != "FBS" && format != "FBS_V2")
               throw nb::value_error(("there is no dump format '" + format + "'").c_str());
             const std::string bytes = write_mge(*self, {.format = format == "FBS" ? MgeFormat::kFbs : MgeFormat::kFbsV2,
-                                                        .keep_var_name = keep_names ? 2 : 0,
-                                                        .keep_opr_name = keep_names});
+                                                        .keep_var_name = keep_names ? 2 : 1,
+                                                        .keep_opr_name = keep_names,
+                                                        .keep_param_name = keep_names});
             return nb::bytes(bytes.data(), bytes.size());
           },
           nb::arg("format") = "FBS_V2", nb::arg("keep_names") = true);

@@ -424,8 +424,9 @@ class Run {
     log_.line("fitting chose: --threads %d --%soptimize (median %.3f ms)", best.threads, best.optimize ? "" : "no",
               best_ms);
     if (!flags_.given("dump_fitting_model")) return;
-    megalith::write_mge(flags_.text("dump_fitting_model"), load().graph(),
-                        {.format = file_.format == "FBS_V2" ? megalith::MgeFormat::kFbsV2 : megalith::MgeFormat::kFbs});
+    const auto format = file_.format == "FBS_V2" ? megalith::MgeFormat::kFbsV2 : megalith::MgeFormat::kFbs;
+    megalith::write_mge(flags_.text("dump_fitting_model"), load().original(),
+                        {.format = format, .test_cases = file_.cases});
   }
 
   const Flags& flags_;

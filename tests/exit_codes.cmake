@@ -45,6 +45,8 @@ expect(5 "missing.npy" ${lenet} --input data:${dir}/missing.npy)
 expect(5 "input 'data' is Uint8, but Float32 was fed" ${lenet} --input data:${floats})
 execute_process(COMMAND ${CMAKE_COMMAND} -E copy ${lenet} ${dir}/model.npy)
 expect(5 "not a .npy file" ${lenet} --input data:${dir}/model.npy)
+file(WRITE ${dir}/huge.ppm "P6 60000 60000 255\nabc")
+expect(5 "an image of shape (1,60000,60000,3) in 3 bytes" ${lenet} --input data:${dir}/huge.ppm)
 # operators that do not exist, and operators that this build can't run: each named, all at once
 execute_process(COMMAND ${HOSTILE} unknown_operators ${lenet} ${dir}/unknown.mge COMMAND_ERROR_IS_FATAL ANY)
 expect(4 "(id 7701), " ${dir}/unknown.mge)

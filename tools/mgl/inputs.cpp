@@ -65,7 +65,12 @@ Tensor read_pnm(const std::string& path) {
   if ((magic != "P5" && magic != "P6") || !f || v[0] <= 0 || v[1] <= 0 || v[0] > 65536 || v[1] > 65536 || v[2] != 255) {
     throw InputError(cat(path, ": not a binary PGM or PPM image with 255 levels"));
   }
-  Tensor t = Tensor::empty(DTypeEnum::Uint8, {1, v[1], v[0], magic == "P6" ? 3 : 1});
+  const Shape shape{1, v[1], v[0], magic == "P6" ? 3 : 1};
+  const auto begin = f.tellg();
+  const auto left = f.seekg(0, std::ios::end).tellg() - begin;
+  if (left < shape.count()) throw InputError(cat(path, ": an image of shape ", shape, " in ", left, " bytes"));
+  f.seekg(begin);
+  Tensor t = Tensor::empty(DTypeEnum::Uint8, shape);
   if (!f.read(t.data<char>(), static_cast<std::streamsize>(t.bytes())))
     throw InputError(cat(path, ": truncated image"));
   return t;

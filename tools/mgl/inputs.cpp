@@ -93,6 +93,8 @@ Tensor fill(DType dtype, const Shape& shape, const std::vector<double>& values) 
     throw InputError(cat("shape ", shape, " needs ", shape.count(), " values, not ", values.size()));
   Tensor t = Tensor::empty(dtype, shape);
   for (size_t i = 0; i < values.size(); ++i) {
+    const bool fits = values[i] >= INT32_MIN && values[i] <= INT32_MAX;
+    if (dtype.id != DTypeEnum::Float32 && !fits) throw InputError(cat(values[i], " is no ", dtype.str()));
     switch (dtype.id) {
       case DTypeEnum::Float32: t.data<float>()[i] = static_cast<float>(values[i]); break;
       case DTypeEnum::Int32: t.data<int32_t>()[i] = static_cast<int32_t>(values[i]); break;
@@ -100,6 +102,16 @@ Tensor fill(DType dtype, const Shape& shape, const std::vector<double>& values) 
     }
   }
   return t;
+}
+
+Shape dimensions(const json& j) {
+  Shape shape;
+  const bool sizes = j.is_array() && std::all_of(j.begin(), j.end(), [](const json& d) {
+                       return d.is_number_unsigned() && d.get<uint64_t>() <= INT32_MAX;
+                     });
+  if (!sizes) throw InputError("a shape must be a list of sizes");
+  for (const json& d : j) shape.push_back(d.get<int64_t>());
+  return shape;
 }
 
 void flatten(const json& j, Shape& shape, std::vector<double>& values, int depth) {
@@ -131,8 +143,7 @@ void read_json(const std::string& path, std::map<std::string, Tensor>& feeds) {
   if (!j.is_object()) throw InputError(cat(path, ": not a JSON object of inputs"));
   for (const auto& [name, v] : j.items()) {
     try {
-      feeds[name] = fill(dtype_of(v.at("type")), Shape(v.at("shape").get<std::vector<int64_t>>()),
-                         v.at("raw").get<std::vector<double>>());
+      feeds[name] = fill(dtype_of(v.at("type")), dimensions(v.at("shape")), v.at("raw").get<std::vector<double>>());
     } catch (const json::exception& e) {
       throw InputError(cat(path, ": input '", name, "' needs shape, type and raw (", e.what(), ")"));
     }
@@ -168,15 +179,11 @@ std::map<std::string, Tensor> make_feeds(const megalith::Model& model, const std
     } else if (!value.empty() && value[0] == '{') {
       if (value.back() != '}') throw InputError(cat("can't read the shape ", value));
       const json dims = json::parse("[" + value.substr(1, value.find('}') - 1) + "]", nullptr, false);
-      const bool whole = std::all_of(dims.begin(), dims.end(), [](const json& d) {
-        return d.is_number_unsigned() && d.get<uint64_t>() <= INT32_MAX;
-      });
-      if (dims.is_discarded() || !whole) throw InputError(cat("can't read the shape ", value));
       DType dtype;
       for (const auto& i : inputs) {
         if (i.name == name) dtype = i.dtype;
       }
-      feeds[name] = generated(dtype, Shape(dims.get<std::vector<int64_t>>()), options);
+      feeds[name] = generated(dtype, dimensions(dims), options);
     } else {
       throw InputError(
           cat("input '", name, "': '", value, "' is no .npy, .ppm, .pgm or .json file, no [literal] and no {shape}"));

@@ -400,7 +400,7 @@ nb::object full(nb::handle shape, nb::handle value) {
 nb::object full_like(nb::handle self, double value) {
   const PyVar& x = unwrap(self);
   static const OpDef& op = op_named("GetVarShape");
-  return wrap(filled(scalar_var(value, dtype_of(x.var)), call_with(op, param::OptionalAxisV1{}, {x.var})), x.scalar);
+  return wrap(filled(scalar_var(value, dtype_of(x.var)), call_with(op, param::OptionalAxisV1{}, {x.var})));
 }
 
 }  // namespace

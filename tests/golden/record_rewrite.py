@@ -91,7 +91,7 @@ def judge(root, case, mgl, tmp):
                         delta = np.abs(a.astype("f8") - b.astype("f8"))
                         delta[(a == b) | (np.isnan(a.astype("f8")) & np.isnan(b.astype("f8")))] = 0
                         diff = max(diff, float(delta.max()))
-                row["diff_to_recorded" if error else "max_abs_diff"] = diff
+                row["diff_to_recorded" if error else "max_abs_diff"] = diff if np.isfinite(diff) else None
             except Exception as e:
                 row["rewritten_fails"] = "%s: %s" % (type(e).__name__, str(e).strip()[:200])
     return rows

@@ -130,7 +130,7 @@ TEST_CASE("unknown_operators_load_and_are_written_again_but_do_not_run") {
   CHECK_THROWS_AS(model.run({{"x", Tensor::zeros(DTypeEnum::Float32, {1, 1, 3, 3})}}), UnsupportedError);
   // A parameter table that nobody knows can't be written again.
   CHECK_THROWS_AS(
-      write_mge(read(fbs_file(12345, 99, numbers_table({{0, 3}}), 101400)).graph, {.format = MgeFormat::kFbs}),
+      write_mge(read(fbs_file(12345, 250, numbers_table({{0, 3}}), 101400)).graph, {.format = MgeFormat::kFbs}),
       UnsupportedError);
 }
 

@@ -6,7 +6,6 @@ namespace megalith::elemwise {
 namespace {
 
 using namespace grads;
-using grads::mul;  // modes.h has one of numbers
 
 constexpr double kTwoOverRootPi = 1.1283791670955126, kRootTwoPi = 2.5066282746310002;
 

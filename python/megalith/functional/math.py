@@ -47,7 +47,7 @@ def sign(x: Tensor):
     Examples:
         >>> import megalith as mge, megalith.functional as F
         >>> F.sign(mge.Tensor([-2, 0, 3]))
-        Tensor([-1  0  1], device=xpux:0)
+        Tensor([-1  0  1], dtype=int32, device=xpux:0)
     """
     return _elemwise(_M["SIGN"], x)
 
@@ -168,7 +168,7 @@ def argmin(inp: Tensor, axis: Optional[Union[int, Sequence[int]]] = None, keepdi
     Examples:
         >>> import megalith as mge, megalith.functional as F
         >>> F.argmin(mge.Tensor([[1.0, 2.0], [3.0, 0.0]]), axis=1)
-        Tensor([0 1], device=xpux:0)
+        Tensor([0 1], dtype=int32, device=xpux:0)
     """
     return _arg(_ops.Argmin, inp, axis, keepdims)
 
@@ -179,7 +179,7 @@ def argmax(inp: Tensor, axis: Optional[Union[int, Sequence[int]]] = None, keepdi
     Examples:
         >>> import megalith as mge, megalith.functional as F
         >>> F.argmax(mge.Tensor([[1.0, 2.0], [3.0, 0.0]]), axis=1)
-        Tensor([1 0], device=xpux:0)
+        Tensor([1 0], dtype=int32, device=xpux:0)
     """
     return _arg(_ops.Argmax, inp, axis, keepdims)
 
@@ -208,7 +208,7 @@ def argsort(inp: Tensor, descending: bool = False) -> Tensor:
     Examples:
         >>> import megalith as mge, megalith.functional as F
         >>> F.argsort(mge.Tensor([3.0, 1.0, 2.0]))
-        Tensor([1 2 0], device=xpux:0)
+        Tensor([1 2 0], dtype=int32, device=xpux:0)
     """
     return _argsort(inp, descending)[1]
 
@@ -223,7 +223,7 @@ def sort(inp: Tensor, descending: bool = False) -> Tuple[Tensor, Tensor]:
     Examples:
         >>> import megalith as mge, megalith.functional as F
         >>> F.sort(mge.Tensor([3.0, 1.0, 2.0]))
-        (Tensor([1. 2. 3.], device=xpux:0), Tensor([1 2 0], device=xpux:0))
+        (Tensor([1. 2. 3.], device=xpux:0), Tensor([1 2 0], dtype=int32, device=xpux:0))
     """
     return _argsort(inp, descending)
 
@@ -243,7 +243,7 @@ def topk(
     Examples:
         >>> import megalith as mge, megalith.functional as F
         >>> F.topk(mge.Tensor([3.0, 1.0, 2.0]), 2)
-        (Tensor([3. 2.], device=xpux:0), Tensor([0 2], device=xpux:0))
+        (Tensor([3. 2.], device=xpux:0), Tensor([0 2], dtype=int32, device=xpux:0))
     """
     count = k if isinstance(k, Tensor) else Tensor(_core.as_integer(k), dtype="int32")
     if descending:

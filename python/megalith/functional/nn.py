@@ -481,7 +481,7 @@ def one_hot(inp: Tensor, num_classes: int) -> Tensor:
         >>> import megalith as mge, megalith.functional as F
         >>> F.one_hot(mge.Tensor([1, 0]), 3)
         Tensor([[0 1 0]
-         [1 0 0]], device=xpux:0)
+         [1 0 0]], dtype=int32, device=xpux:0)
     """
     check_tensor("one_hot", inp=inp)
     require(

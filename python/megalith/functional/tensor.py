@@ -134,7 +134,7 @@ def diag(inp, k: int = 0) -> Tensor:
         >>> import megalith as mge, megalith.functional as F
         >>> F.diag(mge.Tensor([1, 2]))
         Tensor([[1 0]
-         [0 2]], device=xpux:0)
+         [0 2]], dtype=int32, device=xpux:0)
     """
     return _ops.Diag(inp, k=k)
 
@@ -185,7 +185,7 @@ def zeros_like(inp: Tensor) -> Tensor:
     Examples:
         >>> import megalith as mge, megalith.functional as F
         >>> F.zeros_like(mge.Tensor([1, 2]))
-        Tensor([0 0], device=xpux:0)
+        Tensor([0 0], dtype=int32, device=xpux:0)
     """
     return full_like(inp, 0.0)
 
@@ -196,7 +196,7 @@ def ones_like(inp: Tensor) -> Tensor:
     Examples:
         >>> import megalith as mge, megalith.functional as F
         >>> F.ones_like(mge.Tensor([3, 2]))
-        Tensor([1 1], device=xpux:0)
+        Tensor([1 1], dtype=int32, device=xpux:0)
     """
     return full_like(inp, 1.0)
 
@@ -207,7 +207,7 @@ def full_like(inp: Tensor, value: Union[int, float]) -> Tensor:
     Examples:
         >>> import megalith as mge, megalith.functional as F
         >>> F.full_like(mge.Tensor([3, 2]), 7)
-        Tensor([7 7], device=xpux:0)
+        Tensor([7 7], dtype=int32, device=xpux:0)
     """
     return _core.full_like(inp, value)
 
@@ -226,7 +226,7 @@ def broadcast_to(inp: Tensor, shape: Union[int, Iterable[int]]) -> Tensor:
         >>> import megalith as mge, megalith.functional as F
         >>> F.broadcast_to(mge.Tensor([1, 2]), (2, 2))
         Tensor([[1 2]
-         [1 2]], device=xpux:0)
+         [1 2]], dtype=int32, device=xpux:0)
     """
     return _core.broadcast(inp, shape)
 
@@ -246,7 +246,7 @@ def concat(inps: Iterable[Tensor], axis: int = 0, device=None) -> Tensor:
     Examples:
         >>> import megalith as mge, megalith.functional as F
         >>> F.concat([mge.Tensor([1, 2]), mge.Tensor([3])])
-        Tensor([1 2 3], device=xpux:0)
+        Tensor([1 2 3], dtype=int32, device=xpux:0)
     """
     inps = list(inps)
     if len(inps) == 1:
@@ -278,7 +278,7 @@ def stack(inps, axis=0, device=None):
         >>> import megalith as mge, megalith.functional as F
         >>> F.stack([mge.Tensor([1, 2]), mge.Tensor([3, 4])])
         Tensor([[1 2]
-         [3 4]], device=xpux:0)
+         [3 4]], dtype=int32, device=xpux:0)
     """
     inps = list(inps)
     if len(inps) == 1:
@@ -310,7 +310,7 @@ def split(inp, nsplits_or_sections, axis=0):
     Examples:
         >>> import megalith as mge, megalith.functional as F
         >>> F.split(mge.Tensor([1, 2, 3]), 2)
-        (Tensor([1 2], device=xpux:0), Tensor([3], device=xpux:0))
+        (Tensor([1 2], dtype=int32, device=xpux:0), Tensor([3], dtype=int32, device=xpux:0))
     """
     ndim = inp.ndim
     if not -ndim <= axis < ndim:
@@ -365,7 +365,7 @@ def gather(inp: Tensor, axis: int, index: Tensor) -> Tensor:
         >>> import megalith as mge, megalith.functional as F
         >>> F.gather(mge.Tensor([[1, 2], [3, 4]]), 1, mge.Tensor([[0], [1]]))
         Tensor([[1]
-         [4]], device=xpux:0)
+         [4]], dtype=int32, device=xpux:0)
     """
     ndim = inp.ndim
     if ndim != index.ndim:
@@ -391,7 +391,7 @@ def scatter(inp: Tensor, axis: int, index: Tensor, source: Tensor) -> Tensor:
         >>> import megalith as mge, megalith.functional as F
         >>> F.scatter(mge.Tensor([[1, 2], [3, 4]]), 1, mge.Tensor([[0], [1]]), mge.Tensor([[9], [8]]))
         Tensor([[9 2]
-         [3 8]], device=xpux:0)
+         [3 8]], dtype=int32, device=xpux:0)
     """
     shape, index_shape, source_shape = inp.shape, index.shape, source.shape
     if not len(shape) == len(index_shape) == len(source_shape):
@@ -451,7 +451,7 @@ def cond_take(mask: Tensor, x: Tensor) -> Tensor:
     Examples:
         >>> import megalith as mge, megalith.functional as F
         >>> F.cond_take(mge.Tensor([False, True]), mge.Tensor([5.0, 6.0]))
-        (Tensor([6.], device=xpux:0), Tensor([1], device=xpux:0))
+        (Tensor([6.], device=xpux:0), Tensor([1], dtype=int32, device=xpux:0))
     """
     for name, value in (("x", x), ("mask", mask)):
         if not isinstance(value, _core.TensorBase):
@@ -473,7 +473,7 @@ def transpose(inp: Tensor, pattern: Iterable[int]) -> Tensor:
         >>> import megalith as mge, megalith.functional as F
         >>> F.transpose(mge.Tensor([[1, 2], [3, 4]]), (1, 0))
         Tensor([[1 3]
-         [2 4]], device=xpux:0)
+         [2 4]], dtype=int32, device=xpux:0)
     """
     return _core.transpose(inp, pattern)
 
@@ -485,7 +485,7 @@ def swapaxes(inp: Tensor, axis1: int, axis2: int) -> Tensor:
         >>> import megalith as mge, megalith.functional as F
         >>> F.swapaxes(mge.Tensor([[1, 2], [3, 4]]), 0, 1)
         Tensor([[1 3]
-         [2 4]], device=xpux:0)
+         [2 4]], dtype=int32, device=xpux:0)
     """
     pattern = list(range(inp.ndim))
     pattern[axis1], pattern[axis2] = pattern[axis2], pattern[axis1]
@@ -506,7 +506,7 @@ def reshape(inp: Tensor, target_shape: Iterable[int]) -> Tensor:
         >>> import megalith as mge, megalith.functional as F
         >>> F.reshape(mge.Tensor([1, 2, 3, 4]), (2, -1))
         Tensor([[1 2]
-         [3 4]], device=xpux:0)
+         [3 4]], dtype=int32, device=xpux:0)
     """
     return _core.reshape(inp, target_shape)
 
@@ -517,7 +517,7 @@ def flatten(inp: Tensor, start_axis: int = 0, end_axis: int = -1) -> Tensor:
     Examples:
         >>> import megalith as mge, megalith.functional as F
         >>> F.flatten(mge.Tensor([[1, 2], [3, 4]]))
-        Tensor([1 2 3 4], device=xpux:0)
+        Tensor([1 2 3 4], dtype=int32, device=xpux:0)
     """
     return inp.flatten(start_axis, end_axis)
 
@@ -532,7 +532,7 @@ def expand_dims(inp: Tensor, axis: Union[int, Sequence[int]]) -> Tensor:
     Examples:
         >>> import megalith as mge, megalith.functional as F
         >>> F.expand_dims(mge.Tensor([1, 2]), 0)
-        Tensor([[1 2]], device=xpux:0)
+        Tensor([[1 2]], dtype=int32, device=xpux:0)
     """
     return _core.expand_dims(inp, axis)
 
@@ -546,7 +546,7 @@ def squeeze(inp: Tensor, axis: Optional[Union[int, Sequence[int]]] = None) -> Te
     Examples:
         >>> import megalith as mge, megalith.functional as F
         >>> F.squeeze(mge.Tensor([[1, 2]]))
-        Tensor([1 2], device=xpux:0)
+        Tensor([1 2], dtype=int32, device=xpux:0)
     """
     return _core.squeeze(inp, axis)
 
@@ -562,7 +562,7 @@ def repeat(inp: Tensor, repeats: int, axis: Optional[int] = None):
     Examples:
         >>> import megalith as mge, megalith.functional as F
         >>> F.repeat(mge.Tensor([1, 2]), 2)
-        Tensor([1 1 2 2], device=xpux:0)
+        Tensor([1 1 2 2], dtype=int32, device=xpux:0)
     """
     if axis is None:
         inp, axis = inp.reshape(-1), 0
@@ -588,7 +588,7 @@ def tile(inp: Tensor, reps: Iterable[int]):
         >>> import megalith as mge, megalith.functional as F
         >>> F.tile(mge.Tensor([[1, 2]]), (2, 2))
         Tensor([[1 2 1 2]
-         [1 2 1 2]], device=xpux:0)
+         [1 2 1 2]], dtype=int32, device=xpux:0)
     """
     shape = list(inp.shape)
     reps = [_core.as_integer(r) for r in reps]
@@ -613,7 +613,7 @@ def copy(inp, device=None):
     Examples:
         >>> import megalith as mge, megalith.functional as F
         >>> F.copy(mge.Tensor([1, 2]))
-        Tensor([1 2], device=xpux:0)
+        Tensor([1 2], dtype=int32, device=xpux:0)
     """
     return _on(_ops.Identity(inp), device)
 
@@ -629,7 +629,7 @@ def roll(inp: Tensor, shift: Union[int, Iterable[int]], axis: Optional[Union[int
     Examples:
         >>> import megalith as mge, megalith.functional as F
         >>> F.roll(mge.Tensor([1, 2, 3]), 1)
-        Tensor([3 1 2], device=xpux:0)
+        Tensor([3 1 2], dtype=int32, device=xpux:0)
     """
     shape = inp.shape
     if axis is None:
@@ -679,7 +679,7 @@ def meshgrid(*inputs: Tensor, indexing: str = "xy") -> List[Tensor]:
         >>> import megalith as mge, megalith.functional as F
         >>> F.meshgrid(mge.Tensor([1, 2]), mge.Tensor([3, 4]))[0]
         Tensor([[1 2]
-         [1 2]], device=xpux:0)
+         [1 2]], dtype=int32, device=xpux:0)
     """
     if indexing not in ("xy", "ij"):
         raise ValueError(f"meshgrid: indexing is 'xy' or 'ij', not {indexing!r}")

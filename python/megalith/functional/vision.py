@@ -231,7 +231,7 @@ def nms(boxes: Tensor, scores: Tensor, iou_thresh: float, max_output: Optional[i
         >>> import megalith as mge, megalith.functional as F
         >>> boxes = mge.Tensor([[0.0, 0, 2, 2], [0, 0, 2, 1.9], [5, 5, 6, 6]])
         >>> F.vision.nms(boxes, mge.Tensor([0.5, 0.9, 0.1]), 0.5)
-        Tensor([1 2], device=xpux:0)
+        Tensor([1 2], dtype=int32, device=xpux:0)
     """
     check_tensor("nms", boxes=boxes, scores=scores)
     require(boxes.ndim == 2 and boxes.shape[1] == 4, f"nms: boxes have shape {boxes.shape}, expected (N, 4)")

@@ -5,6 +5,8 @@
 #include <unordered_set>
 #include <utility>
 
+#include "megalith/recorder.h"
+
 namespace megalith {
 namespace {
 
@@ -43,6 +45,16 @@ Key key_of(const GradLink& l) { return l.node ? Key(l.node.get(), l.index) : Key
 
 Var add(const Var& a, const Var& b) {
   return a.defined() ? emit1("Elemwise", param::Elemwise{.mode = param::ElemwiseMode::ADD}, {a, b}) : b;
+}
+
+constexpr size_t kWorthFreeing = 4096;  // bytes
+
+// A tensor of the same type and shape with hardly any memory behind it: for gradients that look at those only.
+Tensor outline(const Tensor& t) {
+  if (t.dtype().is_lowbit() || t.bytes() < kWorthFreeing) return t;
+  Shape still = t.shape();
+  for (int i = 0; i < still.ndim(); ++i) still[i] = 0;
+  return Tensor::zeros(t.dtype(), {1}).view(Layout(t.shape(), still));
 }
 
 Var ones_like(const Var& y) {
@@ -100,6 +112,21 @@ bool tracked(const Var& v) {
   return v.link()->watchers > 0 || (v.link()->node && !v.link()->node->released);
 }
 
+namespace {
+// Lets go of what the gradient will not read.
+void drop_unread(TapeNode& node) {
+  std::vector<bool> needs;
+  for (const Var& v : node.in) needs.push_back(tracked(v));
+  const GradReads reads = node.op->grad_reads(node.attrs, needs);
+  for (size_t i = 0; i < node.in.size(); ++i) {
+    if (i < 32 && !(reads.in >> i & 1)) node.in[i].set_tensor(outline(node.in[i].tensor()));
+  }
+  for (size_t i = 0; i < node.out.size(); ++i) {
+    if (i < 32 && !(reads.out >> i & 1)) node.out[i] = outline(node.out[i]);
+  }
+}
+}  // namespace
+
 void remember(const OpDef* op, const Attrs& attrs, const std::vector<Var>& in, std::vector<Var>& out,
               TapeNode::Backward custom) {
   if (state.tapes == 0 || state.paused > 0 || std::none_of(in.begin(), in.end(), tracked)) return;
@@ -113,6 +140,8 @@ void remember(const OpDef* op, const Attrs& attrs, const std::vector<Var>& in, s
     node->out.push_back(out[i].tensor());
     out[i].mutable_link() = std::make_shared<GradLink>(GradLink{node, static_cast<int>(i), 0});
   }
+  // A recorder knows captured values by their memory.
+  if (!node->custom && op->grad_reads && !Recorder::active()) drop_unread(*node);
   if (state.nodes.size() >= state.compact_at) {
     std::erase_if(state.nodes, [](const std::weak_ptr<TapeNode>& n) { return n.expired(); });
     state.compact_at = std::max<size_t>(1024, 2 * state.nodes.size());

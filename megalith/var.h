@@ -32,6 +32,7 @@ class Var {
   const Tensor& tensor() const { return tensor_; }
   const std::shared_ptr<GradLink>& link() const { return link_; }  // null: no gradient flows through this value
   std::shared_ptr<GradLink>& mutable_link() { return link_; }
+  void set_tensor(Tensor t) { tensor_ = std::move(t); }  // links stay
   TraceRef trace;
 
  private:

@@ -69,29 +69,36 @@ std::vector<bool> needed_nodes(const Graph& g, const std::vector<ValueId>& value
 }
 }  // namespace
 
-Graph Graph::extract(const std::vector<ValueId>& wanted, const std::vector<std::string>& names) const {
-  const std::vector<bool> needed = needed_nodes(*this, wanted);
-  Graph out;
-  out.metadata = metadata;
-  out.mge_version = mge_version;
-  out.hash = hash;
+void Graph::keep(const std::vector<bool>& kept) {
+  std::vector<Node> some;
+  std::vector<Value> theirs;
   std::vector<ValueId> renamed(values.size(), -1);
   for (size_t i = 0; i < nodes.size(); ++i) {
-    if (!needed[i]) continue;
-    Node copy = nodes[i];
-    for (ValueId& v : copy.inputs) v = renamed[static_cast<size_t>(v)];
-    for (ValueId& v : copy.outputs) {
-      Value value = values[static_cast<size_t>(v)];
-      value.node = static_cast<NodeId>(out.nodes.size());
-      renamed[static_cast<size_t>(v)] = static_cast<ValueId>(out.values.size());
-      v = static_cast<ValueId>(out.values.size());
-      out.values.push_back(std::move(value));
+    if (!kept[i]) continue;
+    Node n = std::move(nodes[i]);
+    for (ValueId& v : n.inputs) v = renamed[static_cast<size_t>(v)];
+    for (ValueId& v : n.outputs) {
+      Value moved = std::move(values[static_cast<size_t>(v)]);
+      moved.node = static_cast<NodeId>(some.size());
+      renamed[static_cast<size_t>(v)] = static_cast<ValueId>(theirs.size());
+      v = static_cast<ValueId>(theirs.size());
+      theirs.push_back(std::move(moved));
     }
-    out.nodes.push_back(std::move(copy));
+    some.push_back(std::move(n));
   }
+  for (GraphOutput& o : outputs) o.value = renamed[static_cast<size_t>(o.value)];
+  nodes = std::move(some);
+  values = std::move(theirs);
+}
+
+Graph Graph::extract(const std::vector<ValueId>& wanted, const std::vector<std::string>& names) const {
+  const std::vector<bool> needed = needed_nodes(*this, wanted);
+  Graph out = *this;
+  out.outputs.clear();
   for (size_t i = 0; i < wanted.size(); ++i) {
-    out.add_output(renamed[static_cast<size_t>(wanted[i])], i < names.size() ? names[i] : value(wanted[i]).name);
+    out.add_output(wanted[i], i < names.size() ? names[i] : value(wanted[i]).name);
   }
+  out.keep(needed);
   return out;
 }
 

@@ -75,6 +75,8 @@ class Graph {
   ValueId add_parameter(const Tensor& value, const std::string& name = {});
   void add_output(ValueId v, const std::string& name = {});
 
+  // Drops all nodes but these (by position). They and the outputs must not read what is dropped.
+  void keep(const std::vector<bool>& kept);
   // A graph of what these values need, with them as its outputs (named like their values unless names are given).
   Graph extract(const std::vector<ValueId>& outputs, const std::vector<std::string>& names = {}) const;
   // Appends copies of the nodes between `replaced` and `dst` that read the replacements instead; the new `dst`.

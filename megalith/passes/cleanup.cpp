@@ -134,27 +134,6 @@ void merge_equal(Graph& g) {
   for (GraphOutput& o : g.outputs) o.value = same[static_cast<size_t>(o.value)];
 }
 
-void remove_dead(Graph& g) {
-  const std::vector<bool> needed = needed_nodes(g);
-  std::vector<Node> nodes;
-  std::vector<Value> values;
-  std::vector<ValueId> renamed(g.values.size(), -1);
-  for (size_t i = 0; i < g.nodes.size(); ++i) {
-    if (!needed[i]) continue;
-    Node node = std::move(g.nodes[i]);
-    for (ValueId& v : node.inputs) v = renamed[static_cast<size_t>(v)];
-    for (ValueId& v : node.outputs) {
-      Value value = g.value(v);
-      value.node = static_cast<NodeId>(nodes.size());
-      renamed[static_cast<size_t>(v)] = static_cast<ValueId>(values.size());
-      v = static_cast<ValueId>(values.size());
-      values.push_back(std::move(value));
-    }
-    nodes.push_back(std::move(node));
-  }
-  for (GraphOutput& o : g.outputs) o.value = renamed[static_cast<size_t>(o.value)];
-  g.nodes = std::move(nodes);
-  g.values = std::move(values);
-}
+void remove_dead(Graph& g) { g.keep(needed_nodes(g)); }
 
 }  // namespace megalith::pass

@@ -62,7 +62,7 @@ class GradScaler:
         """
         ys = [] if y is None else list(y) if isinstance(y, (tuple, list)) else [y]
         if dy is None:
-            dys = [_core.full_like(one, self.scale_factor) for one in ys]
+            dys = [_core.full_like(one, self.scale_factor)._with_scalar(one._scalar) for one in ys]
         else:
             dys = [one * self.scale_factor for one in (dy if isinstance(dy, (tuple, list)) else [dy])]
         gm.backward(y=ys, dy=dys)

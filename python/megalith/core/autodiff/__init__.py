@@ -1,0 +1,1 @@
+"""Gradients by MegEngine's native names."""

@@ -1,0 +1,11 @@
+"""Custom ops: there are none that Python could load."""
+
+
+def _get_custom_op_list() -> list:
+    """Names of the loaded custom ops."""
+    return []
+
+
+def unload(name: str):
+    """Unloads a library of custom ops; none can be loaded."""
+    raise RuntimeError(f"no custom ops {name!r} are loaded")

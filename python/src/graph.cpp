@@ -8,6 +8,7 @@
 #include "megalith/io/mge/reader.h"
 #include "megalith/io/mge/writer.h"
 #include "megalith/model.h"
+#include "megalith/passes.h"
 #include "megalith/recorder.h"
 #include "module.h"
 
@@ -88,6 +89,46 @@ nb::object loaded(MgeFile file) {
   }
   info["cases"] = cases;
   return nb::make_tuple(g, info);
+}
+
+// `options` are MgeWriteOptions by name; the graph says the metadata.
+nb::tuple dump(const GraphPtr& self, const std::string& format, const nb::kwargs& options) {
+  MgeWriteOptions o;
+  if (format != "FBS" && format != "FBS_V2")
+    throw nb::value_error(("there is no dump format '" + format + "'").c_str());
+  o.format = format == "FBS" ? MgeFormat::kFbs : MgeFormat::kFbsV2;
+  for (const auto& [key, value] : options) {
+    const auto name = nb::cast<std::string>(key);
+    if (name == "keep_var_name")
+      o.keep_var_name = nb::cast<int>(value);
+    else if (name == "keep_opr_name")
+      o.keep_opr_name = nb::cast<bool>(value);
+    else if (name == "keep_param_name")
+      o.keep_param_name = nb::cast<bool>(value);
+    else if (name == "keep_opr_priority")
+      o.keep_opr_priority = nb::cast<bool>(value);
+    else if (name == "model_version")
+      o.model_version = nb::cast<int>(value);
+    else if (name == "test_cases") {
+      for (nb::handle one : nb::iter(value)) o.test_cases.push_back(feeds_of(one));
+    } else
+      throw nb::type_error(("dump has no option '" + name + "'").c_str());
+  }
+  MgeDumpInfo info;
+  const std::string bytes = write_mge(*self, o, &info);
+  nb::dict d;
+  d["nr_opr"] = info.nr_opr;
+  d["tot_bytes"] = info.tot_bytes;
+  d["tensor_value_bytes"] = info.tensor_value_bytes;
+  d["content_hash"] = info.content_hash;
+  d["inputs"] = info.inputs;
+  d["outputs"] = info.outputs;
+  d["params"] = info.params;
+  const auto sorted = [](const std::set<std::string>& names) { return std::vector(names.begin(), names.end()); };
+  d["opr_types"] = sorted(info.opr_types);
+  d["dtypes"] = sorted(info.dtypes);
+  d["elemwise_modes"] = sorted(info.elemwise_modes);
+  return nb::make_tuple(nb::bytes(bytes.data(), bytes.size()), d);
 }
 
 void bind_graph_class(nb::module_& m) {
@@ -190,18 +231,10 @@ void bind_graph_class(nb::module_& m) {
             return r;
           },
           nb::arg("loss"), nb::arg("wrt"))
+      .def("dump", dump, "The bytes of a file, and what is in it.")
       .def(
-          "dump",
-          [](GraphPtr self, const std::string& format, bool keep_names) {
-            if (format != "FBS" && format != "FBS_V2")
-              throw nb::value_error(("there is no dump format '" + format + "'").c_str());
-            const std::string bytes = write_mge(*self, {.format = format == "FBS" ? MgeFormat::kFbs : MgeFormat::kFbsV2,
-                                                        .keep_var_name = keep_names ? 2 : 1,
-                                                        .keep_opr_name = keep_names,
-                                                        .keep_param_name = keep_names});
-            return nb::bytes(bytes.data(), bytes.size());
-          },
-          nb::arg("format") = "FBS_V2", nb::arg("keep_names") = true);
+          "run_pass", [](Graph& self, const std::string& name) { run_pass(self, name); }, nb::arg("name"),
+          "Rewrites the graph; variables and nodes taken before are void, outputs stay.");
   m.def("new_graph", [] { return new_graph(); });
 }
 
@@ -340,6 +373,14 @@ void bind_graph(nb::module_& m) {
   m.def("set_var_name", [](const PyVar& v, const std::string& name) {
     graph_var(v).owner->values[static_cast<size_t>(v.var.value())].name = name;
   });
+  m.def(
+      "rebind_var",
+      [](PyVar& v, const PyVar& to) {
+        graph_var(v), graph_var(to);
+        v.var = to.var;
+        v.owner = to.owner;
+      },
+      "Makes a variable stand for another one.");
   m.def("var_known", [](const PyVar& v) { return known_dtype(graph_var(v).var); }, "Whether shape and type are known.");
 }
 

@@ -211,9 +211,10 @@ class Writer {
         info_.elemwise_modes.insert(mode);
     }
     if (a.params.schema()) t->member(v2_ ? 4 : 2, a.params.schema()->union_id, param_table(a.params));
-    if (a.policy) {
-      t->child(v2_ ? 5 : 10, wire::numbers(std::vector<uint8_t>{a.policy->schema()->union_id}));
-      t->child(v2_ ? 6 : 11, wire::refs({param_table(*a.policy)}));
+    if (a.policy || op.policy) {  // MegEngine reads one wherever an op has one
+      const Params policy = a.policy ? *a.policy : Params(param::ExecutionPolicy{});
+      t->child(v2_ ? 5 : 10, wire::numbers(std::vector<uint8_t>{policy.schema()->union_id}));
+      t->child(v2_ ? 6 : 11, wire::refs({param_table(policy)}));
     }
     std::vector<uint32_t> in, out;
     for (ValueId v : n.inputs) in.push_back(compact(v));

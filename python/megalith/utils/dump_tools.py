@@ -1,14 +1,75 @@
 """Writing graphs as `.mge` files, with every option of MegEngine's dump."""
 
+import io
+import json
 import os
 import pickle
 from collections import namedtuple
 
+from .. import _core
+from .dump_cases import assertions, make_cases
 
 CompGraphDumpResult = namedtuple(
     "CompGraphDumpResult",
     ["nr_opr", "tot_bytes", "tensor_value_bytes", "content_hash", "inputs", "outputs", "params"],
 )
+
+# Rewrites that leave a graph which every MegEngine loads.
+_PASSES = ("fold_constants", "merge_equal", "fold_batch_norm", "remove_dead")
+
+# MegEngine's options of optimize_for_inference and their bits in a file's metadata.
+_LAYOUTS = {"enable_nchw4": 1, "enable_hwcd4": 2, "enable_nchw88": 3, "enable_nchw44": 4, "enable_nchw44_dot": 5,
+            "enable_nchw32": 6, "enable_chwn4": 7, "enable_nchw64": 8}  # fmt: skip
+_FLAGS = {"enable_io16xc32": 1 << 0, "enable_ioc16": 1 << 1, "enable_fuse_conv_bias_nonlinearity": 1 << 2,
+          "enable_fuse_conv_bias_with_z": 1 << 3, "enable_fuse_preprocess": 1 << 5, "enable_fuse_grain": 1 << 6}  # fmt: skip
+
+
+def serialize_infer_option(options: dict) -> int:
+    """The number that metadata keeps for options of ``optimize_for_inference``.
+
+    Args:
+        options: ``enable_…`` names; ``enable_fuse_grain`` is on unless it is turned off.
+
+    Raises:
+        ValueError: an option that MegEngine does not have, or two memory layouts at once.
+    """
+    options = dict({"enable_fuse_grain": True}, **options)
+    unknown = [k for k in options if k not in _LAYOUTS and k not in _FLAGS]
+    if unknown:
+        raise ValueError(f"unknown options: {unknown}")
+    layouts = [k for k in _LAYOUTS if options.get(k)]
+    if len(layouts) > 1:
+        raise ValueError(f"a graph has one memory layout, not {' and '.join(layouts)}")
+    bits = _LAYOUTS[layouts[0]] << 32 if layouts else 0
+    for name, bit in _FLAGS.items():
+        if options.get(name):
+            bits |= bit
+    return bits
+
+
+def deserialize_infer_option(x: int) -> dict:
+    """The options behind the number that metadata keeps: those that are on."""
+    found = {name: True for name, layout in _LAYOUTS.items() if x >> 32 == layout}
+    found.update((name, True) for name, bit in _FLAGS.items() if x & bit)
+    return found
+
+
+def optimize(graph, **options) -> int:
+    """Runs the rewrites of ``optimize_for_inference`` on a graph of its own; the options as a number.
+
+    Memory layouts and fusions are chosen by Megalith when a file is loaded, for the processor that it runs on: such options
+    are noted in the metadata and change no op.
+
+    Raises:
+        ValueError: an unknown option, or one that would turn the graph's values into float16.
+    """
+    bits = serialize_infer_option(options)
+    for name in ("enable_io16xc32", "enable_ioc16"):
+        if options.get(name):
+            raise ValueError(f"{name}: graphs are not turned into float16; cast the module's parameters before dumping")
+    for name in _PASSES:
+        graph.run_pass(name)
+    return bits
 
 
 def default_output_names(outputs) -> list:
@@ -30,33 +91,93 @@ def dump_graph(file, outputs, output_names=None, *, append=False, keep_var_name=
                keep_param_name=False, keep_opr_priority=False, no_change_graph=False, strip_info_file=None,
                append_json=False, optimize_for_inference=True, user_info=None, enable_metadata=True, input_data=None,
                repeat=1, silent=False, no_assert=False, maxerr=1e-4, resize_input=False, input_transform=None,
-               dump_format=None, model_version=2, **kwargs):  # fmt: skip
+               dump_format=None, model_version=2, graph_modified=False, **kwargs):  # fmt: skip
     """Writes graph variables and what they need; see :meth:`megalith.jit.trace.dump`."""
     if dump_format is None:
         dump_format = "FBS_V2"
     if dump_format not in ("FBS", "FBS_V2"):
         raise ValueError(f"dump_format is 'FBS' or 'FBS_V2', not {dump_format!r}")
+    outputs = list(outputs)
+    if not outputs:
+        raise ValueError("a graph without outputs can't be dumped")
     names = list(output_names) if output_names is not None else default_output_names(outputs)
-    graph = outputs[0].graph.extract(list(outputs), names)
-    for (var, _), name in zip(graph.outputs, names):
-        var.name = name
+    graph = outputs[0].graph.extract(outputs, names)
+    name_outputs(graph, names)
+    cases = None
+    if input_data is not None:
+        cases = make_cases(graph, input_data, repeat, resize_input, input_transform, expect=not no_assert)
+        if not no_assert:
+            graph = assertions(graph, cases, verbose=not silent, maxerr=maxerr)
+    options = 0
+    if optimize_for_inference:
+        if no_change_graph:
+            options = serialize_infer_option(kwargs)
+        else:
+            options = optimize(graph, **kwargs)
+    graph.has_metadata = bool(enable_metadata)
     if enable_metadata:
-        graph.has_metadata = True
         graph.user_info = pickle.dumps(user_info)
-    data = graph.dump(dump_format, bool(keep_var_name))
+        graph.graph_modified = graph_modified
+        graph.optimize_options = options
+    written = {} if cases is None else {"test_cases": [{k: _core_tensor(v) for k, v in case.items()} for case in cases]}
+    data, info = graph.dump(dump_format, keep_var_name=int(keep_var_name), keep_opr_name=bool(keep_opr_name),
+                            keep_param_name=bool(keep_param_name), keep_opr_priority=bool(keep_opr_priority),
+                            model_version=int(model_version), **written)  # fmt: skip
     if hasattr(file, "write"):
         file.write(data)
     else:
         with open(os.fspath(file), "ab" if append else "wb") as f:
             f.write(data)
-    nodes = graph.nodes()
-    held = [n.value for n in nodes if n.kind in ("constant", "parameter")]
-    return CompGraphDumpResult(
-        nr_opr=len(nodes),
-        tot_bytes=len(data),
-        tensor_value_bytes=sum(t._storage[1] for t in held if t is not None),
-        content_hash=0,
-        inputs=[n.holder_name for n in nodes if n.kind == "input"],
-        outputs=names,
-        params=[n.holder_name for n in nodes if n.kind == "parameter"],
-    )
+    if strip_info_file is not None:
+        write_strip_info(strip_info_file, info, append_json)
+    return CompGraphDumpResult(**{name: info[name] for name in CompGraphDumpResult._fields})
+
+
+def name_outputs(graph, names):
+    """Gives a graph's output variables their names in the file."""
+    for (var, _), name in zip(graph.outputs, names):
+        var.name = name
+
+
+def _core_tensor(array):
+    from ..tensor import Tensor
+
+    return array if isinstance(array, _core.TensorBase) else Tensor(array)
+
+
+def write_strip_info(file, info: dict, append: bool):
+    """Writes which ops and element types a model needs, for a MegEngine that is built for this model only.
+
+    Args:
+        file: a path or a text file.
+        info: what the dump returned.
+        append: joins with what the file says already.
+    """
+    content = {"opr_types": info["opr_types"], "dtypes": info["dtypes"], "elemwise_modes": info["elemwise_modes"]}
+    if isinstance(file, (str, os.PathLike)):
+        before = ""
+        if append and os.path.exists(file):
+            with open(file) as f:
+                before = f.read()
+        with open(file, "w") as f:
+            f.write(_strip_text(before, content, info["content_hash"]))
+        return
+    before = ""
+    if append:
+        try:
+            file.seek(0)
+            before = file.read()
+        except io.UnsupportedOperation:
+            pass
+    file.seek(0)
+    file.truncate()
+    file.write(_strip_text(before, content, info["content_hash"]))
+
+
+def _strip_text(before: str, content: dict, content_hash: int) -> str:
+    merged = json.loads(before) if before.strip() else {}
+    for key, values in content.items():
+        known = merged.setdefault(key, [])
+        known.extend(v for v in values if v not in known)
+    merged["hash"] = content_hash
+    return json.dumps(merged)

@@ -131,8 +131,24 @@ nb::tuple dump(const GraphPtr& self, const std::string& format, const nb::kwargs
   return nb::make_tuple(nb::bytes(bytes.data(), bytes.size()), d);
 }
 
+ValueId absorb(Graph& self, const Graph& other) {
+  if (&self == &other) throw nb::value_error("a graph can't take itself in");
+  const auto nodes = static_cast<NodeId>(self.nodes.size());
+  const auto values = static_cast<ValueId>(self.values.size());
+  for (Node n : other.nodes) {
+    for (ValueId& v : n.inputs) v += values;
+    for (ValueId& v : n.outputs) v += values;
+    self.nodes.push_back(std::move(n));
+  }
+  for (Value v : other.values) {
+    v.node += nodes;
+    self.values.push_back(std::move(v));
+  }
+  return values;
+}
+
 void bind_graph_class(nb::module_& m) {
-  nb::class_<Graph>(m, "Graph", "Nodes and values.")
+  nb::class_<Graph>(m, "Graph", nb::dynamic_attr(), nb::is_weak_referenceable(), "Nodes and values.")
       .def("__init__", [](nb::pointer_and_handle<Graph>) { throw nb::type_error("use _core.new_graph()"); })
       .def_static("load", [](const std::string& path) { return loaded(read_mge(path)); })
       .def_static("loads",
@@ -163,6 +179,22 @@ void bind_graph_class(nb::module_& m) {
              for (size_t i = 0; i < self->nodes.size(); ++i) r.push_back({self, static_cast<NodeId>(i)});
              return r;
            })
+      .def(
+          "node",
+          [](GraphPtr self, NodeId id) {
+            if (id < 0 || static_cast<size_t>(id) >= self->nodes.size()) throw nb::index_error("there is no such node");
+            return PyNode{self, id};
+          },
+          nb::arg("id"))
+      .def(
+          "value",
+          [](GraphPtr self, ValueId id) {
+            if (id < 0 || static_cast<size_t>(id) >= self->values.size())
+              throw nb::index_error("there is no such value");
+            return variable(self, id);
+          },
+          nb::arg("id"))
+      .def("absorb", absorb, nb::arg("other"), "Appends all of another graph; how far the numbers of its values moved.")
       .def_prop_rw(
           "outputs",
           [](GraphPtr self) {

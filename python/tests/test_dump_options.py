@@ -125,7 +125,5 @@ def test_append_and_strip_info(traced, tmp_path):
 
 
 def test_refused(traced):
-    with pytest.raises(ValueError, match="enable_ioc16"):
-        written(traced[0], enable_ioc16=True)
     with pytest.raises(ValueError, match="unknown options"):
         written(traced[0], enable_magic=True)

@@ -6,6 +6,8 @@ import os
 import pickle
 from collections import namedtuple
 
+import numpy as np
+
 from .. import _core
 from .dump_cases import assertions, make_cases
 
@@ -54,22 +56,70 @@ def deserialize_infer_option(x: int) -> dict:
     return found
 
 
-def optimize(graph, **options) -> int:
-    """Runs the rewrites of ``optimize_for_inference`` on a graph of its own; the options as a number.
+def optimize(graph, **options):
+    """Rewrites a graph for inference.
 
-    Memory layouts and fusions are chosen by Megalith when a file is loaded, for the processor that it runs on: such options
-    are noted in the metadata and change no op.
+    ``enable_io16xc32`` and ``enable_ioc16`` make it compute in float16 between its inputs and outputs, which stay what they
+    are. Memory layouts and fusions are chosen by Megalith when a file is loaded, for the processor that it runs on: such
+    options are noted in the metadata and change no op.
+
+    Returns:
+        The rewritten graph, and the options as a number.
 
     Raises:
-        ValueError: an unknown option, or one that would turn the graph's values into float16.
+        ValueError: an unknown option.
     """
     bits = serialize_infer_option(options)
-    for name in ("enable_io16xc32", "enable_ioc16"):
-        if options.get(name):
-            raise ValueError(f"{name}: graphs are not turned into float16; cast the module's parameters before dumping")
     for name in _PASSES:
         graph.run_pass(name)
-    return bits
+    if options.get("enable_io16xc32") or options.get("enable_ioc16"):
+        graph = to_float16(graph, wide=bool(options.get("enable_io16xc32")))
+        graph.run_pass("merge_equal")
+        graph.run_pass("remove_dead")
+    return graph, bits
+
+
+def to_float16(graph, wide: bool):
+    """A graph that computes in float16: float32 inputs are converted behind them, outputs before them.
+
+    Args:
+        graph: any graph.
+        wide: sums inside of ops are taken in float32, where an op can.
+    """
+    from .. import _ops
+    from ..tensor import Tensor
+
+    now = {}  # id of a value -> the variable in its place
+    for node in graph.nodes():
+        inputs = [now.get(v.id, v) for v in node.inputs]
+        before = node.outputs
+        if node.kind == "input":
+            if before[0].dtype == np.float32:
+                now[before[0].id] = _ops.TypeCvt(before[0], dtype="float16")
+        elif node.kind in ("constant", "parameter"):
+            if before[0].dtype == np.float32 and node.value is not None:
+                value = Tensor(node.value.numpy().astype(np.float16))
+                add = graph.add_constant if node.kind == "constant" else graph.add_parameter
+                now[before[0].id] = add(value, node.holder_name)
+        elif any(v.id in now for v in node.inputs):
+            params = node.op.params
+            changed = {k: "float16" for k, v in params.items() if k == "dtype" and v == (0, 0.0, 0)}
+            if wide and "compute_mode" in params:
+                changed["compute_mode"] = "FLOAT32"
+            op = _core.Op(node.op.name, **dict(params, **changed)) if changed else node.op
+            for old, new in zip(before, _core.apply(op, *inputs)):
+                new.name = old.name
+                now[old.id] = new
+    outputs, names = [], []
+    for var, name in graph.outputs:
+        new = now.get(var.id, var)
+        if new.dtype == np.float16 and var.dtype == np.float32:
+            new.name = ""
+            new = _ops.TypeCvt(new, dtype="float32")
+            new.name = var.name
+        outputs.append(new)
+        names.append(name)
+    return graph.extract(outputs, names)
 
 
 def default_output_names(outputs) -> list:
@@ -91,7 +141,7 @@ def dump_graph(file, outputs, output_names=None, *, append=False, keep_var_name=
                keep_param_name=False, keep_opr_priority=False, no_change_graph=False, strip_info_file=None,
                append_json=False, optimize_for_inference=True, user_info=None, enable_metadata=True, input_data=None,
                repeat=1, silent=False, no_assert=False, maxerr=1e-4, resize_input=False, input_transform=None,
-               dump_format=None, model_version=2, graph_modified=False, **kwargs):  # fmt: skip
+               dump_format=None, model_version=2, graph_modified=False, metadata=None, **kwargs):  # fmt: skip
     """Writes graph variables and what they need; see :meth:`megalith.jit.trace.dump`."""
     if dump_format is None:
         dump_format = "FBS_V2"
@@ -113,12 +163,15 @@ def dump_graph(file, outputs, output_names=None, *, append=False, keep_var_name=
         if no_change_graph:
             options = serialize_infer_option(kwargs)
         else:
-            options = optimize(graph, **kwargs)
+            graph, options = optimize(graph, **kwargs)
     graph.has_metadata = bool(enable_metadata)
     if enable_metadata:
         graph.user_info = pickle.dumps(user_info)
         graph.graph_modified = graph_modified
         graph.optimize_options = options
+    if metadata is not None and metadata.is_valid:
+        graph.has_metadata, graph.user_info = True, metadata.user_info
+        graph.graph_modified, graph.optimize_options = metadata.graph_modified, metadata.optimize_options
     written = {} if cases is None else {"test_cases": [{k: _core_tensor(v) for k, v in case.items()} for case in cases]}
     data, info = graph.dump(dump_format, keep_var_name=int(keep_var_name), keep_opr_name=bool(keep_opr_name),
                             keep_param_name=bool(keep_param_name), keep_opr_priority=bool(keep_opr_priority),

@@ -13,6 +13,12 @@ def get_backwarded_tensors():
     return _backwarded
 
 
+def _same_shape(y, dy):
+    """Whether dy can be a gradient of y; for a scalar, any single element is one."""
+    shape, given = tuple(y.shape), tuple(dy.shape)
+    return shape == given or (shape == () and all(n == 1 for n in given))
+
+
 class _Attached:
     """A tensor that wants a gradient, held weakly, and what to do with the gradient."""
 
@@ -138,7 +144,7 @@ class GradManager:
         for one, d in zip(ys, dys):
             if not isinstance(one, _core.TensorBase):
                 raise TypeError(f"backward takes Tensors, not {type(one).__name__}")
-            if d is not None and tuple(d.shape) != tuple(one.shape):
+            if d is not None and not _same_shape(one, d):
                 raise ValueError(f"backward of a tensor of shape {tuple(one.shape)} got a gradient of shape {tuple(d.shape)}")
         specs = [spec for spec in self._attached.values() if spec.tensor() is not None]
         tensors = [spec.tensor() for spec in specs]

@@ -7,6 +7,7 @@
 #include "megalith/inline_vector.h"
 #include "megalith/plan.h"
 #include "megalith/platform/thread_pool.h"
+#include "megalith/random.h"
 #include "megalith/recorder.h"
 
 namespace megalith {
@@ -18,6 +19,15 @@ ThreadPool& eager_pool() {
   return pool;
 }
 
+std::atomic<uint64_t> random_seed{0}, draws{0};
+
+// A seed of its own makes the op's numbers depend on nothing else; the others share one stream.
+uint64_t eager_random_key(const Attrs& attrs) {
+  const uint64_t own = random_key(attrs, 0);
+  static const uint64_t unseeded = mix_bits(0, 0);
+  return own != unseeded ? own : mix_bits(random_seed.load(), ++draws);
+}
+
 ValueId add_known(Graph& graph, const Tensor& value) {
   const ValueId v = graph.add_constant(value);
   infer_node(graph, graph.value(v).node);
@@ -25,7 +35,6 @@ ValueId add_known(Graph& graph, const Tensor& value) {
 }
 
 std::vector<Var> emit_eager(const OpDef& op, const Attrs& attrs, const std::vector<Var>& inputs) {
-  static std::atomic<uint64_t> draws{0};
   const int n = static_cast<int>(inputs.size());
   if (n < op.min_inputs || (op.max_inputs >= 0 && n > op.max_inputs)) {
     const std::string most = op.max_inputs == op.min_inputs ? ""
@@ -37,7 +46,7 @@ std::vector<Var> emit_eager(const OpDef& op, const Attrs& attrs, const std::vect
   for (size_t i = 0; i < in.size(); ++i) in[i] = inputs[i].tensor();
   InlineVector<Tensor, 2> results(static_cast<size_t>(num_outputs(op, attrs, static_cast<int>(in.size()))));
   Exec exec(&eager_pool());
-  if (op.random) exec.set_random_key(random_key(attrs, ++draws));
+  if (op.random) exec.set_random_key(eager_random_key(attrs));
   run_op(op, attrs, in, results, exec);
   std::vector<Var> out;
   out.reserve(results.size());
@@ -48,6 +57,11 @@ std::vector<Var> emit_eager(const OpDef& op, const Attrs& attrs, const std::vect
 }
 
 }  // namespace
+
+void seed_eager(uint64_t seed) {
+  random_seed = seed;
+  draws = 0;
+}
 
 std::vector<Var> emit(const OpDef& op, const Attrs& attrs, const std::vector<Var>& inputs) {
   Graph* graph = nullptr;

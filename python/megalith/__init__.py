@@ -8,6 +8,8 @@ from .utils.network_node import VarNode
 
 _core.set_classes(Tensor, VarNode, _convert)
 
+from . import random
+
 __version__ = "0.1.0"
 
 __getattr__ = _module_getattr(__name__)

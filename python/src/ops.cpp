@@ -2,6 +2,7 @@
 #include <algorithm>
 #include <cstring>
 
+#include "megalith/random.h"
 #include "module.h"
 
 namespace megalith::python {
@@ -223,6 +224,7 @@ void bind_ops(nb::module_& m) {
                    })
       .def("__repr__", [](const PyOp& self) { return cat(self.def->name, "(", self.attrs.params.str(), ")"); })
       .def("__call__", apply, "Calls the op; a list of Tensors.");
+  m.def("seed", &seed_eager, "Restarts the stream of random ops that have no seed of their own.");
   m.def("apply", apply, "Calls an op on Tensors; a list of Tensors.");
   m.def("apply1", apply1, "Calls an op on Tensors; its first result.");
   m.def(

@@ -1,0 +1,11 @@
+// The random numbers of eager calls.
+#pragma once
+
+#include <cstdint>
+
+namespace megalith {
+
+// Restarts the stream that eager random ops without a seed of their own draw from.
+void seed_eager(uint64_t seed);
+
+}  // namespace megalith

@@ -9,6 +9,7 @@ from .utils.network_node import VarNode
 _core.set_classes(Tensor, VarNode, _convert)
 
 from . import random
+from .serialization import load, save
 
 __version__ = "0.1.0"
 

@@ -196,6 +196,15 @@ class Tensor(_core.TensorBase, ArrayMethodMixin):
     def __reduce_ex__(self, protocol):
         return (_rebuild, (type(self), self.numpy(), self.dtype, str(self.device), self._state()))
 
+    def __setstate__(self, state):
+        """Takes over the state that MegEngine pickled."""
+        if "data" in state:  # before version 1.0
+            from .serialization import _located
+
+            self._reset(Tensor(state["data"], dtype=state.get("dtype")))
+            self._device = _located(state.get("device"))
+        self._qparams = state.get("qparams", state.get("qdict"))
+
     def _state(self):
         state = {k: v for k, v in self.__dict__.items() if k not in ("grad", "_device")}
         return state
@@ -225,8 +234,11 @@ def _dtype_text(dtype):
 
 
 def _rebuild(cls, array, dtype, device, state):
+    from .serialization import _located
+
     out = cls.__new__(cls)
     Tensor.__init__(out, array, dtype=dtype)
+    out._device = _located(device)
     out.__dict__.update(state)
     return out
 

@@ -11,6 +11,7 @@ _core.set_classes(Tensor, VarNode, _convert)
 from . import random
 from .serialization import load, save
 
-__version__ = "0.1.0"
+from .logger import get_logger, set_log_level
+from .version import __version__
 
 __getattr__ = _module_getattr(__name__)

@@ -1,6 +1,6 @@
 """Settings of MegEngine's execution; they choose among CUDA algorithms and queues, and are kept so that programs run."""
 
-from .core._config import _override, _reset_execution_config
+from .core._config import _override, _reset_execution_config  # noqa: F401
 
 async_level = 2
 benchmark_kernel = False

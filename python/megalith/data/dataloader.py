@@ -14,7 +14,7 @@ from ..logger import get_logger
 from ..random.rng import _random_seed_generator
 from ..tensor import Tensor
 from . import _workers
-from ._workers import WorkerInfo
+from ._workers import WorkerInfo  # noqa: F401 (a name of this module in MegEngine)
 from .collator import Collator
 from .dataset import Dataset, StreamDataset
 from .sampler import MapSampler, Sampler, SequentialSampler, StreamSampler

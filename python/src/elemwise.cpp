@@ -1,4 +1,5 @@
 // Elementwise calls with MegEngine's promotion of element types, in one step for speed.
+#include <cmath>
 #include <memory>
 
 #include "module.h"
@@ -294,9 +295,15 @@ nb::list convert_inputs(const nb::args& args) {
 
 }  // namespace
 
-// Equal types stay; integers of one signedness widen; anything else is Float32.
+// Equal types stay; a quantized one wins over plain ones; integers of one signedness widen; anything else is Float32.
 DType promote(DType a, DType b) {
   if (a == b) return a;
+  if (a.is_quantized() && b.is_quantized()) {
+    const bool close = a.id == b.id && a.zero_point == b.zero_point && std::fabs(a.scale - b.scale) < 1e-6f;
+    if (!close) throw DTypeError(cat("no promotion rule for quantized types: ", a.str(), " and ", b.str()));
+    return a;
+  }
+  if (a.is_quantized() || b.is_quantized()) return a.is_quantized() ? a : b;
   if (plain_int(a) && plain_int(b)) {
     if (is_signed(a.id) != is_signed(b.id)) {
       throw DTypeError(cat("no promotion rule for integers of different signedness: ", a.str(), " and ", b.str()));

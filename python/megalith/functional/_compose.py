@@ -7,6 +7,7 @@ import numpy as np
 from .. import _core, _ops
 from .._errors import require
 from ..core.tensor import amp
+from ..core.tensor.dtype import is_quantize
 from ..tensor import Tensor
 
 MODES = _core.elemwise_modes
@@ -125,7 +126,9 @@ def normalize_axis(op: str, axis: int, ndim: int) -> int:
 
 
 def promote(*tensors):
-    """Tensors of one element type; in the low precision while autocast is on."""
+    """Factors of one element type, in the low precision while autocast is on; quantized ones keep their scales."""
+    if all(t.dtype.metadata and is_quantize(t.dtype) for t in tensors):
+        return tensors
     if amp._enabled and tensors[0]._dtype_id in (0, 9, 17):
         return [amp.low(t) for t in tensors]
     return _core.convert_inputs(*tensors)

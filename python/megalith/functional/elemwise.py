@@ -1,7 +1,8 @@
 """Elementwise functions. Operands are Tensors, numbers or arrays; they broadcast, and their types are promoted as
 MegEngine does: integers widen, integers mixed with floats give float32, float functions of integers give float32."""
 
-from .. import _core
+from .. import _core, _ops
+from ..core.tensor.dtype import to_native
 from ..tensor import Tensor
 
 __all__ = ["abs", "add", "acos", "asin", "atan", "atan2", "asinh", "acosh", "atanh", "ceil", "clip", "cos", "cosh",
@@ -12,6 +13,12 @@ __all__ = ["abs", "add", "acos", "asin", "atan", "atan2", "asinh", "acosh", "ata
 
 _M = _core.elemwise_modes
 _elemwise = _core.elemwise
+
+
+def _elemwise_multi_type(*args, mode, dtype=None):
+    """An op of ElemwiseMultiType by its name, whose result has the type ``dtype``."""
+    extra = {} if dtype is None else {"output_dtype": to_native(dtype)}
+    return _ops.ElemwiseMultiType(*args, mode=str(getattr(mode, "name", mode)).upper(), **extra)
 
 
 def abs(x):

@@ -1,5 +1,6 @@
 """Element types: NumPy dtypes, with quantized ones as integer dtypes that carry MegEngine's metadata."""
 
+import re
 from collections import namedtuple
 from typing import Union
 
@@ -97,7 +98,9 @@ def create_quantized_dtype(dtype_meta: QuantDtypeMeta, scale: float, zp: Union[i
         if zp is None:
             raise ValueError(f"{dtype_meta.name} needs a zero point")
         if int(zp) != zp or not dtype_meta.qmin <= zp <= dtype_meta.qmax:
-            raise ValueError(f"zero point {zp} of {dtype_meta.name} is not an integer in [{dtype_meta.qmin}, {dtype_meta.qmax}]")
+            raise ValueError(
+                f"zero point {zp} of {dtype_meta.name} is not an integer in [{dtype_meta.qmin}, {dtype_meta.qmax}]"
+            )
         info = {"name": dtype_meta.cname, "scale": float(scale), "zero_point": int(zp)}
     else:
         info = {"name": dtype_meta.cname, "scale": float(scale)}
@@ -171,3 +174,56 @@ def is_bfloat16(dtype) -> bool:
 def is_equal(dt0, dt1) -> bool:
     """Whether two dtypes are the same, scales and zero points included."""
     return np.dtype(dt0) == np.dtype(dt1) and _info(np.dtype(dt0)) == _info(np.dtype(dt1))
+
+
+def _converters(name):
+    """``convert_to_...`` and ``convert_from_...`` of a quantized type."""
+    meta = _builtin_quant_dtypes[name]
+
+    def check(who, arr, dtype):
+        if not isinstance(arr, np.ndarray):
+            raise ValueError(f"{who}: arr is a {type(arr).__name__}, expected an ndarray")
+        if not is_quantize(dtype) or _info(dtype)["name"] != meta.cname:
+            raise ValueError(f"{who}: the dtype is {dtype}, expected {name} with a scale")
+        return _info(dtype)["scale"], _info(dtype).get("zero_point", 0)
+
+    def convert_to(arr: np.ndarray, q: np.dtype):
+        scale, zero_point = check(f"convert_to_{name}", arr, q)
+        return (np.round(arr / scale) + zero_point).clip(meta.qmin, meta.qmax).astype(q)
+
+    def convert_from(arr: np.ndarray):
+        scale, zero_point = check(f"convert_from_{name}", arr, getattr(arr, "dtype", None))
+        return (arr.astype(np.float32) - np.float32(zero_point)) * np.float32(scale)
+
+    for function, doc in ((convert_to, f"Floats rounded to stored values of the {name} dtype ``q``."),
+                          (convert_from, f"The floats that stored values of a {name} dtype stand for.")):  # fmt: skip
+        function.__name__ = function.__qualname__ = f"{function.__name__}_{name}"
+        function.__doc__ = doc
+    return convert_to, convert_from
+
+
+convert_to_quint8, convert_from_quint8 = _converters("quint8")
+convert_to_qint8, convert_from_qint8 = _converters("qint8")
+convert_to_qint32, convert_from_qint32 = _converters("qint32")
+convert_to_quint4, convert_from_quint4 = _converters("quint4")
+convert_to_qint4, convert_from_qint4 = _converters("qint4")
+convert_to_qint1, convert_from_qint1 = _converters("qint1")
+
+
+def is_dtype_equal(dt0, dt1) -> bool:
+    """Whether two dtypes are the same, scales and zero points included."""
+    return is_equal(dt0, dt1)
+
+
+def is_differentible_dtype(dtype) -> bool:
+    """Whether tensors of the dtype can have gradients."""
+    return dtype == np.float32 or dtype == np.float16 or is_bfloat16(dtype)
+
+
+def get_dtype_bit(dtype_name: str) -> int:
+    """The number of bits in a dtype's name."""
+    digits = [int(n) for n in re.findall(r"\d+", dtype_name)]
+    if dtype_name == "bool":
+        return 1
+    assert len(digits) == 1, f"{dtype_name} is no name of a dtype with one size"
+    return digits[0]

@@ -1,0 +1,39 @@
+"""The base of quantized layers."""
+
+from abc import abstractmethod
+
+from ...core.tensor import dtype
+from ...tensor import Parameter
+from ..module import Module
+from ..qat import QATModule
+
+
+class QuantizedModule(Module):
+    """A layer that computes with integers; :func:`megalith.quantization.quantize` makes them of QAT layers.
+
+    Raises:
+        ValueError: it is called in training mode.
+    """
+
+    def __call__(self, *inputs, **kwargs):
+        if self.training:
+            raise ValueError("quantized module only support inference.")
+        return super().__call__(*inputs, **kwargs)
+
+    def __repr__(self):
+        return "Quantized." + super().__repr__()
+
+    @classmethod
+    @abstractmethod
+    def from_qat_module(cls, qat_module: QATModule):
+        """The layer of a QAT one."""
+
+
+def quantized_parameter(weight, qat_module: QATModule, like) -> Parameter:
+    """``weight`` in the weight type that a QAT layer found, with the name of ``like``."""
+    return Parameter(weight.astype(qat_module.get_weight_dtype()).numpy(), name=like.name)
+
+
+def bias_dtype(inp, weight):
+    """The type of a bias that is added to products of ``inp`` and ``weight``."""
+    return dtype.qint32(dtype.get_scale(inp.dtype) * dtype.get_scale(weight.dtype))

@@ -7,7 +7,7 @@ import numpy as np
 from .. import _core, _ops
 from .._errors import require
 from ..core.tensor import amp
-from ..core.tensor.dtype import is_quantize
+from ..core.tensor.dtype import _QUANTIZED
 from ..tensor import Tensor
 
 MODES = _core.elemwise_modes
@@ -127,7 +127,7 @@ def normalize_axis(op: str, axis: int, ndim: int) -> int:
 
 def promote(*tensors):
     """Factors of one element type, in the low precision while autocast is on; quantized ones keep their scales."""
-    if all(t.dtype.metadata and is_quantize(t.dtype) for t in tensors):
+    if all(t._dtype_id in _QUANTIZED for t in tensors):
         return tensors
     if amp._enabled and tensors[0]._dtype_id in (0, 9, 17):
         return [amp.low(t) for t in tensors]

@@ -48,6 +48,10 @@ expect(5 "not a .npy file" ${lenet} --input data:${dir}/model.npy)
 file(WRITE ${dir}/huge.ppm "P6 60000 60000 255\nabc")
 expect(5 "an image of shape (1,60000,60000,3) in 3 bytes" ${lenet} --input data:${dir}/huge.ppm)
 expect(5 "a shape must be a list of sizes" ${lenet} "--input=data:{0,-39e99}")
+expect(5 "input 'data': shape (1,2000000000) of type Uint8 needs 2000000000 bytes; the memory limit" ${lenet}
+       "--input=data:{1,2000000000}" --memory_limit=64)
+expect(5 "a tensor of shape (2000000000,2000000000) and type Uint8 is too large" ${lenet}
+       "--input=data:{2000000000,2000000000}")
 # operators that do not exist, and operators that this build can't run: each named, all at once
 execute_process(COMMAND ${HOSTILE} unknown_operators ${lenet} ${dir}/unknown.mge COMMAND_ERROR_IS_FATAL ANY)
 expect(4 "(id 7701), " ${dir}/unknown.mge)

@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <atomic>
 #include <condition_variable>
+#include <cstdio>
+#include <cstdlib>
 #include <exception>
 #include <mutex>
 #include <thread>
@@ -17,6 +19,10 @@ namespace megalith {
 namespace {
 
 thread_local bool inside_loop = false;
+
+// Forks that led to this process. A loop that finds the number changed is in a child: what the other threads had taken
+// of it is lost, and its locks may be held by threads that exist no more.
+std::atomic<uint32_t> forks{0};
 
 inline void pause() {
 #if defined(__x86_64__) || defined(__i386__)
@@ -36,6 +42,9 @@ struct Job {
   std::atomic<int64_t> next{0};
   std::exception_ptr error;
   std::mutex error_mutex;
+  const uint32_t forks_before = forks.load(std::memory_order_relaxed);
+
+  bool forked() const { return forks.load(std::memory_order_relaxed) != forks_before; }
 
   void work() {
     inside_loop = true;
@@ -44,7 +53,9 @@ struct Job {
       if (begin >= n) break;
       try {
         fn(begin, std::min(begin + piece, n));
+        if (forked()) break;
       } catch (...) {
+        if (forked()) break;
         std::lock_guard lock(error_mutex);
         if (!error) error = std::current_exception();
         next.store(n, std::memory_order_relaxed);
@@ -100,6 +111,10 @@ struct ThreadPool::Impl {
         inside.fetch_add(1, std::memory_order_relaxed);
       }
       mine->work();
+      if (mine->forked()) {  // the only thread of a child, without the caller that it worked for
+        std::fputs("megalith: a worker of a parallel loop was forked and has nowhere to return to\n", stderr);
+        std::abort();
+      }
       bool last;
       {
         std::lock_guard lock(mutex);
@@ -123,6 +138,8 @@ struct ThreadPool::Impl {
     }
     for (int i = 0; i < std::min(asleep, helpers); ++i) wake.notify_one();
     j.work();
+    if (j.forked())
+      throw Error("a parallel loop can't go on in a child forked inside of it: its workers are the parent's");
     {
       std::lock_guard lock(mutex);
       job = nullptr;
@@ -152,6 +169,7 @@ struct ThreadPool::Live {
                          p->impl_ = std::make_unique<Impl>(n);
                        }
                        inside_loop = false;
+                       forks.fetch_add(1, std::memory_order_relaxed);
                        get().mutex.unlock();
                      });
 #endif

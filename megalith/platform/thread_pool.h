@@ -24,7 +24,8 @@ class ThreadPool {
   ThreadPool& operator=(const ThreadPool&) = delete;
   int threads() const;
   // One loop at a time: a loop inside of a loop, and a loop while another thread's is running, run on their caller. The
-  // first exception of `fn` is thrown again here. After a fork the child has workers of its own.
+  // first exception of `fn` is thrown again here. After a fork the child has workers of its own; a child forked by `fn`
+  // itself may start loops, but the one that it was forked in throws an Error there.
   void parallel_for(int64_t n, int64_t grain, FunctionRef<void(int64_t, int64_t)> fn);
 
  private:

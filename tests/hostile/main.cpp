@@ -1,5 +1,6 @@
 // hostile_tests mutations COUNT FOLDER: structured edits of the model files under a folder, always the same ones.
 // hostile_tests files FOLDER: every file under a folder (what fuzzing found), as a model and as a .npy file.
+// hostile_tests inputs FOLDER: the same, as what `mgl run --input` takes (tests/fuzz/inputs.cpp).
 //
 // hostile_tests unknown_operators IN OUT: writes a model again with two operators of unknown kinds.
 //
@@ -27,6 +28,9 @@
 #define SANITIZED 1
 #endif
 #endif
+
+// The fuzz target `inputs`.
+extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size);
 
 namespace {
 
@@ -73,7 +77,7 @@ struct Counts {
 };
 
 // The child: exit code only, and what went wrong on stderr.
-[[noreturn]] void child(const std::string& file) {
+[[noreturn]] void child(const std::string& file, bool is_input) {
 #ifdef SANITIZED
   alarm(200);
 #else
@@ -83,11 +87,16 @@ struct Counts {
 #endif
   const size_t before = live;
   peak = before;
-  const auto bytes = std::as_bytes(std::span(file));
-  std::string error = hostile::try_model(bytes, kValues);
-  try {
-    megalith::read_npy(bytes);
-  } catch (const megalith::Error&) {
+  std::string error;
+  if (is_input) {
+    LLVMFuzzerTestOneInput(reinterpret_cast<const uint8_t*>(file.data()), file.size());
+  } else {
+    const auto bytes = std::as_bytes(std::span(file));
+    error = hostile::try_model(bytes, kValues);
+    try {
+      megalith::read_npy(bytes);
+    } catch (const megalith::Error&) {
+    }
   }
   if (peak - before > allowed(file.size())) {
     std::fprintf(stderr, "took %zu bytes; a file of %zu justifies %zu (%s)\n", peak - before, file.size(),
@@ -98,10 +107,10 @@ struct Counts {
   _exit(error.empty() ? kOk : kRefused);
 }
 
-void try_file(const std::string& file, const std::string& label, Counts& counts) {
+void try_file(const std::string& file, const std::string& label, Counts& counts, bool is_input = false) {
   std::fflush(stdout);
   const pid_t pid = fork();
-  if (pid == 0) child(file);
+  if (pid == 0) child(file, is_input);
   int status = 0;
   waitpid(pid, &status, 0);
   const int code = WIFEXITED(status) ? WEXITSTATUS(status) : -1;
@@ -138,8 +147,8 @@ int main(int argc, char** argv) {
   const std::string mode = argc > 1 ? argv[1] : "";
   if (mode == "unknown_operators" && argc == 4) return make_unknown(argv[2], argv[3]);
   const bool mutating = mode == "mutations" && argc == 4;
-  if (!mutating && !(mode == "files" && argc == 3)) {
-    std::fprintf(stderr, "usage: hostile_tests mutations COUNT FOLDER | files FOLDER\n");
+  if (!mutating && !((mode == "files" || mode == "inputs") && argc == 3)) {
+    std::fprintf(stderr, "usage: hostile_tests mutations COUNT FOLDER | files FOLDER | inputs FOLDER\n");
     return 2;
   }
   std::vector<std::filesystem::path> paths;
@@ -158,7 +167,7 @@ int main(int argc, char** argv) {
       try_file(file, megalith::cat(path.string(), ", mutation ", i, ", ", what), counts);
     }
   } else {
-    for (const auto& path : paths) try_file(contents(path), path.string(), counts);
+    for (const auto& path : paths) try_file(contents(path), path.string(), counts, mode == "inputs");
   }
   std::printf("%d ran, %d were refused, %d failed\n", counts.ok, counts.refused, counts.bad);
   return counts.bad || paths.empty() ? 1 : 0;

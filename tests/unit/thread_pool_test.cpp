@@ -126,6 +126,38 @@ TEST_CASE("pools_work_in_both_processes_after_a_fork") {
   CHECK(status == 0);
   CHECK(covers(pool, 100, 1));
 }
+
+TEST_CASE("a_child_forked_inside_a_loop_gets_an_error_and_can_start_others") {
+  ThreadPool pool(3);
+  REQUIRE(covers(pool, 100, 1));
+  const std::thread::id caller = std::this_thread::get_id();
+  const pid_t parent = getpid();
+  std::atomic<bool> forked{false};
+  std::atomic<int> done{0};
+  pid_t child = -1;
+  bool good = false;
+  std::string error;
+  try {
+    pool.parallel_for(100, 1, [&](int64_t begin, int64_t end) {
+      if (std::this_thread::get_id() == caller && !forked.exchange(true)) {
+        child = fork();
+        if (child == 0) good = covers(pool, 100, 1);
+      }
+      done += static_cast<int>(end - begin);
+    });
+  } catch (const Error& e) {
+    error = e.what();
+  }
+  if (getpid() != parent)
+    _exit(good && error.find("forked inside") != std::string::npos && covers(pool, 50, 1) ? 0 : 1);
+  REQUIRE(error.empty());
+  CHECK(done == 100);
+  REQUIRE(forked);
+  int status = -1;
+  REQUIRE(waitpid(child, &status, 0) == child);
+  CHECK(status == 0);
+  CHECK(covers(pool, 100, 1));
+}
 #endif
 
 TEST_CASE("threads_are_counted_by_variable_affinity_and_quota") {

@@ -1,5 +1,9 @@
 #include "tools/mgl/inputs.h"
 
+#ifdef __unix__
+#include <unistd.h>
+#endif
+
 #include <algorithm>
 #include <cstring>
 #include <fstream>
@@ -22,6 +26,14 @@ using nlohmann::json;
 
 bool ends_with(const std::string& s, const std::string& tail) {
   return s.size() >= tail.size() && s.compare(s.size() - tail.size(), tail.size(), tail) == 0;
+}
+
+size_t half_of_memory() {
+#ifdef _SC_PHYS_PAGES
+  const long pages = sysconf(_SC_PHYS_PAGES), size = sysconf(_SC_PAGESIZE);
+  if (pages > 0 && size > 0) return static_cast<size_t>(pages) * static_cast<size_t>(size) / 2;
+#endif
+  return SIZE_MAX / 2;
 }
 
 Tensor generated(DType dtype, const Shape& shape, const InputOptions& o) {
@@ -156,6 +168,18 @@ std::map<std::string, Tensor> make_feeds(const megalith::Model& model, const std
                                          const InputOptions& options) {
   std::map<std::string, Tensor> feeds;
   const auto inputs = model.inputs();
+  const size_t limit = options.memory_limit ? options.memory_limit : half_of_memory();
+  size_t left = limit;
+  const auto generate = [&](const std::string& name, DType dtype, const Shape& shape) {
+    const size_t bytes = megalith::tensor_bytes(dtype, shape);
+    if (bytes > left) {
+      throw InputError(cat("input '", name, "': shape ", shape, " of type ", dtype.name(), " needs ", bytes,
+                           " bytes; the memory limit for generated inputs is ", limit,
+                           left < limit ? cat(", of which ", left, " are left") : ""));
+    }
+    left -= bytes;
+    feeds[name] = generated(dtype, shape, options);
+  };
   std::stringstream parts(text);
   for (std::string part; std::getline(parts, part, ';');) {
     if (part.empty()) continue;
@@ -183,7 +207,7 @@ std::map<std::string, Tensor> make_feeds(const megalith::Model& model, const std
       for (const auto& i : inputs) {
         if (i.name == name) dtype = i.dtype;
       }
-      feeds[name] = generated(dtype, dimensions(dims), options);
+      generate(name, dtype, dimensions(dims));
     } else {
       throw InputError(
           cat("input '", name, "': '", value, "' is no .npy, .ppm, .pgm or .json file, no [literal] and no {shape}"));
@@ -193,7 +217,7 @@ std::map<std::string, Tensor> make_feeds(const megalith::Model& model, const std
     if (feeds.count(i.name) || i.has_default) continue;
     Shape shape = i.shape;
     if (options.batch > 0 && shape.ndim() > 0) shape[0] = options.batch;
-    feeds[i.name] = generated(i.dtype, shape, options);
+    generate(i.name, i.dtype, shape);
   }
   return feeds;
 }

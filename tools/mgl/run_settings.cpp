@@ -96,7 +96,10 @@ RunSettings run_settings(const Flags& flags) {
   const std::string& fill = flags.text("input_fill");
   if (fill != "uniform" && fill != "ones-bytes" && fill != "ones_bytes")
     throw UsageError{"--input_fill is uniform or ones-bytes, not '" + fill + "'"};
-  s.inputs = {.seed = m.seed, .ones_bytes = fill != "uniform", .batch = flags.number("batch_size")};
+  s.inputs = {.seed = m.seed,
+              .ones_bytes = fill != "uniform",
+              .batch = flags.number("batch_size"),
+              .memory_limit = m.memory_limit};
 
   s.warmups = std::max(flags.number("warmup_iter"), 0);
   s.iterations = std::max(flags.number("iter"), 0);

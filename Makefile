@@ -16,12 +16,26 @@ demo: build
 	@echo; echo "The same model from the command line:"; echo
 	@$(MGL) run tests/golden/cases/mnist/lenet_u8_28x28/model_v2.mge --input data:tests/golden/mnist/images.npy --iter 50
 
-check: build
+check: build wheel
 	@ctest --preset release -L quick
+	@$(PYTEST) ../python/tests -m "not slow"
 
-# Everything that CI runs: the full set, then the quick set under sanitizers, with a second compiler, for another processor,
-# and a short run of every fuzz target.
-test: test-release test-tsan test-aarch64
+# The wheel, installed into a virtual environment as users install it. Tests run in another folder than the source tree's.
+PYTHON ?= python3
+VENV := build/venv
+PYTEST := cd build && venv/bin/python -m pytest -q -p no:cacheprovider
+wheel:
+	@./scripts/install-deps.sh python3-venv python3-dev
+	@[ -x $(VENV)/bin/pip ] || $(PYTHON) -m venv $(VENV)
+	@CMAKE_BUILD_PARALLEL_LEVEL=$(JOBS) $(VENV)/bin/pip install -q --disable-pip-version-check ".[test]"
+
+test-python: wheel
+	@$(PYTEST) ../python/tests
+	@$(PYTEST) --doctest-modules --pyargs megalith
+
+# Everything that CI runs: the full set and the Python package, then the quick set under sanitizers, with a second
+# compiler, for another processor, and a short run of every fuzz target.
+test: test-release test-python test-tsan test-aarch64
 	@if ./scripts/install-deps.sh $(CLANG); then $(MAKE) --no-print-directory test-clang fuzz; else \
 	  echo "make test: clang-19 can't be installed here, so NOT tested: the clang build, fuzzing (sanitizers run with gcc)"; \
 	  $(MAKE) --no-print-directory test-asan; fi
@@ -60,4 +74,4 @@ format:
 clean:
 	@rm -rf build
 
-.PHONY: deps build demo check test test-release $(QUICK) fuzz bench clean format
+.PHONY: deps build demo check test test-release wheel test-python $(QUICK) fuzz bench clean format

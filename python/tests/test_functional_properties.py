@@ -12,6 +12,7 @@ import megalith as mge
 import megalith.functional as F
 from megalith.functional import elemwise, math, metric, tensor, utils
 
+pytestmark = pytest.mark.slow
 FUNCTIONS = sorted(
     {getattr(m, n) for m in (elemwise, math, tensor, metric, utils) for n in m.__all__}, key=lambda f: f.__name__
 )

@@ -61,6 +61,7 @@ class trace:
     The first call records; later calls run, and raise TraceError when their ops differ from the recorded ones.
 
     Examples:
+        >>> import io
         >>> import megalith as mge
         >>> from megalith.jit import trace
         >>> @trace(symbolic=True, capture_as_const=True)
@@ -68,7 +69,7 @@ class trace:
         ...     return x * 2
         >>> double(mge.Tensor([1.0, 2.0]))
         Tensor([2. 4.], device=xpux:0)
-        >>> double.dump("double.mge").outputs
+        >>> double.dump(io.BytesIO()).outputs
         ['MUL']
     """
 

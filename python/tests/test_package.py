@@ -24,7 +24,7 @@ def test_the_import_is_quiet_and_brings_in_numpy_only():
     )
     run = python("-I", "-c", code) if (HERE / "bin/mgl").exists() else python("-c", code)
     assert run.returncode == 0 and run.stderr == ""
-    foreign = set(run.stdout.split()) - set(sys.stdlib_module_names) - {"megalith", "numpy"}
+    foreign = set(run.stdout.split()) - set(sys.stdlib_module_names) - {"megalith", "numpy", "cython_runtime"}  # NumPy brings the last
     assert {name for name in foreign if not name.startswith("_")} == set()
 
 
@@ -60,7 +60,7 @@ def test_numpy_is_the_only_requirement():
 
 @installed
 def test_the_wheel_brings_the_native_command(tmp_path):
-    pytest.importorskip("megalith.__main__")
+    __import__("megalith.__main__")
     mgl = Path(sys.executable).with_name("mgl")
     run = subprocess.run([mgl, "inspect", "--ops"], capture_output=True, text=True)
     assert run.returncode == 0 and '"Convolution"' in run.stdout

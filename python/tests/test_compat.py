@@ -8,7 +8,10 @@ from pathlib import Path
 
 import pytest
 
-PYTHON = Path(__file__).resolve().parents[1]
+import megalith
+
+PACKAGES = Path(megalith.__file__).resolve().parents[1]  # where the package under test is, installed or not
+ALIAS = Path(__file__).resolve().parents[1] / "alias"
 
 SCRIPT = """
 import sys
@@ -31,7 +34,7 @@ print("ran", *sys.argv[1:])
 """
 
 
-def run(*arguments, path=PYTHON, cwd=None):
+def run(*arguments, path=PACKAGES, cwd=None):
     env = dict(os.environ, PYTHONPATH=os.pathsep.join(map(str, path if isinstance(path, list) else [path])))
     return subprocess.run([sys.executable, *arguments], env=env, cwd=cwd, capture_output=True, text=True)
 
@@ -68,7 +71,7 @@ except RuntimeError as e:
 else:
     assert False
 """
-    assert run("-c", code, path=[PYTHON, tmp_path]).stderr == ""
+    assert run("-c", code, path=[PACKAGES, tmp_path]).stderr == ""
 
 
 def test_what_is_missing_says_so():
@@ -79,7 +82,7 @@ def test_what_is_missing_says_so():
 
 
 def test_alias_package():
-    done = run("-c", SCRIPT, path=[PYTHON, PYTHON / "alias"])
+    done = run("-c", SCRIPT, path=[PACKAGES, ALIAS])
     assert (done.stderr, done.stdout) == ("", "ran\n")
 
 
@@ -88,13 +91,13 @@ def test_alias_wheel(tmp_path):
     pytest.importorskip("wheel")
     source = tmp_path / "source"
 
-    shutil.copytree(PYTHON / "alias", source)
+    shutil.copytree(ALIAS, source)
     options = ["--no-deps", "--no-build-isolation", "--no-index", "--target", str(tmp_path / "at")]
     pip = run("-m", "pip", "install", *options, str(source))
     if "No module named pip" in pip.stderr:
         pytest.skip("no pip")
     assert pip.returncode == 0, pip.stderr
-    done = run("-c", SCRIPT, path=[PYTHON, tmp_path / "at"])
+    done = run("-c", SCRIPT, path=[PACKAGES, tmp_path / "at"])
     assert (done.stderr, done.stdout) == ("", "ran\n")
 
 

@@ -110,7 +110,7 @@ std::vector<ValueId> grad(Graph& g, ValueId loss, const std::vector<ValueId>& wr
 
 void expand_virtual_grads(Graph& g) {
   for (size_t i = 0; i < g.nodes.size(); ++i) {
-    if (std::string_view(g.nodes[i].op->name) != "VirtualGrad") continue;
+    if (!is(g.nodes[i], "VirtualGrad")) continue;
     // The gradient's nodes take the place of the placeholder: the rest of the graph is put aside meanwhile.
     const auto begin = g.nodes.begin() + static_cast<std::ptrdiff_t>(i);
     std::vector<Node> rest(std::make_move_iterator(begin), std::make_move_iterator(g.nodes.end()));

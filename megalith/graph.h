@@ -6,6 +6,7 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "megalith/op.h"
@@ -35,6 +36,9 @@ struct Node {
   int32_t priority = 0;
   std::shared_ptr<const UnknownOp> unknown;  // owns `op`, when the registry does not
 };
+
+// Whether a node calls this op of the registry. An unknown operator may bear the name of a known one.
+inline bool is(const Node& n, std::string_view op) { return !n.unknown && op == n.op->name; }
 
 struct Value {
   std::string name;

@@ -10,8 +10,6 @@
 
 namespace megalith::pass {
 
-inline bool is(const Node& n, std::string_view op) { return op == n.op->name; }
-
 // Nodes that an output or an effect needs, and graph inputs: they are the model's interface.
 std::vector<bool> needed_nodes(const Graph& g);
 

@@ -44,7 +44,7 @@ std::map<std::string, bool> read_known(const std::string& path) {
 megalith::Graph with_actual_outputs(megalith::Graph graph) {
   for (megalith::GraphOutput& o : graph.outputs) {
     const megalith::Node& n = graph.node(graph.value(o.value).node);
-    if (std::string_view(n.op->name) == "AssertEqual") o.value = n.inputs[1];
+    if (megalith::is(n, "AssertEqual")) o.value = n.inputs[1];
   }
   return graph;
 }

@@ -86,7 +86,7 @@ void end_after(double seconds) {
 // AssertEqual hands on its first input; without the comparison it is a copy.
 void remove_assertions(megalith::Graph& graph) {
   for (megalith::Node& n : graph.nodes) {
-    if (std::string(n.op->name) != "AssertEqual") continue;
+    if (!megalith::is(n, "AssertEqual")) continue;
     n.op = &megalith::Registry::get().at("Copy");
     n.attrs = {};
     n.inputs.resize(1);

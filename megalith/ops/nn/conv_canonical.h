@@ -151,7 +151,12 @@ void check_window(const InferContext& c, const P& p) {
 // values are kept widened.
 template <class Acc>
 struct Plain {
-  static Acc add(Acc sum, Acc a, Acc b) { return sum + a * b; }
+  static Acc add(Acc sum, Acc a, Acc b) {
+    if constexpr (std::is_integral_v<Acc>)  // wraps around, as MegEngine's sums do
+      return static_cast<Acc>(static_cast<uint32_t>(sum) + static_cast<uint32_t>(a) * static_cast<uint32_t>(b));
+    else
+      return sum + a * b;
+  }
 };
 struct RoundedToHalf {
   static float add(float sum, float a, float b) { return round_to_half(sum + a * b); }

@@ -1,5 +1,6 @@
 #!/bin/sh
 # Runs fuzz targets, seeded with the recorded cases: scripts/fuzz.sh BUILD_DIR SECONDS_EACH [TARGET...]
+# With 0 seconds it runs a fixed number of inputs from a fixed seed and an empty corpus: the same ones every time.
 # What is found lies in BUILD_DIR/found; what raised the coverage stays in BUILD_DIR/corpus for the next time.
 set -eu
 build=$1 seconds=$2
@@ -7,7 +8,11 @@ shift 2
 [ $# -gt 0 ] || set -- mge_fbs mge_fbs_v2 npy inputs
 cases=tests/golden/cases
 for target in "$@"; do
-  corpus=$build/corpus/$target
+  corpus=$build/corpus/$target limit="-max_total_time=$seconds"
+  if [ "$seconds" = 0 ]; then
+    corpus=$build/corpus-fixed/$target limit="-runs=20000 -seed=1"
+    rm -rf "$corpus"
+  fi
   seeds=$build/seeds/$target
   mkdir -p "$corpus" "$build/found"
   if [ ! -d "$seeds" ]; then
@@ -24,9 +29,9 @@ for target in "$@"; do
     mge_*) most=32768 ;;
     *) most=4096 ;;
   esac
-  echo "== fuzz_$target: $seconds s, $(ls "$seeds" | wc -l) seeds"
+  echo "== fuzz_$target: ${limit#-}, $(ls "$seeds" | wc -l) seeds"
   # Values may take 64 KiB: whoever asks for 64 MiB at once ignores the limit.
-  "$build/tests/fuzz/fuzz_$target" -max_total_time="$seconds" -max_len=$most -timeout=25 -malloc_limit_mb=64 \
+  "$build/tests/fuzz/fuzz_$target" $limit -max_len=$most -timeout=25 -malloc_limit_mb=64 \
     -rss_limit_mb=2048 -detect_leaks=1 -artifact_prefix="$build/found/${target}_" -print_final_stats=1 -verbosity=1 \
     "$corpus" "$seeds" > "$build/fuzz_$target.log" 2>&1 || {
     echo "fuzz_$target found something:"

@@ -31,8 +31,11 @@ void infer_blur(InferContext& c) {
   c.require(known_border(p.border_mode), "border_mode=", static_cast<uint32_t>(p.border_mode), " is not supported");
   const KernelSize k = kernel_size(p);
   for (int64_t v : {k.height, k.width})
-    c.require(v > 0 && v % 2 == 1 && v < 65536, "kernel_height and kernel_width must be odd, got ", k.height, " and ",
-              k.width);
+    c.require(v > 0 && v % 2 == 1, "kernel_height and kernel_width must be odd, got ", k.height, " and ", k.width);
+  // A window that reaches over both borders from everywhere sees nothing new when it grows.
+  const int64_t most_h = std::max<int64_t>(63, 2 * s[1] + 1), most_w = std::max<int64_t>(63, 2 * s[2] + 1);
+  c.require(k.height <= most_h && k.width <= most_w, "a kernel of ", k.height, "x", k.width, " is too large for ", s,
+            "; at most ", most_h, "x", most_w);
   c.set(0, c.dtype(0), s);
 }
 

@@ -4,12 +4,8 @@ namespace megalith {
 
 NodeId Graph::add(const OpDef& op, Attrs attrs, std::vector<ValueId> inputs, std::string name, int n_outputs) {
   const int n = static_cast<int>(inputs.size());
-  if (n < op.min_inputs || (op.max_inputs >= 0 && n > op.max_inputs)) {
-    throw ModelError(cat(op.name, name.empty() ? "" : " '" + name + "'", ": takes ", op.min_inputs,
-                         op.max_inputs == op.min_inputs ? ""
-                         : op.max_inputs < 0            ? " or more"
-                                                        : cat(" to ", op.max_inputs),
-                         " inputs, but has ", n));
+  if (!takes_inputs(op, n)) {
+    throw ModelError(cat(op.name, name.empty() ? "" : " '" + name + "'", ": ", inputs_text(op, n)));
   }
   for (ValueId v : inputs) {
     if (v < 0 || v >= static_cast<ValueId>(values.size())) {

@@ -49,6 +49,15 @@ int num_outputs(const OpDef& op, const Attrs& attrs, int n_inputs) {
   return op.outputs ? op.outputs(attrs, n_inputs) : 1;
 }
 
+bool takes_inputs(const OpDef& op, int n) { return n >= op.min_inputs && (op.max_inputs < 0 || n <= op.max_inputs); }
+
+std::string inputs_text(const OpDef& op, int n) {
+  const std::string most = op.max_inputs == op.min_inputs ? ""
+                           : op.max_inputs < 0            ? " or more"
+                                                          : cat(" to ", op.max_inputs);
+  return cat("takes ", op.min_inputs, most, " inputs, but has ", n);
+}
+
 Registry::Registry() {
   ops::register_all(*this);
   for (auto& [name, def] : ops_) sorted_.push_back(def.get());

@@ -187,6 +187,8 @@ struct OpDef {
 };
 
 int num_outputs(const OpDef& op, const Attrs& attrs, int n_inputs);
+bool takes_inputs(const OpDef& op, int n);
+std::string inputs_text(const OpDef& op, int n);  // "takes 1 to 2 inputs, but has 3", for the error when it does not
 // OpDef::updates where they hold for this use.
 std::span<const std::pair<int, int>> updates_of(const OpDef& op, const Attrs& attrs, int n_inputs);
 

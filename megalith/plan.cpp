@@ -463,7 +463,7 @@ class Planner {
     for (size_t i = 0; i < outs.size(); ++i) {
       p.out_types.push_back(copied ? copied->dtype : specs_[static_cast<size_t>(node.outputs[i])].dtype);
     }
-    seg_->seeds.push_back(random_key(*step.attrs, static_cast<uint64_t>(step.node)));
+    seg_->seeds.push_back(mix_bits(seed_of(*step.attrs), static_cast<uint64_t>(step.node)));
     seg_->steps.push_back(std::move(step));
     step_places_.push_back(std::move(p));
   }

@@ -41,8 +41,8 @@ void run_kernel(const Kernel& kernel, const KernelArgs& args, std::byte* workspa
 
 // A 64-bit hash of two numbers.
 uint64_t mix_bits(uint64_t a, uint64_t b);
-// The key of a random op's draw: its `seed` parameter, if it has one, and the number of the draw.
-uint64_t random_key(const Attrs& attrs, uint64_t draw);
+// The `seed` parameter of a random op; 0 when it has none.
+uint64_t seed_of(const Attrs& attrs);
 
 // Picks the first kernel that accepts the call; throws UnsupportedError when none does.
 const Kernel& select_kernel(const OpDef& op, const KernelQuery& q, bool reference, std::string_view node_name,

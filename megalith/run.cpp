@@ -14,7 +14,7 @@ uint64_t mix_bits(uint64_t a, uint64_t b) {
   return x ^ (x >> 31);
 }
 
-uint64_t random_key(const Attrs& attrs, uint64_t draw) {
+uint64_t seed_of(const Attrs& attrs) {
   uint64_t seed = 0;
   if (attrs.params.schema()) {
     for (const Field& f : attrs.params.schema()->fields) {
@@ -23,7 +23,7 @@ uint64_t random_key(const Attrs& attrs, uint64_t draw) {
       }
     }
   }
-  return mix_bits(seed, draw);
+  return seed;
 }
 
 void run_step(Step& step, Exec& exec, uint64_t random_key) {

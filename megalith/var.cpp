@@ -23,9 +23,8 @@ std::atomic<uint64_t> random_seed{0}, draws{0};
 
 // A seed of its own makes the op's numbers depend on nothing else; the others share one stream.
 uint64_t eager_random_key(const Attrs& attrs) {
-  const uint64_t own = random_key(attrs, 0);
-  static const uint64_t unseeded = mix_bits(0, 0);
-  return own != unseeded ? own : mix_bits(random_seed.load(), ++draws);
+  if (const uint64_t own = seed_of(attrs)) return mix_bits(own, 0);
+  return mix_bits(random_seed.load(), ++draws);
 }
 
 ValueId add_known(Graph& graph, const Tensor& value) {
@@ -36,12 +35,7 @@ ValueId add_known(Graph& graph, const Tensor& value) {
 
 std::vector<Var> emit_eager(const OpDef& op, const Attrs& attrs, const std::vector<Var>& inputs) {
   const int n = static_cast<int>(inputs.size());
-  if (n < op.min_inputs || (op.max_inputs >= 0 && n > op.max_inputs)) {
-    const std::string most = op.max_inputs == op.min_inputs ? ""
-                             : op.max_inputs < 0            ? " or more"
-                                                            : cat(" to ", op.max_inputs);
-    throw OpError(cat(op.name, ": takes ", op.min_inputs, most, " inputs, got ", n));
-  }
+  if (!takes_inputs(op, n)) throw OpError(cat(op.name, ": ", inputs_text(op, n)));
   InlineVector<Tensor, 4> in(inputs.size());
   for (size_t i = 0; i < in.size(); ++i) in[i] = inputs[i].tensor();
   InlineVector<Tensor, 2> results(static_cast<size_t>(num_outputs(op, attrs, static_cast<int>(in.size()))));

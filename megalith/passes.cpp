@@ -8,14 +8,24 @@ namespace megalith {
 
 const std::vector<Pass>& passes() {
   static const std::vector<Pass> all = {
-      {"restore_layout", "gives reshapes the plain image that MegEngine's layout passes took from them",
-       pass::restore_layout, true},
-      {"fold_constants", "computes what depends on constants only", pass::fold_constants},
-      {"merge_equal", "computes equal things once", pass::merge_equal},
-      {"fold_batch_norm", "moves scales and shifts per channel into the weights before them", pass::fold_batch_norm},
-      {"fuse_conv_bias", "makes ConvBiasForward of a convolution, its bias and its activation", pass::fuse_conv_bias},
-      {"fuse_elemwise", "makes one node of a chain of elementwise nodes", pass::fuse_elemwise},
-      {"remove_dead", "drops nodes that nobody reads", pass::remove_dead},
+      {.name = "restore_layout",
+       .doc = "gives reshapes the plain image that MegEngine's layout passes took from them",
+       .run = pass::restore_layout,
+       .repair = true},
+      {.name = "fold_constants",
+       .doc = "computes what depends on constants only",
+       .run = pass::fold_constants,
+       .writable = true},
+      {.name = "merge_equal", .doc = "computes equal things once", .run = pass::merge_equal, .writable = true},
+      {.name = "fold_batch_norm",
+       .doc = "moves scales and shifts per channel into the weights before them",
+       .run = pass::fold_batch_norm,
+       .writable = true},
+      {.name = "fuse_conv_bias",
+       .doc = "makes ConvBiasForward of a convolution, its bias and its activation",
+       .run = pass::fuse_conv_bias},
+      {.name = "fuse_elemwise", .doc = "makes one node of a chain of elementwise nodes", .run = pass::fuse_elemwise},
+      {.name = "remove_dead", .doc = "drops nodes that nobody reads", .run = pass::remove_dead, .writable = true},
   };
   return all;
 }

@@ -12,12 +12,12 @@ struct Pass {
   const char* name;
   const char* doc;
   void (*run)(Graph&);
-  bool repair = false;  // brings back what the file was meant to compute: runs without optimization too
+  bool writable = false;  // leaves a graph that can be written to a file
+  bool repair = false;    // brings back what the file was meant to compute: runs without optimization too
 };
 const std::vector<Pass>& passes();  // in the order in which they run
 
-// Runs one; throws Error for a name that is none. fold_constants, merge_equal, fold_batch_norm and remove_dead make
-// graphs that can be written to a file.
+// Runs one; throws Error for a name that is none.
 void run_pass(Graph& graph, const std::string& name);
 
 // Runs all passes but the named ones; throws Error for a name that is none.

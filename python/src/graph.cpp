@@ -267,6 +267,16 @@ void bind_graph_class(nb::module_& m) {
       .def(
           "run_pass", [](Graph& self, const std::string& name) { run_pass(self, name); }, nb::arg("name"),
           "Rewrites the graph; variables and nodes taken before are void, outputs stay.");
+  m.def(
+      "writable_passes",
+      [] {
+        std::vector<std::string> names;
+        for (const Pass& p : passes()) {
+          if (p.writable) names.push_back(p.name);
+        }
+        return names;
+      },
+      "Names of the passes that leave a graph which can be written to a file, in the order in which they run.");
   m.def("new_graph", [] { return new_graph(); });
 }
 

@@ -36,15 +36,15 @@ def exclude_from_trace():
 
 
 def _flatten(value, leaves):
-    """Appends the Tensors of nested lists, tuples and dicts; returns the structure around them."""
+    """Appends the Tensors of nested lists, tuples and dicts."""
     if isinstance(value, Tensor):
         leaves.append(value)
-        return None
-    if isinstance(value, (list, tuple)):
-        return type(value), [_flatten(v, leaves) for v in value]
-    if isinstance(value, dict):
-        return type(value), [(k, _flatten(v, leaves)) for k, v in value.items()]
-    return ("value", value)
+    elif isinstance(value, (list, tuple)):
+        for v in value:
+            _flatten(v, leaves)
+    elif isinstance(value, dict):
+        for v in value.values():
+            _flatten(v, leaves)
 
 
 class trace:
@@ -85,17 +85,13 @@ class trace:
                  symbolic_shape: bool = True, without_host: bool = False):  # fmt: skip
         functools.update_wrapper(self, function)
         self.__wrapped__ = function
-        self._symbolic = symbolic or record_only
         self._capture_as_const = capture_as_const or record_only
         self._record_only = record_only
-        self._profiling = profiling
         self._recorder = None
         self._graph = None
         self._input_names = []
         self._outputs = None  # graph variables
         self._output_names = None
-        self._structure = None
-        self._examples = []
 
     def __get__(self, instance, owner=None):
         return self if instance is None else functools.partial(self, instance)
@@ -105,7 +101,6 @@ class trace:
         if active_trace is not None:  # traced functions called by traced functions belong to them
             return self.__wrapped__(*args, **kwargs)
         names, tensors = self._name_inputs(args, kwargs)
-        structure = _flatten((args, kwargs), [])
         recorder = self._recorder = _core.Recorder()
         for name, tensor in zip(names, tensors):
             recorder.add_input(tensor, name)
@@ -121,7 +116,7 @@ class trace:
         if results is not None:
             _flatten(results, leaves)
         if self._graph is None:
-            self._keep(recorder, names, tensors, results, leaves, structure)
+            self._keep(recorder, names, results, leaves)
         elif not self._record_only:
             for leaf in leaves:
                 recorder.value_of(leaf)
@@ -132,21 +127,14 @@ class trace:
 
     def _name_inputs(self, args, kwargs):
         names, tensors = [], []
-        for i, arg in enumerate(args):
-            leaves = []
-            _flatten(arg, leaves)
-            for k, leaf in enumerate(leaves):
-                names.append(f"arg_{i}" if isinstance(arg, Tensor) else f"arg_{i}_{k}")
-                tensors.append(leaf)
-        for name, arg in sorted(kwargs.items()):
-            leaves = []
-            _flatten(arg, leaves)
-            for k, leaf in enumerate(leaves):
-                names.append(name if isinstance(arg, Tensor) else f"{name}_{k}")
-                tensors.append(leaf)
+        for name, arg in [*((f"arg_{i}", arg) for i, arg in enumerate(args)), *sorted(kwargs.items())]:
+            first = len(tensors)
+            _flatten(arg, tensors)
+            leaves = range(len(tensors) - first)
+            names.extend(name if isinstance(arg, Tensor) else f"{name}_{k}" for k in leaves)
         return names, tensors
 
-    def _keep(self, recorder, names, tensors, results, leaves, structure):
+    def _keep(self, recorder, names, results, leaves):
         if self._capture_as_const and isinstance(results, dict):
             self._output_names = list(results)
         for leaf in leaves:
@@ -154,8 +142,6 @@ class trace:
         graph = self._graph = recorder.take()
         self._outputs = [var for var, _ in graph.outputs]
         self._input_names = names
-        self._structure = structure
-        self._examples = [t.detach() for t in tensors]
 
     def dump(self, file, *, arg_names=None, output_names=None, append=False, keep_var_name: int = 1,
              keep_opr_name: bool = False, keep_param_name: bool = False, keep_opr_priority: bool = False,
@@ -216,5 +202,5 @@ class trace:
         return dump_graph(file, self._outputs, output_names, **options)
 
     def get_profile(self):
-        """Times of the ops of the last call of a function traced with ``profiling``, as a dict."""
-        raise RuntimeError("nothing was profiled: run the dumped file with mgl run --profile")
+        """Raises: calls of a traced function are not profiled; a dumped file is, by ``mgl run --profile``."""
+        raise RuntimeError("calls of a traced function are not profiled: dump it and use mgl run --profile")

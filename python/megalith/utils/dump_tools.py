@@ -16,9 +16,6 @@ CompGraphDumpResult = namedtuple(
     ["nr_opr", "tot_bytes", "tensor_value_bytes", "content_hash", "inputs", "outputs", "params"],
 )
 
-# Rewrites that leave a graph which every MegEngine loads.
-_PASSES = ("fold_constants", "merge_equal", "fold_batch_norm", "remove_dead")
-
 # MegEngine's options of optimize_for_inference and their bits in a file's metadata.
 _LAYOUTS = {"enable_nchw4": 1, "enable_hwcd4": 2, "enable_nchw88": 3, "enable_nchw44": 4, "enable_nchw44_dot": 5,
             "enable_nchw32": 6, "enable_chwn4": 7, "enable_nchw64": 8}  # fmt: skip
@@ -70,7 +67,7 @@ def optimize(graph, **options):
         ValueError: an unknown option.
     """
     bits = serialize_infer_option(options)
-    for name in _PASSES:
+    for name in _core.writable_passes():
         graph.run_pass(name)
     if options.get("enable_io16xc32") or options.get("enable_ioc16"):
         graph = to_float16(graph, wide=bool(options.get("enable_io16xc32")))

@@ -1,7 +1,7 @@
 #!/bin/sh
 # Installs what the build needs on Debian or Ubuntu; extra package names may be given. Does nothing when all is there.
 set -eu
-packages="g++ cmake ninja-build ccache make nlohmann-json3-dev doctest-dev python3 python3-jsonschema $*"
+packages="g++ cmake ninja-build ccache make libhwy-dev nlohmann-json3-dev doctest-dev python3 python3-jsonschema $*"
 missing=""
 for p in $packages; do
   dpkg -s "$p" >/dev/null 2>&1 || missing="$missing $p"

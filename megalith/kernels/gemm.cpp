@@ -1,0 +1,355 @@
+#include "megalith/kernels/gemm.h"
+
+#include <algorithm>
+#include <array>
+#include <utility>
+#include <vector>
+
+#include "megalith/kernels/simd.h"
+
+#undef HWY_TARGET_INCLUDE
+#define HWY_TARGET_INCLUDE "megalith/kernels/gemm.cpp"
+#include "hwy/foreach_target.h"  // IWYU pragma: keep
+#include "hwy/highway.h"
+
+HWY_BEFORE_NAMESPACE();
+namespace megalith::gemm::HWY_NAMESPACE {
+namespace hn = hwy::HWY_NAMESPACE;
+
+using D = hn::CappedTag<float, 16>;
+using V = hn::Vec<D>;
+constexpr int64_t kLanes = static_cast<int64_t>(hn::MaxLanes(D()));
+
+// A panel is two vectors wide; the accumulators of a tile, two vectors of B and one value of A fit into the registers.
+#if HWY_TARGET == HWY_AVX3
+constexpr int kAccumulators = 28;
+#elif HWY_ARCH_ARM_A64
+constexpr int kAccumulators = 24;
+#else
+constexpr int kAccumulators = 12;
+#endif
+constexpr int kPanelVectors = 2;
+constexpr int64_t kPanel = kPanelVectors * kLanes;
+constexpr int kMaxRows = kAccumulators / kPanelVectors;
+
+struct Tile {
+  const float* a;
+  int64_t a_row, a_step;
+  const float* b;
+  float* c;
+  const float* bias;
+  const float* add;
+  int64_t columns;  // of C that are wanted; fewer than the tile has only when it is masked
+};
+
+HWY_INLINE V Activate(const Epilogue& e, V v) {
+  const D d;
+  switch (e.act) {
+    case Activation::kNone: return v;
+    case Activation::kRelu: return hn::Max(v, hn::Zero(d));
+    case Activation::kClamp: return hn::Min(hn::Max(v, hn::Set(d, e.low)), hn::Set(d, e.high));
+    case Activation::kHSwish: {
+      const V gate = hn::Min(hn::Max(hn::Add(v, hn::Set(d, 3.f)), hn::Zero(d)), hn::Set(d, 6.f));
+      return hn::Div(hn::Mul(v, gate), hn::Set(d, 6.f));
+    }
+  }
+  return v;
+}
+
+#define MEGALITH_UNROLL _Pragma("GCC unroll 16")
+
+// kRows x kVectors vectors of C. A vector beyond `columns` is not touched in memory when kMask is set.
+template <int kRows, int kVectors, bool kMask>
+void Micro(const Block& g, const Tile& t) {
+  const D d;
+  V acc[kRows][kVectors];
+  const auto mask = [&](int v) {
+    return hn::FirstN(d, static_cast<size_t>(std::clamp<int64_t>(t.columns - v * kLanes, 0, kLanes)));
+  };
+  const auto load = [&](const float* p, int v) {
+    if constexpr (kMask)
+      return hn::MaskedLoad(mask(v), d, p + v * kLanes);
+    else
+      return hn::LoadU(d, p + v * kLanes);
+  };
+  MEGALITH_UNROLL for (int i = 0; i < kRows; ++i) {
+    MEGALITH_UNROLL for (int v = 0; v < kVectors; ++v) acc[i][v] =
+        g.accumulate ? load(t.c + i * g.c_row, v) : hn::Zero(d);
+  }
+  const int64_t row = t.a_row, row3 = 3 * t.a_row, step = t.a_step, b_step = g.b_step;
+  for (int64_t r = 0; r < g.run_count; ++r) {
+    const Run run = g.runs[r];
+    // Rows are addressed from three pointers: more would not fit into the registers.
+    const float* a0 = t.a + run.a;
+    const float* a1 = a0 + 5 * row;
+    const float* a2 = a1 + 5 * row;
+    const float* b = t.b + run.b;
+    for (int64_t k = run.k; k > 0; --k) {
+      V bv[kVectors];
+      MEGALITH_UNROLL for (int v = 0; v < kVectors; ++v) {
+        const float* p = b + (v / kPanelVectors) * g.b_panel + (v % kPanelVectors) * kLanes;
+        if constexpr (kMask)
+          bv[v] = hn::MaskedLoad(mask(v), d, p);
+        else
+          bv[v] = hn::LoadU(d, p);
+      }
+      MEGALITH_UNROLL for (int i = 0; i < kRows; ++i) {
+        const float* p = i < 5 ? a0 : i < 10 ? a1 : a2;
+        const int at = i % 5;
+        const V av = hn::Set(d, p[at == 3 ? row3 : at * row]);
+        MEGALITH_UNROLL for (int v = 0; v < kVectors; ++v) acc[i][v] = hn::MulAdd(av, bv[v], acc[i][v]);
+      }
+      a0 += step;
+      a1 += step;
+      a2 += step;
+      b += b_step;
+    }
+  }
+  if (g.epilogue) {
+    const Epilogue& e = *g.epilogue;
+    if (t.bias) {
+      MEGALITH_UNROLL for (int v = 0; v < kVectors; ++v) {
+        const V bias = load(t.bias, v);
+        MEGALITH_UNROLL for (int i = 0; i < kRows; ++i) acc[i][v] = hn::Add(acc[i][v], bias);
+      }
+    }
+    if (t.add) {
+      MEGALITH_UNROLL for (int i = 0; i < kRows; ++i) {
+        MEGALITH_UNROLL for (int v = 0; v < kVectors; ++v) acc[i][v] =
+            hn::Add(acc[i][v], load(t.add + i * e.add_stride, v));
+      }
+    }
+    if (e.act != Activation::kNone) {
+      MEGALITH_UNROLL for (int i = 0; i < kRows; ++i) {
+        MEGALITH_UNROLL for (int v = 0; v < kVectors; ++v) acc[i][v] = Activate(e, acc[i][v]);
+      }
+    }
+  }
+  MEGALITH_UNROLL for (int i = 0; i < kRows; ++i) {
+    MEGALITH_UNROLL for (int v = 0; v < kVectors; ++v) {
+      float* p = t.c + i * g.c_row + v * kLanes;
+      if constexpr (kMask)
+        hn::BlendedStore(acc[i][v], mask(v), d, p);
+      else
+        hn::StoreU(acc[i][v], d, p);
+    }
+  }
+}
+
+using MicroFn = void (*)(const Block&, const Tile&);
+
+// Micro kernels by number of rows, for one width.
+template <int kVectors, bool kMask>
+MicroFn Pick(int64_t rows) {
+  constexpr int kMost = std::min(kMaxRows, kAccumulators / kVectors);
+  static constexpr auto kTable = []<size_t... I>(std::index_sequence<I...>) {
+    return std::array<MicroFn, kMost>{Micro<static_cast<int>(I) + 1, kVectors, kMask>...};
+  }(std::make_index_sequence<kMost>());
+  return kTable[static_cast<size_t>(rows - 1)];
+}
+
+// Rows in tiles of about equal height.
+template <class Fn>
+HWY_INLINE void EachRows(int64_t m, int64_t most, Fn&& fn) {
+  const int64_t tiles = (m + most - 1) / most;
+  for (int64_t i = 0, at = 0; i < tiles; ++i) {
+    const int64_t rows = (m - at + tiles - i - 1) / (tiles - i);
+    fn(at, rows);
+    at += rows;
+  }
+}
+
+void Multiply(const Block& g) {
+  if (g.m <= 0 || g.n <= 0) return;
+  for (int64_t j = 0; j < g.n;) {
+    const int64_t left = g.n - j;
+    // Few rows: more panels at once, so that there are enough independent sums.
+    int vectors = left > kLanes ? 2 : 1;
+    bool masked = left < vectors * kLanes;
+    if (g.m <= kAccumulators / 8 && left >= 8 * kLanes)
+      vectors = 8, masked = false;
+    else if (g.m <= kAccumulators / 4 && left >= 4 * kLanes)
+      vectors = 4, masked = false;
+    const float* b = g.b + j / kPanel * g.b_panel;
+    EachRows(g.m, std::min<int64_t>(kMaxRows, kAccumulators / vectors), [&](int64_t i, int64_t rows) {
+      const MicroFn fn = vectors == 8   ? Pick<8, false>(rows)
+                         : vectors == 4 ? Pick<4, false>(rows)
+                         : vectors == 2 ? (masked ? Pick<2, true>(rows) : Pick<2, false>(rows))
+                                        : (masked ? Pick<1, true>(rows) : Pick<1, false>(rows));
+      const Epilogue* e = g.epilogue;
+      const bool tiled = g.a_tile_depth > 0;
+      fn(g, {g.a + i * (tiled ? g.a_tile_depth : g.a_row), tiled ? 1 : g.a_row, tiled ? rows : g.a_step, b,
+             g.c + i * g.c_row + j, e && e->bias ? e->bias + j : nullptr,
+             e && e->add ? e->add + i * e->add_stride + j : nullptr, left});
+    });
+    j += vectors * kLanes;
+  }
+}
+
+// Brings A of one run into the order in which tiles read it: for every tile, for every k, a column of its rows.
+void PackA(const float* a, int64_t row, int64_t col, int64_t m, int64_t k, float* to) {
+  EachRows(m, kMaxRows, [&](int64_t at, int64_t rows) {
+    const float* from = a + at * row;
+    float* out = to + at * k;
+    if (row == 1) {
+      for (int64_t l = 0; l < k; ++l) std::copy_n(from + l * col, rows, out + l * rows);
+      return;
+    }
+    constexpr int64_t kStretch = 16;
+    for (int64_t l0 = 0; l0 < k; l0 += kStretch) {
+      const int64_t l1 = std::min(k, l0 + kStretch);
+      for (int64_t i = 0; i < rows; ++i) {
+        for (int64_t l = l0; l < l1; ++l) out[l * rows + i] = from[i * row + l * col];
+      }
+    }
+  });
+}
+
+void PackB(const float* b, int64_t row, int64_t col, int64_t k, int64_t n, float* to, int64_t begin, int64_t end) {
+  const D d;
+  for (int64_t p = begin; p < end; ++p) {
+    const int64_t j = p * kPanel, width = std::min(kPanel, n - j);
+    float* out = to + p * kPanel * k;
+    const float* from = b + j * col;
+    if (col == 1 && width == kPanel) {
+      for (int64_t l = 0; l < k; ++l) {
+        for (int64_t v = 0; v < kPanel; v += kLanes)
+          hn::StoreU(hn::LoadU(d, from + l * row + v), d, out + l * kPanel + v);
+      }
+      continue;
+    }
+    // Columns are read in stretches of k, so that cache lines of a transposed B are used whole.
+    constexpr int64_t kStretch = 16;
+    for (int64_t l0 = 0; l0 < k; l0 += kStretch) {
+      const int64_t l1 = std::min(k, l0 + kStretch);
+      for (int64_t c = 0; c < width; ++c) {
+        for (int64_t l = l0; l < l1; ++l) out[l * kPanel + c] = from[l * row + c * col];
+      }
+      for (int64_t l = l0; l < l1; ++l) std::fill(out + l * kPanel + width, out + (l + 1) * kPanel, 0.f);
+    }
+  }
+}
+
+int64_t PanelWidth() { return kPanel; }
+int64_t TileRows() { return kMaxRows; }
+
+}  // namespace megalith::gemm::HWY_NAMESPACE
+HWY_AFTER_NAMESPACE();
+
+#if HWY_ONCE
+namespace megalith::gemm {
+
+int64_t panel_width() {
+  static const int64_t width = MEGALITH_DISPATCH(PanelWidth)();
+  return width;
+}
+int64_t tile_rows() {
+  static const int64_t rows = MEGALITH_DISPATCH(TileRows)();
+  return rows;
+}
+
+void pack_a(Matrix a, int64_t m, int64_t k, float* to) { MEGALITH_DISPATCH(PackA)(a.data, a.row, a.col, m, k, to); }
+
+void multiply(const Block& block) { MEGALITH_DISPATCH(Multiply)(block); }
+
+void pack_b(const float* b, int64_t row, int64_t col, int64_t k, int64_t n, float* to, int64_t begin, int64_t end) {
+  MEGALITH_DISPATCH(PackB)(b, row, col, k, n, to, begin, end);
+}
+
+void pack_b(const float* b, int64_t row, int64_t col, int64_t k, int64_t n, float* to, Exec& exec) {
+  exec.parallel_for(panels(n), std::max<int64_t>(1, 32768 / std::max<int64_t>(1, k * panel_width())),
+                    [&](int64_t begin, int64_t end) { pack_b(b, row, col, k, n, to, begin, end); });
+}
+
+namespace {
+
+constexpr int64_t kDepth = 256;        // k in one pass: a panel of B stays in the first cache
+constexpr int64_t kRowsInCache = 280;  // rows of A in one pass, in the second
+
+int64_t round_up(int64_t v, int64_t to) { return (v + to - 1) / to * to; }
+
+// How a product is cut: tasks of `rows` x `cols`, A brought into tile order where it is read often or lies badly.
+struct Cut {
+  int64_t rows, cols;
+  bool pack_a, pack_b;
+};
+
+Cut cut_of(int64_t m, int64_t n, int64_t k, Matrix a, Matrix b, bool packed, int threads) {
+  Cut c{};
+  const int64_t tile = tile_rows(), panel = panel_width();
+  // Rows that are a multiple of 4 KiB apart fall into the same places of the first cache.
+  const bool crowded = a.col == 1 && a.row % 1024 == 0 && m > 8;
+  c.pack_a = m > 1 && (n > 4 * panel || crowded) && k > 8;
+  c.pack_b = !packed && (b.col != 1 || m > 4 * tile);
+  c.rows = std::min(m, round_up(kRowsInCache, tile));
+  c.cols = n;
+  const auto tasks = [&] { return ((m + c.rows - 1) / c.rows) * ((n + c.cols - 1) / c.cols); };
+  if (threads > 1 && m * n * k > 64 * 64 * 64) {
+    // Rows first: they share nothing. Then columns, in whole groups of panels.
+    if (m >= 2 * tile * threads) {
+      while (tasks() < threads * 4 && c.rows > tile * 2) c.rows = round_up((c.rows + 1) / 2, tile);
+    }
+    const int64_t group = 4 * panel;
+    while (tasks() < threads * 4 && c.cols > group) c.cols = round_up((c.cols + 1) / 2, group);
+  }
+  return c;
+}
+
+size_t aligned(size_t bytes) { return (bytes + 63) / 64 * 64; }
+int64_t packed_a_floats(const Cut& c) { return c.pack_a ? round_up(c.rows, tile_rows()) * kDepth : 0; }
+
+}  // namespace
+
+size_t product_workspace(int64_t m, int64_t n, int64_t k, Matrix a, Matrix b, bool packed, int threads) {
+  const Cut c = cut_of(m, n, k, a, b, packed, threads);
+  return c.pack_b ? aligned(static_cast<size_t>(packed_floats(k, n)) * sizeof(float)) : 0;
+}
+
+void product(int64_t m, int64_t n, int64_t k, Matrix a, Matrix b, const float* packed_b, float* c, int64_t c_row,
+             const Epilogue* epilogue, std::byte* workspace, Exec& exec) {
+  if (m <= 0 || n <= 0) return;
+  const Cut cut = cut_of(m, n, k, a, b, packed_b != nullptr, exec.threads());
+  const int64_t panel = panel_width();
+  if (cut.pack_b) {
+    pack_b(b.data, b.row, b.col, k, n, reinterpret_cast<float*>(workspace), exec);
+    packed_b = reinterpret_cast<const float*>(workspace);
+  }
+  const int64_t row_tasks = (m + cut.rows - 1) / cut.rows, col_tasks = (n + cut.cols - 1) / cut.cols;
+  exec.parallel_for(row_tasks * col_tasks, 1, [&](int64_t begin, int64_t end) {
+    thread_local std::vector<float> a_tiles;
+    if (static_cast<int64_t>(a_tiles.size()) < packed_a_floats(cut))
+      a_tiles.resize(static_cast<size_t>(packed_a_floats(cut)));
+    for (int64_t task = begin; task < end; ++task) {
+      const int64_t i0 = task / col_tasks * cut.rows, i1 = std::min(m, i0 + cut.rows);
+      const int64_t j0 = task % col_tasks * cut.cols, j1 = std::min(n, j0 + cut.cols);
+      for (int64_t l = 0; l < k || l == 0; l += kDepth) {
+        const int64_t depth = std::min(kDepth, k - l);
+        const Run run{0, packed_b ? l * panel : l * b.row, depth};
+        Block g{.m = i1 - i0, .n = j1 - j0, .runs = &run, .run_count = 1, .c_row = c_row, .accumulate = l > 0};
+        g.b = packed_b ? packed_b + j0 * k : b.data + j0;
+        g.b_step = packed_b ? panel : b.row;
+        g.b_panel = packed_b ? k * panel : panel;
+        Epilogue e;
+        if (epilogue && l + kDepth >= k) {
+          e = *epilogue;
+          if (e.bias) e.bias += j0;
+          if (e.add) e.add += i0 * e.add_stride + j0;
+          g.epilogue = &e;
+        }
+        g.c = c + i0 * c_row + j0;
+        g.a = a.data + i0 * a.row + l * a.col;
+        g.a_row = a.row;
+        g.a_step = a.col;
+        if (cut.pack_a) {
+          pack_a({g.a, g.a_row, g.a_step}, g.m, depth, a_tiles.data());
+          g.a = a_tiles.data();
+          g.a_tile_depth = depth;
+        }
+        multiply(g);
+      }
+    }
+  });
+}
+
+}  // namespace megalith::gemm
+#endif

@@ -1,0 +1,77 @@
+// Products of float matrices in tiles: the heart of matrix products, convolutions and recurrent layers.
+//
+// Every element of a result is the chain of fused multiply-adds s = a*b + s along k, from 0 or from what was there,
+// whatever the tile, the thread count or the packing: all ways through here give the same bits.
+//
+// B is read in panels of panel_width() columns. It may be packed (pack_b): a panel then is K rows of panel_width()
+// floats, zeros behind the last column. Or it may lie anywhere with adjacent columns.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+
+#include "megalith/exec.h"
+
+namespace megalith::gemm {
+
+enum class Activation : uint8_t { kNone, kRelu, kClamp, kHSwish };
+
+// Matrices as they are stored: element (i, j) is at data[i * row + j * col].
+struct Matrix {
+  const float* data;
+  int64_t row, col;
+};
+
+// What happens to the sums before they are stored: act(c + bias + add).
+struct Epilogue {
+  const float* bias = nullptr;  // one for each column
+  const float* add = nullptr;   // one for each element, rows `add_stride` apart
+  int64_t add_stride = 0;
+  Activation act = Activation::kNone;
+  float low = 0, high = 0;  // kClamp
+};
+
+// A stretch of k: `k` steps from a + this offset and b + this offset.
+struct Run {
+  int64_t a, b, k;
+};
+
+// C[i][j] (+)= sum over runs r and l < r.k of a[r.a + i * a_row + l * a_step] * b[r.b + l * b_step + panel(j)].
+struct Block {
+  int64_t m = 0, n = 0;
+  const float* a = nullptr;
+  int64_t a_row = 0, a_step = 1;
+  int64_t a_tile_depth = 0;  // k of A in tile order (pack_a), which has one run; 0: A is addressed by row and step
+  const float* b = nullptr;
+  int64_t b_step = 0;   // from one k to the next: panel_width() when packed
+  int64_t b_panel = 0;  // from one panel to the next: K * panel_width() when packed, panel_width() when not
+  const Run* runs = nullptr;
+  int64_t run_count = 0;
+  float* c = nullptr;
+  int64_t c_row = 0;  // columns of C are adjacent
+  bool accumulate = false;
+  const Epilogue* epilogue = nullptr;  // null: none
+};
+
+int64_t panel_width();
+int64_t tile_rows();  // rows of the largest tile; multiples of it waste nothing
+inline int64_t panels(int64_t n) { return (n + panel_width() - 1) / panel_width(); }
+inline int64_t packed_floats(int64_t k, int64_t n) { return panels(n) * panel_width() * k; }
+
+// Packs panels [begin, end) of B(l, j) = b[l * row + j * col].
+void pack_b(const float* b, int64_t row, int64_t col, int64_t k, int64_t n, float* to, int64_t begin, int64_t end);
+void pack_b(const float* b, int64_t row, int64_t col, int64_t k, int64_t n, float* to, Exec& exec);
+
+// Brings A into the order in which tiles read it: m * k floats.
+void pack_a(Matrix a, int64_t m, int64_t k, float* to);
+
+// One block on the calling thread.
+void multiply(const Block& block);
+
+// C = A B with the epilogue, on all threads. `packed_b` may be null: B is then packed when that pays, into `workspace`
+// of product_workspace() bytes.
+void product(int64_t m, int64_t n, int64_t k, Matrix a, Matrix b, const float* packed_b, float* c, int64_t c_row,
+             const Epilogue* epilogue, std::byte* workspace, Exec& exec);
+size_t product_workspace(int64_t m, int64_t n, int64_t k, Matrix a, Matrix b, bool packed, int threads);
+
+}  // namespace megalith::gemm

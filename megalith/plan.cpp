@@ -105,7 +105,10 @@ struct Executor::Impl {
         const auto v = static_cast<size_t>(node.outputs[i]);
         holders[v] = node.attrs.tensors[i].value;
         if (!holders[v].defined()) throw ModelError(cat(graph.label(static_cast<NodeId>(n)), ": has no value"));
-        if (updated[v]) holders[v] = holders[v].clone();
+        if (updated[v])
+          holders[v] = holders[v].clone();
+        else
+          holders[v].storage()->freeze();
         last_memory.constants += holders[v].bytes();
       }
     }
@@ -348,6 +351,7 @@ class Planner {
   }
 
   void set_known(ValueId v, const Tensor& t) {
+    t.storage()->freeze();
     places_[static_cast<size_t>(v)] = {.kind = Place::kKnown, .known = t, .layout = t.layout()};
     specs_[static_cast<size_t>(v)] = {t.dtype(), t.shape(), t};
   }

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <array>
+#include <atomic>
 #include <cassert>
 #include <cstddef>
 #include <cstdint>
@@ -68,6 +69,15 @@ class Storage {
   size_t bytes() const { return bytes_; }
   bool writable() const { return writable_; }
 
+  // Says that the bytes will not change again, so that kernels may keep what they make of them (megalith/packed.h).
+  void freeze() {
+    State open = State::kOpen;
+    state_.compare_exchange_strong(open, State::kFrozen, std::memory_order_relaxed);
+  }
+  // Says that somebody else can write to the bytes, for good.
+  void share() { state_.store(State::kShared, std::memory_order_relaxed); }
+  bool frozen() const { return state_.load(std::memory_order_relaxed) == State::kFrozen; }
+
   Storage(const Storage&) = delete;
   Storage& operator=(const Storage&) = delete;
 
@@ -83,6 +93,11 @@ class Storage {
   size_t bytes_;
   bool writable_;
   std::shared_ptr<void> owner_;  // of wrapped memory
+
+  enum class State : uint8_t { kOpen, kFrozen, kShared };
+  std::atomic<State> state_{State::kOpen};
+  friend class PackedCache;
+  std::unique_ptr<class PackedCache, void (*)(class PackedCache*)> packed_{nullptr, nullptr};
 };
 
 // A cheap handle: shared storage, element type, layout and offset. Views share storage.

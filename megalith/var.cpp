@@ -37,7 +37,10 @@ std::vector<Var> emit_eager(const OpDef& op, const Attrs& attrs, const std::vect
   const int n = static_cast<int>(inputs.size());
   if (!takes_inputs(op, n)) throw OpError(cat(op.name, ": ", inputs_text(op, n)));
   InlineVector<Tensor, 4> in(inputs.size());
-  for (size_t i = 0; i < in.size(); ++i) in[i] = inputs[i].tensor();
+  for (size_t i = 0; i < in.size(); ++i) {
+    in[i] = inputs[i].tensor();
+    in[i].storage()->freeze();  // eager values never change
+  }
   InlineVector<Tensor, 2> results(static_cast<size_t>(num_outputs(op, attrs, static_cast<int>(in.size()))));
   Exec exec(&eager_pool());
   if (op.random) exec.set_random_key(eager_random_key(attrs));

@@ -3,8 +3,8 @@
 #include <algorithm>
 #include <array>
 #include <utility>
-#include <vector>
 
+#include "megalith/kernels/scratch.h"
 #include "megalith/kernels/simd.h"
 
 #undef HWY_TARGET_INCLUDE
@@ -186,21 +186,54 @@ void Multiply(const Block& g) {
   }
 }
 
+// to[l * to_row + i] = from[i * row + l] for `count` i and k l: rows become columns. Four rows and four steps at a time
+// where the target has vectors.
+HWY_INLINE void Transpose(const float* from, int64_t row, int64_t count, int64_t k, float* to, int64_t to_row) {
+  int64_t i = 0;
+#if HWY_TARGET != HWY_SCALAR
+  const hn::FixedTag<float, 4> d;
+  const hn::FixedTag<double, 2> pairs;
+  for (; i + 4 <= count; i += 4) {
+    const float* p = from + i * row;
+    float* out = to + i;
+    int64_t l = 0;
+    for (; l + 4 <= k; l += 4) {
+      const auto r0 = hn::LoadU(d, p + l), r1 = hn::LoadU(d, p + row + l);
+      const auto r2 = hn::LoadU(d, p + 2 * row + l), r3 = hn::LoadU(d, p + 3 * row + l);
+      const auto low01 = hn::BitCast(pairs, hn::InterleaveLower(d, r0, r1));
+      const auto low23 = hn::BitCast(pairs, hn::InterleaveLower(d, r2, r3));
+      const auto high01 = hn::BitCast(pairs, hn::InterleaveUpper(d, r0, r1));
+      const auto high23 = hn::BitCast(pairs, hn::InterleaveUpper(d, r2, r3));
+      hn::StoreU(hn::BitCast(d, hn::InterleaveLower(pairs, low01, low23)), d, out + l * to_row);
+      hn::StoreU(hn::BitCast(d, hn::InterleaveUpper(pairs, low01, low23)), d, out + (l + 1) * to_row);
+      hn::StoreU(hn::BitCast(d, hn::InterleaveLower(pairs, high01, high23)), d, out + (l + 2) * to_row);
+      hn::StoreU(hn::BitCast(d, hn::InterleaveUpper(pairs, high01, high23)), d, out + (l + 3) * to_row);
+    }
+    for (; l < k; ++l) {
+      for (int64_t x = 0; x < 4; ++x) out[l * to_row + x] = p[x * row + l];
+    }
+  }
+#endif
+  for (; i < count; ++i) {
+    for (int64_t l = 0; l < k; ++l) to[l * to_row + i] = from[i * row + l];
+  }
+}
+
+// Cache lines of rows that become columns are used while they are there.
+constexpr int64_t kStretch = 64;
+
 // Brings A of one run into the order in which tiles read it: for every tile, for every k, a column of its rows.
 void PackA(const float* a, int64_t row, int64_t col, int64_t m, int64_t k, float* to) {
   EachRows(m, kMaxRows, [&](int64_t at, int64_t rows) {
     const float* from = a + at * row;
     float* out = to + at * k;
-    if (row == 1) {
-      for (int64_t l = 0; l < k; ++l) std::copy_n(from + l * col, rows, out + l * rows);
+    if (col == 1) {
+      for (int64_t l = 0; l < k; l += kStretch)
+        Transpose(from + l, row, rows, std::min(kStretch, k - l), out + l * rows, rows);
       return;
     }
-    constexpr int64_t kStretch = 16;
-    for (int64_t l0 = 0; l0 < k; l0 += kStretch) {
-      const int64_t l1 = std::min(k, l0 + kStretch);
-      for (int64_t i = 0; i < rows; ++i) {
-        for (int64_t l = l0; l < l1; ++l) out[l * rows + i] = from[i * row + l * col];
-      }
+    for (int64_t l = 0; l < k; ++l) {
+      for (int64_t i = 0; i < rows; ++i) out[l * rows + i] = from[i * row + l * col];
     }
   });
 }
@@ -218,15 +251,16 @@ void PackB(const float* b, int64_t row, int64_t col, int64_t k, int64_t n, float
       }
       continue;
     }
-    // Columns are read in stretches of k, so that cache lines of a transposed B are used whole.
-    constexpr int64_t kStretch = 16;
-    for (int64_t l0 = 0; l0 < k; l0 += kStretch) {
-      const int64_t l1 = std::min(k, l0 + kStretch);
-      for (int64_t c = 0; c < width; ++c) {
-        for (int64_t l = l0; l < l1; ++l) out[l * kPanel + c] = from[l * row + c * col];
+    if (row == 1) {
+      for (int64_t l = 0; l < k; l += kStretch)
+        Transpose(from + l, col, width, std::min(kStretch, k - l), out + l * kPanel, kPanel);
+    } else {
+      for (int64_t l = 0; l < k; ++l) {
+        for (int64_t c = 0; c < width; ++c) out[l * kPanel + c] = from[l * row + c * col];
       }
-      for (int64_t l = l0; l < l1; ++l) std::fill(out + l * kPanel + width, out + (l + 1) * kPanel, 0.f);
     }
+    if (width == kPanel) continue;
+    for (int64_t l = 0; l < k; ++l) std::fill(out + l * kPanel + width, out + (l + 1) * kPanel, 0.f);
   }
 }
 
@@ -295,30 +329,21 @@ Cut cut_of(int64_t m, int64_t n, int64_t k, Matrix a, Matrix b, bool packed, int
   return c;
 }
 
-size_t aligned(size_t bytes) { return (bytes + 63) / 64 * 64; }
-int64_t packed_a_floats(const Cut& c) { return c.pack_a ? round_up(c.rows, tile_rows()) * kDepth : 0; }
-
 }  // namespace
 
-size_t product_workspace(int64_t m, int64_t n, int64_t k, Matrix a, Matrix b, bool packed, int threads) {
-  const Cut c = cut_of(m, n, k, a, b, packed, threads);
-  return c.pack_b ? aligned(static_cast<size_t>(packed_floats(k, n)) * sizeof(float)) : 0;
-}
-
 void product(int64_t m, int64_t n, int64_t k, Matrix a, Matrix b, const float* packed_b, float* c, int64_t c_row,
-             const Epilogue* epilogue, std::byte* workspace, Exec& exec) {
+             const Epilogue* epilogue, Exec& exec) {
   if (m <= 0 || n <= 0) return;
   const Cut cut = cut_of(m, n, k, a, b, packed_b != nullptr, exec.threads());
   const int64_t panel = panel_width();
   if (cut.pack_b) {
-    pack_b(b.data, b.row, b.col, k, n, reinterpret_cast<float*>(workspace), exec);
-    packed_b = reinterpret_cast<const float*>(workspace);
+    float* panels = Scratch::get(Scratch::kPanelsOfB, packed_floats(k, n));
+    pack_b(b.data, b.row, b.col, k, n, panels, exec);
+    packed_b = panels;
   }
   const int64_t row_tasks = (m + cut.rows - 1) / cut.rows, col_tasks = (n + cut.cols - 1) / cut.cols;
   exec.parallel_for(row_tasks * col_tasks, 1, [&](int64_t begin, int64_t end) {
-    thread_local std::vector<float> a_tiles;
-    if (static_cast<int64_t>(a_tiles.size()) < packed_a_floats(cut))
-      a_tiles.resize(static_cast<size_t>(packed_a_floats(cut)));
+    float* a_tiles = cut.pack_a ? Scratch::get(Scratch::kTilesOfA, round_up(cut.rows, tile_rows()) * kDepth) : nullptr;
     for (int64_t task = begin; task < end; ++task) {
       const int64_t i0 = task / col_tasks * cut.rows, i1 = std::min(m, i0 + cut.rows);
       const int64_t j0 = task % col_tasks * cut.cols, j1 = std::min(n, j0 + cut.cols);
@@ -341,14 +366,15 @@ void product(int64_t m, int64_t n, int64_t k, Matrix a, Matrix b, const float* p
         g.a_row = a.row;
         g.a_step = a.col;
         if (cut.pack_a) {
-          pack_a({g.a, g.a_row, g.a_step}, g.m, depth, a_tiles.data());
-          g.a = a_tiles.data();
+          pack_a({g.a, g.a_row, g.a_step}, g.m, depth, a_tiles);
+          g.a = a_tiles;
           g.a_tile_depth = depth;
         }
         multiply(g);
       }
     }
   });
+  if (cut.pack_b) Scratch::release(Scratch::kPanelsOfB);
 }
 
 }  // namespace megalith::gemm

@@ -68,10 +68,8 @@ void pack_a(Matrix a, int64_t m, int64_t k, float* to);
 // One block on the calling thread.
 void multiply(const Block& block);
 
-// C = A B with the epilogue, on all threads. `packed_b` may be null: B is then packed when that pays, into `workspace`
-// of product_workspace() bytes.
+// C = A B with the epilogue, on all threads. `packed_b` may be null: B is then packed when that pays.
 void product(int64_t m, int64_t n, int64_t k, Matrix a, Matrix b, const float* packed_b, float* c, int64_t c_row,
-             const Epilogue* epilogue, std::byte* workspace, Exec& exec);
-size_t product_workspace(int64_t m, int64_t n, int64_t k, Matrix a, Matrix b, bool packed, int threads);
+             const Epilogue* epilogue, Exec& exec);
 
 }  // namespace megalith::gemm

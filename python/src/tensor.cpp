@@ -139,6 +139,7 @@ PyVar from_dlpack(nb::object exporter) {
   });
   const size_t bytes = static_cast<size_t>(extent) * static_cast<size_t>(DType(id).bits() / 8);
   auto storage = Storage::wrap(a.data(), bytes, std::move(owner), true);
+  storage->share();
   return {Tensor::from_storage(std::move(storage), 0, id, Layout(shape, stride)), scalar};
 }
 
@@ -278,6 +279,7 @@ void bind_tensor(nb::module_& m) {
       .def("__dlpack__",
            [](const PyVar& self, nb::kwargs) {
              const Tensor t = eager(self);
+             t.storage()->share();  // whoever takes it may write
              auto* owner = new Tensor(t);
              nb::capsule capsule(owner, [](void* p) noexcept { delete static_cast<Tensor*>(p); });
              std::vector<size_t> shape;

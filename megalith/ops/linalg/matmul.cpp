@@ -1,6 +1,8 @@
 // MatrixMul, BatchedMatrixMul and Dot.
+#include "megalith/kernels/gemm.h"
 #include "megalith/ops/grad_util.h"
 #include "megalith/ops/nn/conv_canonical.h"
+#include "megalith/packed.h"
 
 namespace megalith {
 namespace {
@@ -122,6 +124,58 @@ void matmul(const KernelArgs& a) {
   return a.in[0].dtype().id == DTypeEnum::Float16 && !wide ? matmul_as<float, true>(a) : matmul_as<float>(a);
 }
 
+bool tiles_accept(const KernelQuery& q) {
+  return q.in[0].dtype.id == DTypeEnum::Float32 && q.out[0].dtype.id == DTypeEnum::Float32;
+}
+
+gemm::Matrix matrix_of(const Tensor& t, bool transposed, int64_t offset) {
+  const int d = t.ndim();
+  const int64_t row = t.stride()[d - 2], col = t.stride()[d - 1];
+  return {t.data<float>() + offset, transposed ? col : row, transposed ? row : col};
+}
+
+// Where batch i of the result finds its matrix.
+int64_t batch_offset(const Tensor& t, const Shape& out, int64_t i) {
+  int64_t offset = 0;
+  for (int x = t.ndim() - 3; x >= 0; --x) {
+    if (t.dim(x) != 1) offset += i % out[x] * t.stride()[x];
+    i /= out[x];
+  }
+  return offset;
+}
+
+void tiles(const KernelArgs& args) {
+  const auto& p = args.param<param::MatrixMul>();
+  const Tensor &a = args.in[0], &b = args.in[1], &out = args.out[0];
+  const int d = a.ndim();
+  const int64_t m = out.dim(d - 2), n = out.dim(d - 1), k = a.dim(d - (p.transposeA ? 2 : 1));
+  const int64_t batches = out.shape().count(0, d - 2);
+  std::shared_ptr<Storage> weights;
+  if (batches == 1 && b.storage()->frozen() && n * k > 1024) {
+    const gemm::Matrix whole = matrix_of(b, p.transposeB, 0);
+    weights = packed(b, p.transposeB ? 1 : 0, static_cast<size_t>(gemm::packed_floats(k, n)) * sizeof(float),
+                     [&](std::byte* to) {
+                       gemm::pack_b(whole.data, whole.row, whole.col, k, n, reinterpret_cast<float*>(to), args.exec);
+                     });
+  }
+  const auto multiply = [&](int64_t i, Exec& exec) {
+    const gemm::Matrix ma = matrix_of(a, p.transposeA, batch_offset(a, out.shape(), i));
+    const gemm::Matrix mb = matrix_of(b, p.transposeB, batch_offset(b, out.shape(), i));
+    gemm::product(m, n, k, ma, mb, weights ? reinterpret_cast<const float*>(weights->data()) : nullptr,
+                  out.data<float>() + i * m * n, n, nullptr, exec);
+  };
+  if (batches < args.exec.threads() || m * n * k > 1 << 20) {
+    for (int64_t i = 0; i < batches; ++i) multiply(i, args.exec);
+    return;
+  }
+  args.exec.parallel_for(batches, std::max<int64_t>(1, 32768 / std::max<int64_t>(1, m * n * k)),
+                         [&](int64_t begin, int64_t end) {
+                           Exec alone;
+                           for (int64_t i = begin; i < end; ++i) multiply(i, alone);
+                         });
+}
+const Kernel kTiles{.name = "tiles", .run = tiles, .accepts = tiles_accept, .strided = true};
+
 double flops(const KernelQuery& q) {
   const Shape& a = q.in[0].shape;
   const auto& p = q.attrs.param<param::MatrixMul>();
@@ -189,7 +243,7 @@ MEGALITH_OPS(linalg_matmul) {
          .min_inputs = 2,
          .max_inputs = 2,
          .infer = [](InferContext& c) { infer_matmul(c, false); },
-         .kernels = {{.name = "reference", .run = matmul}},
+         .kernels = {kTiles, {.name = "reference", .run = matmul}},
          .grad = grad_matmul,
          .grad_reads = grads::reads_other_factor,
          .flops = flops});
@@ -200,7 +254,7 @@ MEGALITH_OPS(linalg_matmul) {
          .min_inputs = 2,
          .max_inputs = 2,
          .infer = [](InferContext& c) { infer_matmul(c, true); },
-         .kernels = {{.name = "reference", .run = matmul}},
+         .kernels = {kTiles, {.name = "reference", .run = matmul}},
          .grad = grad_matmul,
          .grad_reads = grads::reads_other_factor,
          .flops = flops});

@@ -1,6 +1,8 @@
 """Fits a line to noisy points: tensors, a GradManager and an optimizer, nothing else.
 
     python linear_regression.py
+
+It prints the line that it found next to the true one.
 """
 
 import argparse
@@ -27,10 +29,15 @@ def fit(steps=100, seed=0, slope=5.0, offset=2.8):
     return w.item(), b.item()
 
 
-if __name__ == "__main__":
+def main(argv=None):
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--steps", type=int, default=100)
     parser.add_argument("--seed", type=int, default=0)
-    args = parser.parse_args()
+    args = parser.parse_args(argv)
     w, b = fit(args.steps, args.seed)
     print(f"y = {w:.2f} x + {b:.2f} (true: 5.00 x + 2.80)")
+    return w, b
+
+
+if __name__ == "__main__":
+    main()

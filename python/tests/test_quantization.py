@@ -169,16 +169,3 @@ def test_conversions_of_arrays_check_their_types():
         dtype.convert_to_qint8(np.ones(2, "float32"), qint32(0.1))
     with pytest.raises(ValueError, match="expected qint4"):
         dtype.convert_from_qint4(np.ones(2, "int8"))
-
-
-def test_example_of_lenet(tmp_path, monkeypatch, capsys):
-    monkeypatch.syspath_prepend(str(Path(__file__).parents[2] / "examples/python"))
-    import quantize_lenet
-
-    out = tmp_path / "lenet.mge"
-    monkeypatch.setattr(sys, "argv", ["quantize_lenet.py", "--count", "640", "--epochs", "1", "--output", str(out)])
-    quantize_lenet.main()
-    text = capsys.readouterr().out
-    accuracies = [float(line.split()[-1]) for line in text.splitlines() if "accuracy" in line]
-    assert len(accuracies) == 3 and abs(accuracies[1] - accuracies[2]) < 0.05
-    assert out.stat().st_size < 80_000

@@ -105,7 +105,9 @@ def _get_callable_map_location(map_location):
         for name in (*map_location.keys(), *map_location.values()):
             require(_is_device(name), f"load: {name!r} in map_location is no device")
         return lambda device: map_location.get(device[:4], device)
-    require(callable(map_location), f"load: map_location is a {type(map_location).__name__}, not a str, dict or function")
+    require(
+        callable(map_location), f"load: map_location is a {type(map_location).__name__}, not a str, dict or function"
+    )
     return map_location
 
 

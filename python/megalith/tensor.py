@@ -182,7 +182,9 @@ class Tensor(_core.TensorBase, ArrayMethodMixin):
     def __repr__(self):
         kind = type(self).__name__
         native = self._dtype
-        name = "" if native[0] == 0 else f", dtype={self.dtype if native[0] in _dtype._PLAIN else _dtype_text(self.dtype)}"
+        name = (
+            "" if native[0] == 0 else f", dtype={self.dtype if native[0] in _dtype._PLAIN else _dtype_text(self.dtype)}"
+        )
         text = f"{self.numpy()}"
         return f"{kind}({text}{name}, device={self.device})"
 
@@ -191,7 +193,13 @@ class Tensor(_core.TensorBase, ArrayMethodMixin):
         return f"<div><b>{type(self).__name__}</b> {shape} {self.dtype}<pre>{np.array2string(self.numpy(), threshold=60)}</pre></div>"
 
     def __format__(self, spec):
-        return format(self.item(), spec) if spec and self.size == 1 else str(self) if not spec else format(self.numpy(), spec)
+        return (
+            format(self.item(), spec)
+            if spec and self.size == 1
+            else str(self)
+            if not spec
+            else format(self.numpy(), spec)
+        )
 
     def __reduce_ex__(self, protocol):
         return (_rebuild, (type(self), self.numpy(), self.dtype, str(self.device), self._state()))

@@ -21,7 +21,9 @@ from megalith.data.transform.vision import functional as F
 
 
 def arrays(n=40, size=8):
-    return ArrayDataset(np.arange(n * size * size, dtype=np.float32).reshape(n, size, size), np.arange(n, dtype=np.int32))
+    return ArrayDataset(
+        np.arange(n * size * size, dtype=np.float32).reshape(n, size, size), np.arange(n, dtype=np.int32)
+    )
 
 
 class Scale(T.Transform):

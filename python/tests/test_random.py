@@ -48,7 +48,14 @@ def draws():
     rand.shuffle(x)
     layer = M.Linear(5, 5)
     ones = mge.Tensor(np.ones(50, "float32"))
-    results = [rand.uniform(size=(4,)), rand.normal(size=(4,)), rand.permutation(9), x, layer.weight, F.dropout(ones, 0.5)]
+    results = [
+        rand.uniform(size=(4,)),
+        rand.normal(size=(4,)),
+        rand.permutation(9),
+        x,
+        layer.weight,
+        F.dropout(ones, 0.5),
+    ]
     return [r.numpy() for r in results]
 
 

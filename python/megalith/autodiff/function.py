@@ -48,7 +48,9 @@ class Function:
             back = self.backward(*(z * 0 if g is None else g for g, z in zip(grads, zeros)))
             back = list(back) if isinstance(back, (tuple, list)) else [back]
             if len(back) != len(args):
-                raise ValueError(f"{type(self).__name__}.backward returned {len(back)} gradients for {len(args)} arguments")
+                raise ValueError(
+                    f"{type(self).__name__}.backward returned {len(back)} gradients for {len(args)} arguments"
+                )
             return [b for b, takes in zip(back, takes_gradient) if takes]
 
         tensors = [a for a, takes in zip(args, takes_gradient) if takes]

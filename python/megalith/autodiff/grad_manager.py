@@ -145,7 +145,9 @@ class GradManager:
             if not isinstance(one, _core.TensorBase):
                 raise TypeError(f"backward takes Tensors, not {type(one).__name__}")
             if d is not None and not _same_shape(one, d):
-                raise ValueError(f"backward of a tensor of shape {tuple(one.shape)} got a gradient of shape {tuple(d.shape)}")
+                raise ValueError(
+                    f"backward of a tensor of shape {tuple(one.shape)} got a gradient of shape {tuple(d.shape)}"
+                )
         specs = [spec for spec in self._attached.values() if spec.tensor() is not None]
         tensors = [spec.tensor() for spec in specs]
         try:

@@ -36,9 +36,7 @@ class MapSampler(Sampler):
         ValueError: an argument makes no sense.
     """
 
-    def __init__(
-        self, dataset, batch_size=1, drop_last=False, num_samples=None, world_size=None, rank=None, seed=None
-    ):
+    def __init__(self, dataset, batch_size=1, drop_last=False, num_samples=None, world_size=None, rank=None, seed=None):
         if not isinstance(batch_size, int) or isinstance(batch_size, bool) or batch_size <= 0:
             raise ValueError(f"batch_size is {batch_size!r}, expected a positive integer")
         if not isinstance(drop_last, bool):
@@ -156,9 +154,7 @@ class RandomSampler(MapSampler):
         [0, 1, 2, 3, 4]
     """
 
-    def __init__(
-        self, dataset, batch_size=1, drop_last=False, indices=None, world_size=None, rank=None, seed=None
-    ):
+    def __init__(self, dataset, batch_size=1, drop_last=False, indices=None, world_size=None, rank=None, seed=None):
         super().__init__(dataset, batch_size, drop_last, None, world_size, rank, seed)
         if indices is not None and not isinstance(indices, collections.abc.Sequence):
             raise ValueError(f"indices is a {type(indices).__name__}, expected a sequence")

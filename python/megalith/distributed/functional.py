@@ -29,7 +29,9 @@ def _alone(name, inp, group, device):
 
 
 def _check_axis(name, inp, axis):
-    require(-max(inp.ndim, 1) <= axis < max(inp.ndim, 1), f"{name}: axis {axis} lies outside a tensor of shape {inp.shape}")
+    require(
+        -max(inp.ndim, 1) <= axis < max(inp.ndim, 1), f"{name}: axis {axis} lies outside a tensor of shape {inp.shape}"
+    )
 
 
 def reduce_sum(inp: Tensor, group: Optional[Group] = WORLD, device: Optional[str] = None) -> Tensor:

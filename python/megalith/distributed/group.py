@@ -34,7 +34,9 @@ class Group:
 
     def check(self, proc_ranks):
         """Refuses ranks that are not there."""
-        require(list(proc_ranks) == [0], f"Group: ranks {list(proc_ranks)} are not all there: the only process is rank 0")
+        require(
+            list(proc_ranks) == [0], f"Group: ranks {list(proc_ranks)} are not all there: the only process is rank 0"
+        )
 
     @property
     def size(self) -> int:

@@ -188,7 +188,9 @@ class trace:
         if output_names is None:
             output_names = self._output_names
         if output_names is not None and len(output_names) != len(self._outputs):
-            raise ValueError(f"dump of {self.__name__}: {len(output_names)} output_names for {len(self._outputs)} outputs")
+            raise ValueError(
+                f"dump of {self.__name__}: {len(output_names)} output_names for {len(self._outputs)} outputs"
+            )
         inputs = [n for n in self._graph.nodes() if n.kind == "input"]
         for node, name in zip(inputs, names):
             node.holder_name = node.name = name

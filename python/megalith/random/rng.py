@@ -138,9 +138,7 @@ class RNG:
         """
         return self._draw("GammaRNG", *_parameters("gamma", size, shape=shape, scale=scale))
 
-    def beta(
-        self, alpha: Union[Tensor, float], beta: Union[Tensor, float], size: Optional[Iterable] = None
-    ) -> Tensor:
+    def beta(self, alpha: Union[Tensor, float], beta: Union[Tensor, float], size: Optional[Iterable] = None) -> Tensor:
         """Numbers of a beta distribution.
 
         Args:

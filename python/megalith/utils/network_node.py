@@ -252,7 +252,9 @@ class Host2DeviceCopy(OpNode):
     def __init__(self, shape=None, dtype=None, name=None, device=None):
         as_device(device)
         self._graph = _core.new_graph()  # of its own until a network takes it in
-        self._made(self._graph.add_input(name or "", _dtype.to_native(dtype or "float32"), [int(s) for s in shape or ()]))
+        self._made(
+            self._graph.add_input(name or "", _dtype.to_native(dtype or "float32"), [int(s) for s in shape or ()])
+        )
 
     @property
     def shape(self) -> tuple:

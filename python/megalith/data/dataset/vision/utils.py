@@ -40,7 +40,9 @@ def load_raw_data_from_url(url: str, filename: str, target_md5: str, raw_data_di
         except (urllib.error.URLError, OSError) as e:
             if os.path.exists(part):
                 os.remove(part)
-            raise RuntimeError(f"{filename} can't be downloaded from {url} ({e}): put the file into {raw_data_dir}") from e
+            raise RuntimeError(
+                f"{filename} can't be downloaded from {url} ({e}): put the file into {raw_data_dir}"
+            ) from e
         os.replace(part, path)
     if calculate_md5(path) != target_md5:
         os.remove(path)

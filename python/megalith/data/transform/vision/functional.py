@@ -39,7 +39,9 @@ def to_gray(image):
     if image.dtype == np.uint8:  # by whole numbers, as OpenCV
         b, g, r = (image[..., i].astype(np.int32) for i in range(3))
         return ((b * 3735 + g * 19235 + r * 9798 + (1 << 14)) >> 15).astype(np.uint8)
-    return _like(image @ np.array([0.114, 0.587, 0.299], image.dtype if image.dtype.kind == "f" else float), image.dtype)
+    return _like(
+        image @ np.array([0.114, 0.587, 0.299], image.dtype if image.dtype.kind == "f" else float), image.dtype
+    )
 
 
 @wrap_keepdims

@@ -1,0 +1,148 @@
+// Elementary functions of vectors of floats: Exp, Log, Tanh, Sigmoid and Erf, within 2 units in the last place of the
+// true value for every input, denormal results and infinities included; NaN gives NaN. A lane's result depends on
+// that lane alone. For kernel files (kernels/simd.h); math.h has them for arrays.
+//
+// Coefficients are minimax fits of the relative error, rounded to float.
+
+// One guard for each target that this is compiled for.
+#if defined(MEGALITH_KERNELS_MATH_INL_H_) == defined(HWY_TARGET_TOGGLE)
+#ifdef MEGALITH_KERNELS_MATH_INL_H_
+#undef MEGALITH_KERNELS_MATH_INL_H_
+#else
+#define MEGALITH_KERNELS_MATH_INL_H_
+#endif
+
+#include <limits>
+
+#include "hwy/highway.h"
+
+HWY_BEFORE_NAMESPACE();
+namespace megalith::HWY_NAMESPACE {
+namespace math {
+namespace hn = hwy::HWY_NAMESPACE;
+
+// c[0] + c[1] x + c[2] x^2 + ..., highest first.
+template <class D, class V, size_t kCount>
+HWY_INLINE V Polynomial(D d, V x, const float (&c)[kCount]) {
+  V sum = hn::Set(d, c[kCount - 1]);
+  for (size_t i = kCount - 1; i-- > 0;) sum = hn::MulAdd(sum, x, hn::Set(d, c[i]));
+  return sum;
+}
+
+// e^x as 2^n (1 + q) with |q| < 0.42; q keeps its relative accuracy near 0. For |x| <= 120.
+template <class D, class V>
+struct Power {
+  hn::Vec<hn::RebindToSigned<D>> n;
+  V q;
+
+  Power(D d, V x) {
+    // Adding 1.5 * 2^23 leaves the nearest integer in the low bits.
+    const V big = hn::Set(d, 12582912.f);
+    const V shifted = hn::MulAdd(x, hn::Set(d, 1.44269504f), big);
+    const hn::RebindToSigned<D> di;
+    n = hn::Sub(hn::BitCast(di, shifted), hn::Set(di, 0x4B400000));
+    const V whole = hn::Sub(shifted, big);
+    // ln 2 in two parts, the first so short that its multiples are exact.
+    V r = hn::NegMulAdd(whole, hn::Set(d, 0.693359375f), x);
+    r = hn::NegMulAdd(whole, hn::Set(d, -2.12194440e-4f), r);
+    static constexpr float kC[] = {0.5f, 1.6666666e-01f, 4.166648e-02f, 8.33342e-03f, 1.3933333e-03f, 1.9824094e-04f};
+    q = hn::MulAdd(hn::Mul(r, r), Polynomial(d, r, kC), r);
+  }
+
+  // 2^k for -126 <= k <= 127.
+  static HWY_INLINE V Scale(D d, hn::Vec<hn::RebindToSigned<D>> k) {
+    const hn::RebindToSigned<D> di;
+    return hn::BitCast(d, hn::ShiftLeft<23>(hn::Add(k, hn::Set(di, 127))));
+  }
+
+  // 2^n (1 + q), in two steps since 2^n alone may be too small or too large for a float.
+  HWY_INLINE V Value(D d) const {
+    const auto half = hn::ShiftRight<1>(n);
+    return hn::Mul(hn::Mul(hn::Add(hn::Set(d, 1.f), q), Scale(d, half)), Scale(d, hn::Sub(n, half)));
+  }
+};
+
+// x, or `most` with its sign where it is further from 0.
+template <class D, class V>
+HWY_INLINE V LimitAbs(D d, V x, float most) {
+  return hn::IfThenElse(hn::Gt(hn::Abs(x), hn::Set(d, most)), hn::CopySignToAbs(hn::Set(d, most), x), x);
+}
+}  // namespace math
+
+template <class D, class V>
+HWY_INLINE V Exp(D d, V x) {
+  return math::Power<D, V>(d, math::LimitAbs(d, x, 120.f)).Value(d);
+}
+
+// With e = e^-|x|: 1 - e / (1 + e), and e - e e / (1 + e) below 0.
+template <class D, class V>
+HWY_INLINE V Sigmoid(D d, V x) {
+  namespace hn = hwy::HWY_NAMESPACE;
+  const V one = hn::Set(d, 1.f);
+  const V e = math::Power<D, V>(d, hn::Neg(hn::Abs(math::LimitAbs(d, x, 120.f)))).Value(d);
+  const V from = hn::IfThenElse(hn::Lt(x, hn::Zero(d)), e, one);
+  return hn::NegMulAdd(from, hn::Div(e, hn::Add(one, e)), from);
+}
+
+// x (1 + a polynomial of x^2) near 0, 1 - 2 e / (1 + e) with e = e^-2|x| elsewhere.
+template <class D, class V>
+HWY_INLINE V Tanh(D d, V x) {
+  namespace hn = hwy::HWY_NAMESPACE;
+  static constexpr float kNear[] = {-3.3333313e-01f, 1.333248e-01f, -5.3840518e-02f, 2.1020556e-02f, -6.198725e-03f};
+  const V one = hn::Set(d, 1.f), square = hn::Mul(x, x);
+  const V small = hn::MulAdd(hn::Mul(x, square), math::Polynomial(d, square, kNear), x);
+  const V a = hn::Abs(math::LimitAbs(d, x, 20.f));
+  const math::Power<D, V> p(d, hn::Mul(a, hn::Set(d, -2.f)));
+  const V scale = p.Scale(d, p.n), e = hn::MulAdd(scale, p.q, scale);
+  const V large = hn::Sub(one, hn::Div(hn::Add(e, e), hn::Add(one, e)));
+  return hn::IfThenElse(hn::Gt(a, hn::Set(d, 0.5625f)), hn::CopySign(large, x), small);
+}
+
+template <class D, class V>
+HWY_INLINE V Log(D d, V x) {
+  namespace hn = hwy::HWY_NAMESPACE;
+  using math::Polynomial;
+  const hn::RebindToSigned<D> di;
+  const V zero = hn::Zero(d), infinity = hn::Set(d, std::numeric_limits<float>::infinity());
+  const auto denormal = hn::Lt(x, hn::Set(d, std::numeric_limits<float>::min()));
+  const V normal = hn::IfThenElse(denormal, hn::Mul(x, hn::Set(d, 8388608.f)), x);
+  // x = 2^n (1 + f) with 1 + f between sqrt(1/2) and sqrt(2).
+  const auto bits = hn::BitCast(di, normal);
+  const auto n = hn::ShiftRight<23>(hn::Sub(bits, hn::Set(di, 0x3F3504F3)));
+  const V f = hn::Sub(hn::BitCast(d, hn::Sub(bits, hn::ShiftLeft<23>(n))), hn::Set(d, 1.f));
+  const V whole = hn::Sub(hn::ConvertTo(d, n), hn::IfThenElseZero(denormal, hn::Set(d, 23.f)));
+  static constexpr float kC[] = {3.3333313e-01f,  -2.500001e-01f, 2.0002119e-01f,  -1.6667996e-01f, 1.4219552e-01f,
+                                 -1.2405589e-01f, 1.1888163e-01f, -1.1675651e-01f, 6.7466386e-02f};
+  const V square = hn::Mul(f, f);
+  V y = hn::Mul(hn::Mul(f, square), Polynomial(d, f, kC));
+  y = hn::MulAdd(whole, hn::Set(d, -2.12194440e-4f), y);
+  y = hn::Add(f, hn::NegMulAdd(square, hn::Set(d, 0.5f), y));
+  y = hn::MulAdd(whole, hn::Set(d, 0.693359375f), y);
+  const V rest =
+      hn::IfThenElse(hn::Eq(x, zero), hn::Neg(infinity),
+                     hn::IfThenElse(hn::Lt(x, zero), hn::Set(d, std::numeric_limits<float>::quiet_NaN()), x));
+  return hn::IfThenElse(hn::And(hn::Gt(x, zero), hn::Lt(x, infinity)), y, rest);
+}
+
+// x (1 + a polynomial of x^2) near 0, 1 - e^(a polynomial of |x|) elsewhere.
+template <class D, class V>
+HWY_INLINE V Erf(D d, V x) {
+  namespace hn = hwy::HWY_NAMESPACE;
+  using math::Polynomial;
+  static constexpr float kNear[] = {1.2837917e-01f, -3.7612635e-01f, 1.1283696e-01f, -2.6859399e-02f,
+                                    5.2010324e-03f, -8.142704e-04f,  8.3701e-05f};
+  static constexpr float kFar[] = {-1.9855468e-04f, -1.1276637e+00f, -6.3720226e-01f, -1.0391403e-01f,
+                                   2.2218453e-02f,  -3.0410932e-03f, 1.9572071e-04f};
+  const V one = hn::Set(d, 1.f);
+  const V small = hn::MulAdd(x, Polynomial(d, hn::Mul(x, x), kNear), x);
+  const V a = hn::Abs(math::LimitAbs(d, x, 4.f));
+  const math::Power<D, V> p(d, Polynomial(d, a, kFar));
+  const V scale = p.Scale(d, p.n);
+  const V large = hn::NegMulAdd(scale, p.q, hn::Sub(one, scale));
+  return hn::IfThenElse(hn::Gt(hn::Abs(x), hn::Set(d, 0.921875f)), hn::CopySign(large, x), small);
+}
+
+}  // namespace megalith::HWY_NAMESPACE
+HWY_AFTER_NAMESPACE();
+
+#endif  // MEGALITH_KERNELS_MATH_INL_H_

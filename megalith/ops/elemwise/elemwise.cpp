@@ -1,8 +1,10 @@
 // Elemwise: one function per element, with NumPy broadcasting. Limited by memory bandwidth except for transcendental
 // modes.
+#include "megalith/kernels/rows.h"
 #include "megalith/ops/elemwise/gradient.h"
 #include "megalith/ops/elemwise/modes.h"
 #include "megalith/ops/elemwise/rows.h"
+#include "megalith/ops/elemwise/walk.h"
 
 namespace megalith {
 namespace {
@@ -65,6 +67,20 @@ void reference(const KernelArgs& a) {
   }
 }
 
+bool vector_accepts(const KernelQuery& q) {
+  const auto plain = [](const TensorSpec& t) { return t.dtype.id == DTypeEnum::Float32; };
+  return std::all_of(q.in.begin(), q.in.end(), plain) && plain(q.out[0]) &&
+         rows::find(q.attrs.param<param::Elemwise>().mode);
+}
+
+void vector(const KernelArgs& a) {
+  const rows::Fn fn = rows::find(a.param<param::Elemwise>().mode);
+  elemwise::Array in[elemwise::kMaxOperands];
+  for (size_t k = 0; k < a.in.size(); ++k) in[k] = elemwise::array_of(a.in[k]);
+  elemwise::walk({in, a.in.size()}, elemwise::array_of(a.out[0]), INT64_MAX, a.exec,
+                 [fn](const elemwise::Block& b) { fn(b.in, b.step, b.out, b.n); });
+}
+
 double flops(const KernelQuery& q) { return static_cast<double>(q.out[0].shape.count()); }
 
 }  // namespace
@@ -77,7 +93,8 @@ MEGALITH_OPS(elemwise_elemwise) {
          .params = &param::Elemwise::kSchema,
          .max_inputs = 4,
          .infer = infer,
-         .kernels = {{.name = "reference", .run = reference, .accepts = accepts, .strided = true, .inplace = true}},
+         .kernels = {{.name = "vector", .run = vector, .accepts = vector_accepts, .strided = true, .inplace = true},
+                     {.name = "reference", .run = reference, .accepts = accepts, .strided = true, .inplace = true}},
          .grad = elemwise::gradient,
          .grad_reads = elemwise::gradient_reads,
          .flops = flops});

@@ -1,6 +1,8 @@
 #include "megalith/ops/elemwise/fused.h"
 
+#include "megalith/kernels/rows.h"
 #include "megalith/ops/elemwise/rows.h"
+#include "megalith/ops/elemwise/walk.h"
 
 namespace megalith {
 namespace elemwise {
@@ -168,6 +170,107 @@ void run(const KernelArgs& a) {
   });
 }
 
+// ---- With vectors, for Float32 throughout.
+
+bool vector_accepts(const KernelQuery& q) {
+  return std::all_of(q.in.begin(), q.in.end(), [](const TensorSpec& t) { return t.dtype.id == DTypeEnum::Float32; }) &&
+         accepts(q);
+}
+
+template <class F>
+void scalar_row(const float* const* in, const int64_t* step, float* out, int64_t n) {
+  const F f{};
+  for (int64_t i = 0; i < n; ++i) {
+    const auto at = [&](int k) { return in[k][i * step[k]]; };
+    if constexpr (std::is_invocable_v<F, float>)
+      out[i] = f(at(0));
+    else if constexpr (std::is_invocable_v<F, float, float>)
+      out[i] = f(at(0), at(1));
+    else if constexpr (std::is_invocable_v<F, float, float, float>)
+      out[i] = f(at(0), at(1), at(2));
+    else
+      out[i] = f(at(0), at(1), at(2), at(3));
+  }
+}
+
+rows::Fn row_of(Mode m) {
+  rows::Fn fn = rows::find(m);
+  if (!fn) elemwise::with_mode<float>(m, [&](auto f) { fn = scalar_row<decltype(f)>; });
+  return fn;
+}
+
+void broadcast_into(Shape& to, const Shape& s) {
+  if (to == s) return;
+  while (to.ndim() < s.ndim()) to.insert(0, 1);
+  for (int i = 1; i <= s.ndim(); ++i) {
+    int64_t& d = to[to.ndim() - i];
+    if (d == 1) d = s[s.ndim() - i];
+  }
+}
+
+void vector(const KernelArgs& a) {
+  using namespace elemwise;
+  constexpr size_t kMost = kMaxSteps + kMaxFusedInputs;
+  const std::vector<int32_t>& list = a.attrs.params.list();
+  const size_t nin = a.in.size(), nsteps = list.size() / kStepInts, last = nin + nsteps - 1;
+  struct {
+    rows::Fn fn;
+    int arity;
+    const int32_t* args;
+  } steps[kMaxSteps];
+  Layout layouts[kMost];
+  Array values[kMost];  // without data: a step that runs block by block
+  for (size_t i = 0; i < nin; ++i) values[i] = array_of(a.in[i]);
+  for (size_t s = 0; s < nsteps; ++s) {
+    const Mode m = static_cast<Mode>(list[s * kStepInts]);
+    steps[s] = {row_of(m), arity(m), &list[s * kStepInts + 1]};
+    Shape shape = values[steps[s].args[0]].layout->shape;
+    for (int k = 1; k < steps[s].arity; ++k) broadcast_into(shape, values[steps[s].args[k]].layout->shape);
+    layouts[nin + s] = Layout(shape);
+    values[nin + s].layout = &layouts[nin + s];
+  }
+  // Steps of another shape run on their own, once. What they read is smaller than the result, too.
+  std::byte* scratch = a.exec.workspace();
+  for (size_t s = 0; s + 1 < nsteps; ++s) {
+    Array& v = values[nin + s];
+    if (v.layout->shape == a.out[0].shape()) continue;
+    v.data = reinterpret_cast<float*>(scratch);
+    scratch += padded({DTypeEnum::Float32, v.layout->shape, {}});
+    Array args[4];
+    for (int k = 0; k < steps[s].arity; ++k) args[k] = values[steps[s].args[k]];
+    walk({args, static_cast<size_t>(steps[s].arity)}, v, INT64_MAX, a.exec,
+         [&](const elemwise::Block& b) { steps[s].fn(b.in, b.step, b.out, b.n); });
+  }
+  // The values that are read from memory, and which of them an argument is; or, from kMost on, an earlier step.
+  Array operands[kMaxOperands];
+  int32_t place[kMost];
+  size_t used = 0;
+  for (size_t i = 0; i <= last; ++i) {
+    place[i] = static_cast<int32_t>(values[i].data ? used : kMost + i - nin);
+    if (!values[i].data) continue;
+    bool read = false;
+    for (size_t s = 0; s < nsteps && !read; ++s) {
+      if (values[nin + s].data) continue;
+      for (int k = 0; k < steps[s].arity; ++k) read = read || steps[s].args[k] == static_cast<int32_t>(i);
+    }
+    if (read) operands[used++] = values[i];
+  }
+  walk({operands, used}, array_of(a.out[0]), kWalkBlock, a.exec, [&](const elemwise::Block& b) {
+    float buffers[kMaxSteps][kWalkBlock];
+    for (size_t s = 0; s < nsteps; ++s) {
+      if (values[nin + s].data) continue;
+      const float* in[4];
+      int64_t step[4];
+      for (int k = 0; k < steps[s].arity; ++k) {
+        const auto p = static_cast<size_t>(place[steps[s].args[k]]);
+        in[k] = p >= kMost ? buffers[p - kMost] : b.in[p];
+        step[k] = p >= kMost ? 1 : b.step[p];
+      }
+      steps[s].fn(in, step, s + 1 == nsteps ? b.out : buffers[s], b.n);
+    }
+  });
+}
+
 double flops(const KernelQuery& q) {
   const std::vector<TensorSpec> all = infer_steps(q.attrs, q.in, "");
   double n = 0;
@@ -184,7 +287,13 @@ MEGALITH_OPS(elemwise_fused) {
          .params = &elemwise::FusedElemwise::kSchema,
          .max_inputs = elemwise::kMaxFusedInputs,
          .infer = infer,
-         .kernels = {{.name = "blockwise",
+         .kernels = {{.name = "vector",
+                      .run = vector,
+                      .accepts = vector_accepts,
+                      .workspace = workspace,
+                      .strided = true,
+                      .inplace = true},
+                     {.name = "blockwise",
                       .run = run,
                       .accepts = accepts,
                       .workspace = workspace,

@@ -1,0 +1,186 @@
+#include "megalith/kernels/rows.h"
+
+#include <cmath>
+#include <utility>
+
+#include "megalith/kernels/simd.h"
+
+#undef HWY_TARGET_INCLUDE
+#define HWY_TARGET_INCLUDE "megalith/kernels/rows.cpp"
+#include "hwy/foreach_target.h"  // IWYU pragma: keep
+#include "hwy/highway.h"
+#include "megalith/kernels/partial-inl.h"
+
+HWY_BEFORE_NAMESPACE();
+namespace megalith::rows::HWY_NAMESPACE {
+namespace hn = hwy::HWY_NAMESPACE;
+using megalith::HWY_NAMESPACE::LoadFirst;
+using megalith::HWY_NAMESPACE::StoreFirst;
+
+using D = hn::CappedTag<float, kRepeat>;
+using V = hn::Vec<D>;
+
+#define MEGALITH_UNROLL _Pragma("GCC unroll 4")
+
+template <class F, size_t... K>
+HWY_INLINE V Call(const V* v, std::index_sequence<K...>) {
+  return F::At(v[K]...);
+}
+
+template <class F, int kArity>
+void Row(const float* const* in, const int64_t* step, float* out, int64_t n) {
+  const D d;
+  constexpr auto kArgs = std::make_index_sequence<kArity>();
+  constexpr auto kLanes = static_cast<int64_t>(hn::MaxLanes(d));
+  const float* p[kArity];
+  int64_t forward[kArity];
+  MEGALITH_UNROLL for (int k = 0; k < kArity; ++k) {
+    p[k] = in[k];
+    forward[k] = step[k] * kLanes;
+  }
+  int64_t i = 0;
+  for (; i + kLanes <= n; i += kLanes) {
+    V v[kArity];
+    MEGALITH_UNROLL for (int k = 0; k < kArity; ++k) {
+      v[k] = hn::LoadU(d, p[k]);
+      p[k] += forward[k];
+    }
+    hn::StoreU(Call<F>(v, kArgs), d, out + i);
+  }
+  if (i == n) return;
+  const int64_t left = n - i;
+  V v[kArity];
+  MEGALITH_UNROLL for (int k = 0; k < kArity; ++k) v[k] = step[k] ? LoadFirst(d, p[k], left) : hn::LoadU(d, p[k]);
+  StoreFirst(Call<F>(v, kArgs), d, out + i, left);
+}
+
+HWY_INLINE V Number(float x) { return hn::Set(D(), x); }
+HWY_INLINE V Zero() { return hn::Zero(D()); }
+HWY_INLINE V Truth(hn::Mask<D> m) { return hn::IfThenElseZero(m, Number(1)); }
+HWY_INLINE V Magnitude(V x) { return hn::IfThenElse(x > Zero(), x, hn::Neg(x)); }
+
+// Highway's own for single floats get the sign of zeros wrong.
+#if HWY_TARGET == HWY_SCALAR
+HWY_INLINE V Floor(V x) { return V(std::floor(x.raw)); }
+HWY_INLINE V Ceil(V x) { return V(std::ceil(x.raw)); }
+#else
+HWY_INLINE V Floor(V x) { return hn::Floor(x); }
+HWY_INLINE V Ceil(V x) { return hn::Ceil(x); }
+#endif
+
+// To the nearest integer, halves away from zero.
+HWY_INLINE V AwayFromZero(V x) {
+  const V whole = hn::Trunc(x);
+  const hn::Mask<D> away = hn::Abs(x - whole) >= Number(0.5f);
+  return hn::IfThenElse(away, whole + hn::CopySign(Number(1), x), whole);
+}
+
+HWY_INLINE V HSwish(V x) {
+  const V gate = x + Number(3);
+  const V floor = hn::IfThenElse(gate > Zero(), gate, Zero());
+  return x * hn::IfThenElse(floor < Number(6), floor, Number(6)) * Number(1.f / 6.f);
+}
+
+HWY_INLINE V FastTanhGrad(V x, V y) {
+  const V xx = x * x, low = Number(3) + xx;
+  return ((Number(-48) * x * x) / low + Number(27) + xx) / (low * Number(9)) * y;
+}
+
+Fn Find(param::ElemwiseMode mode) {
+  using Mode = param::ElemwiseMode;
+#define MEGALITH_ROW1(M, e)                     \
+  case Mode::M: {                               \
+    struct F {                                  \
+      static HWY_INLINE V At(V x) { return e; } \
+    };                                          \
+    return &Row<F, 1>;                          \
+  }
+#define MEGALITH_ROW2(M, e)                          \
+  case Mode::M: {                                    \
+    struct F {                                       \
+      static HWY_INLINE V At(V x, V y) { return e; } \
+    };                                               \
+    return &Row<F, 2>;                               \
+  }
+#define MEGALITH_ROW3(M, e)                               \
+  case Mode::M: {                                         \
+    struct F {                                            \
+      static HWY_INLINE V At(V x, V y, V z) { return e; } \
+    };                                                    \
+    return &Row<F, 3>;                                    \
+  }
+#define MEGALITH_ROW4(M, e)                                    \
+  case Mode::M: {                                              \
+    struct F {                                                 \
+      static HWY_INLINE V At(V x, V y, V z, V w) { return e; } \
+    };                                                         \
+    return &Row<F, 4>;                                         \
+  }
+  switch (mode) {
+    MEGALITH_ROW1(RELU, hn::IfThenZeroElse(x <= Zero(), x))
+    MEGALITH_ROW1(ABS, Magnitude(x))
+    MEGALITH_ROW1(NEGATE, hn::Neg(x))
+    MEGALITH_ROW1(SQUARE, x * x)
+    MEGALITH_ROW1(SQRT, hn::Sqrt(x))
+    MEGALITH_ROW1(SIGN, hn::IfThenElse(x > Zero(), Number(1), hn::IfThenElseZero(x < Zero(), Number(-1))))
+    MEGALITH_ROW1(RELU6, hn::IfThenZeroElse(x <= Zero(), hn::IfThenElse(x <= Number(6), x, Number(6))))
+    MEGALITH_ROW1(CEIL, (Ceil)(x))
+    MEGALITH_ROW1(FLOOR, (Floor)(x))
+    MEGALITH_ROW1(ROUND, AwayFromZero(x))
+    MEGALITH_ROW1(H_SWISH, HSwish(x))
+    MEGALITH_ROW1(HSIGMOID, hn::IfThenZeroElse(x <= Number(-3),
+                                               hn::IfThenElse(x >= Number(3), Number(1), x / Number(6) + Number(0.5f))))
+    MEGALITH_ROW1(FAST_TANH, x * (Number(27) + x * x) / (Number(27) + Number(9) * x * x))
+    MEGALITH_ROW1(ISNAN, Truth(hn::IsNaN(x)))
+    MEGALITH_ROW1(ISINF, Truth(hn::IsInf(x)))
+    MEGALITH_ROW2(ADD, x + y)
+    MEGALITH_ROW2(SUB, x - y)
+    MEGALITH_ROW2(MUL, x * y)
+    MEGALITH_ROW2(TRUE_DIV, x / y)
+    MEGALITH_ROW2(FLOOR_DIV, (Floor)(x / y))
+    MEGALITH_ROW2(MAX, hn::IfThenElse(x > y, x, y))
+    MEGALITH_ROW2(MIN, hn::IfThenElse(x < y, x, y))
+    MEGALITH_ROW2(LT, Truth(x < y))
+    MEGALITH_ROW2(LEQ, Truth(x <= y))
+    MEGALITH_ROW2(EQ, Truth(x == y))
+    MEGALITH_ROW2(NEQ, Truth(hn::Not(x == y)))
+    MEGALITH_ROW2(ABS_GRAD, hn::IfThenElse(x > Zero(), y, hn::Neg(y)))
+    MEGALITH_ROW2(SWITCH_GT0, hn::IfThenElseZero(x > Zero(), y))
+    MEGALITH_ROW2(PRELU, hn::IfThenElse(x > Zero(), x, x * y))
+    MEGALITH_ROW2(SIGMOID_GRAD, x * (Number(1) - x) * y)
+    MEGALITH_ROW2(TANH_GRAD, (Number(1) - x * x) * y)
+    MEGALITH_ROW2(FAST_TANH_GRAD, FastTanhGrad(x, y))
+    MEGALITH_ROW2(FUSE_ADD_RELU, hn::IfThenZeroElse(x + y <= Zero(), x + y))
+    MEGALITH_ROW2(FUSE_ADD_H_SWISH, HSwish(x + y))
+    MEGALITH_ROW2(H_SWISH_GRAD,
+                  hn::IfThenZeroElse(x < Number(-3),
+                                     hn::IfThenElse(x > Number(3), y, (Number(2) * x + Number(3)) * y / Number(6))))
+    MEGALITH_ROW2(HSIGMOID_GRAD, hn::IfThenZeroElse(hn::Or(x <= Number(-3), x >= Number(3)), y / Number(6)))
+    MEGALITH_ROW2(RELU6_GRAD, hn::IfThenZeroElse(hn::Or(x <= Zero(), x >= Number(6)), y))
+    MEGALITH_ROW2(ASINH_GRAD, y / hn::Sqrt(x * x + Number(1)))
+    MEGALITH_ROW2(ACOSH_GRAD, y / hn::Sqrt(x * x - Number(1)))
+    MEGALITH_ROW2(ATANH_GRAD, y / (Number(1) - x * x))
+    MEGALITH_ROW3(COND_LEQ_MOV, hn::IfThenElseZero(x <= y, z))
+    MEGALITH_ROW3(COND_LT_MOV, hn::IfThenElseZero(x < y, z))
+    MEGALITH_ROW3(FUSE_MUL_ADD3, x * y + z)
+    MEGALITH_ROW3(CLIP, hn::IfThenElse(x <= y, y, hn::IfThenElse(x <= z, x, z)))
+    MEGALITH_ROW3(PRELU_GRAD, hn::IfThenElse(x >= Zero(), y, y * z))
+    MEGALITH_ROW4(FUSE_MUL_ADD4, x * y + z * w)
+    default: return nullptr;
+  }
+#undef MEGALITH_ROW1
+#undef MEGALITH_ROW2
+#undef MEGALITH_ROW3
+#undef MEGALITH_ROW4
+}
+
+}  // namespace megalith::rows::HWY_NAMESPACE
+HWY_AFTER_NAMESPACE();
+
+#if HWY_ONCE
+namespace megalith::rows {
+
+Fn find(param::ElemwiseMode mode) { return MEGALITH_DISPATCH(Find)(mode); }
+
+}  // namespace megalith::rows
+#endif

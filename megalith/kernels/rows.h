@@ -1,0 +1,18 @@
+// Elementwise functions on rows of floats, with vectors. Each gives the bits of its scalar form in ops/elemwise/modes.h
+// unless that calls the C library (exp, tanh, ...), and the same bits wherever an element stands in the row.
+#pragma once
+
+#include <cstdint>
+
+#include "megalith/params_enums.h"
+
+namespace megalith::rows {
+
+// out[i] = f(in[0][i * step[0]], in[1][i * step[1]], ...). A step is 1, or 0 for an operand that is repeated: it then
+// points to kRepeat equal values. `out` may be one of the operands.
+using Fn = void (*)(const float* const* in, const int64_t* step, float* out, int64_t n);
+inline constexpr int64_t kRepeat = 16;
+
+Fn find(param::ElemwiseMode mode);  // null when there is no vector form
+
+}  // namespace megalith::rows

@@ -1,0 +1,76 @@
+// The vector kernels of elementwise ops.
+#include <doctest/doctest.h>
+
+#include "megalith/kernels/rows.h"
+#include "megalith/ops/elemwise/fused.h"
+#include "megalith/ops/elemwise/modes.h"
+#include "tests/unit/kernel_check.h"
+
+using namespace megalith;
+using elemwise::Mode;
+
+namespace {
+
+// The shape, with some axes 1 and some leading ones left out.
+Shape broadcast_part(Dice& dice, const Shape& s) {
+  Shape r = s;
+  if (dice.one_in(2)) return r;
+  for (int i = 0; i < r.ndim(); ++i) {
+    if (dice.one_in(2)) r[i] = 1;
+  }
+  while (r.ndim() > 1 && r[0] == 1 && dice.one_in(2)) r.erase(0);
+  return r;
+}
+
+std::vector<Mode> vector_modes() {
+  std::vector<Mode> modes;
+  for (const EnumValue& v : enum_info<Mode>().values) {
+    if (rows::find(static_cast<Mode>(v.value))) modes.push_back(static_cast<Mode>(v.value));
+  }
+  return modes;
+}
+
+// Modes that the reference computes with the C library: within 2 units in the last place of it for one step.
+Allowed allowed(Mode) { return {}; }
+
+}  // namespace
+
+TEST_SUITE("kernels") {
+  TEST_CASE("elemwise") {
+    Dice dice(1);
+    const std::vector<Mode> modes = vector_modes();
+    CHECK(modes.size() >= 44);
+    for (const Mode m : modes) {
+      for (int round = 0; round < 40; ++round) {
+        const Shape s = dice.shape();
+        std::vector<Tensor> in;
+        for (int k = 0; k < elemwise::arity(m); ++k) in.push_back(dice.floats(broadcast_part(dice, s)));
+        CHECK(check_kernels("Elemwise", Params(param::Elemwise{.mode = m}), in, allowed(m), &dice, true) == 1);
+      }
+    }
+  }
+
+  TEST_CASE("fused_elemwise") {
+    Dice dice(2);
+    const std::vector<Mode> modes = vector_modes();
+    for (int round = 0; round < 400; ++round) {
+      const Shape s = dice.shape();
+      const auto nin = static_cast<int32_t>(dice.pick(1, elemwise::kMaxFusedInputs));
+      std::vector<Tensor> in;
+      for (int32_t k = 0; k < nin; ++k) in.push_back(dice.floats(broadcast_part(dice, s)));
+      std::vector<elemwise::Step> steps;
+      const int64_t count = dice.pick(1, elemwise::kMaxSteps);
+      for (int32_t i = 0; i < count; ++i) {
+        Mode m = modes[static_cast<size_t>(dice.pick(0, static_cast<int64_t>(modes.size()) - 1))];
+        if (dice.one_in(6)) m = dice.of({Mode::ATAN2, Mode::ACOS, Mode::MOD, Mode::ASINH});  // no vector form
+        elemwise::Step step{m, {0, 0, 0, 0}};
+        for (int k = 0; k < elemwise::arity(m); ++k) {
+          step.args[k] = static_cast<int32_t>(dice.pick(0, nin + i - 1));
+          if (k == 0 && i > 0) step.args[k] = nin + i - 1;
+        }
+        steps.push_back(step);
+      }
+      CHECK(check_kernels("FusedElemwise", elemwise::fused_params(steps), in, {}, &dice, true) == 1);
+    }
+  }
+}

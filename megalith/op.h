@@ -20,7 +20,7 @@ namespace megalith {
 struct OpDef;
 class Var;
 
-// How FBS_V2 says that a value lies in memory; kept for writing, values here are always row-major.
+// How FBS_V2 says that a value lies in memory; kept for writing, where values lie here is the plan's business.
 struct TensorFormat {
   enum Kind : uint8_t { kNone = 0, kDefault = 1, kImage2DPacked = 2, kLowbitsAligned = 3 } kind = kNone;
   uint8_t fields[2] = {0, 0};  // align_axis; or size_nbits, align_size_in_bits
@@ -125,6 +125,14 @@ struct KernelArgs {
   }
 };
 
+// How an output lies in memory. Values in plans and of eager calls need not be row-major: images (N, C, H, W) may be
+// stored channels-last, which is what convolutions read fastest. A kernel that is not `strided` never sees it.
+enum class Order : uint8_t {
+  kRowMajor,
+  kLikeInput,     // channels-last when an input is
+  kChannelsLast,  // of outputs with 4 axes
+};
+
 // One implementation. Kernels stand in order of priority; the reference comes last and accepts whatever the op accepts.
 struct Kernel {
   const char* name;
@@ -133,7 +141,11 @@ struct Kernel {
   size_t (*workspace)(const KernelQuery&) = nullptr;  // bytes
   bool strided = false;                               // takes inputs with any strides; otherwise they arrive row-major
   bool inplace = false;  // output 0 may be written over an input of the same shape and width while it is read
+  Order order = Order::kRowMajor;
 };
+
+// Where `kernel` wants an output of this type and shape.
+Layout output_layout(const Kernel& kernel, DType dtype, const Shape& shape, std::span<const Layout> in);
 
 enum class OpKind : uint8_t {
   kCompute,

@@ -303,7 +303,7 @@ class Planner {
     if (op.flops) step.flops = op.flops(query);
     const int index = static_cast<int>(seg_->steps.size());
     for (size_t i = 0; i < out.size(); ++i)
-      outs.push_back(op.dynamic ? Place{} : output_place(id, node, op, kernel, out, i, index));
+      outs.push_back(op.dynamic ? Place{} : output_place(id, node, kernel, out, layouts, i, index));
     if (kernel.workspace) {
       step.workspace = kernel.workspace(query);
       if (step.workspace) workspaces_.push_back({index, new_block(step.workspace, index, index, id)});
@@ -399,8 +399,8 @@ class Planner {
     return copy;
   }
 
-  Place output_place(NodeId id, const Node& node, const OpDef& op, const Kernel& kernel,
-                     std::span<const TensorSpec> out, size_t i, int index) {
+  Place output_place(NodeId id, const Node& node, const Kernel& kernel, std::span<const TensorSpec> out,
+                     const std::vector<Layout>& layouts, size_t i, int index) {
     const TensorSpec& spec = out[i];
     for (const auto& [o, in] : updates_of(node)) {
       if (static_cast<size_t>(o) != i || static_cast<size_t>(in) >= node.inputs.size()) continue;
@@ -409,13 +409,13 @@ class Planner {
         return {.kind = Place::kKnown, .known = holders_[v], .layout = holders_[v].layout()};
       }
     }
-    Place p{.kind = Place::kArena, .layout = Layout(spec.shape)};
+    Place p{.kind = Place::kArena, .layout = output_layout(kernel, spec.dtype, spec.shape, layouts)};
     const size_t bytes = tensor_bytes(spec.dtype, spec.shape);
     if (i == 0 && kernel.inplace && options_.reuse_memory) {
       for (size_t k = 0; k < node.inputs.size(); ++k) {
         const size_t v = static_cast<size_t>(node.inputs[k]);
         const Place& src = places_[v];
-        if (src.kind != Place::kArena || src.offset != 0 || !src.layout.contiguous()) continue;
+        if (src.kind != Place::kArena || src.offset != 0 || src.layout.stride != p.layout.stride) continue;
         if (specs_[v].shape != spec.shape || blocks_[src.block].bytes != bytes) continue;
         const auto mine = std::count(node.inputs.begin(), node.inputs.end(), node.inputs[k]);
         if (live_[src.block] != mine) continue;

@@ -49,6 +49,12 @@ bool computes_nothing(const OpDef& op, std::span<const TensorSpec> out) {
 
 }  // namespace
 
+Layout output_layout(const Kernel& kernel, DType dtype, const Shape& shape, std::span<const Layout> in) {
+  if (kernel.order == Order::kRowMajor || shape.ndim() != 4 || dtype.is_lowbit()) return Layout(shape);
+  const bool last = kernel.order == Order::kChannelsLast || std::any_of(in.begin(), in.end(), is_channels_last);
+  return last ? channels_last(shape) : Layout(shape);
+}
+
 const Kernel& select_kernel(const OpDef& op, const KernelQuery& q, bool reference, std::string_view node_name,
                             size_t workspace_limit) {
   const auto label = [&] { return node_name.empty() ? std::string(op.name) : cat(op.name, " '", node_name, "'"); };
@@ -100,7 +106,14 @@ void run_op(const OpDef& op, const Attrs& attrs, std::span<Tensor> in, std::span
       if (!t.contiguous()) t = t.to_contiguous();
     }
   }
-  for (size_t i = 0; i < out.size() && !op.dynamic; ++i) out[i] = Tensor::empty(out_specs[i].dtype, out_specs[i].shape);
+  if (!op.dynamic) {
+    InlineVector<Layout, 4> layouts(kernel.order == Order::kRowMajor ? 0 : in.size());
+    for (size_t i = 0; i < layouts.size(); ++i) layouts[i] = in[i].layout();
+    for (size_t i = 0; i < out.size(); ++i) {
+      const TensorSpec& o = out_specs[i];
+      out[i] = Tensor::empty(o.dtype, output_layout(kernel, o.dtype, o.shape, layouts));
+    }
+  }
   std::shared_ptr<Storage> workspace;
   if (kernel.workspace) workspace = Storage::allocate(kernel.workspace(q));
   run_kernel(kernel, KernelArgs{attrs, in, out, exec}, workspace ? workspace->data() : nullptr, exec.random_key());

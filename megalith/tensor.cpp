@@ -64,6 +64,18 @@ bool Layout::contiguous() const {
   return true;
 }
 
+Layout channels_last(const Shape& s) { return Layout(s, {s[1] * s[2] * s[3], 1, s[1] * s[3], s[1]}); }
+
+bool is_channels_last(const Layout& l) {
+  const Shape& s = l.shape;
+  if (s.ndim() != 4 || l.contiguous()) return false;
+  const Shape want = channels_last(s).stride;
+  for (int i = 0; i < 4; ++i) {
+    if (s[i] != 1 && l.stride[i] != want[i]) return false;
+  }
+  return true;
+}
+
 size_t tensor_bytes(DType dtype, const Shape& shape) {
   // Dimensions of 0 count as 1 in the check, so that strides and partial products can't overflow either.
   const int64_t last = shape.ndim() ? shape[shape.ndim() - 1] : 1;
@@ -119,6 +131,10 @@ std::shared_ptr<Storage> Storage::wrap(void* data, size_t bytes, std::shared_ptr
 
 Tensor Tensor::empty(DType dtype, const Shape& shape) {
   return from_storage(Storage::allocate(tensor_bytes(dtype, shape)), 0, dtype, Layout(shape));
+}
+
+Tensor Tensor::empty(DType dtype, const Layout& layout) {
+  return from_storage(Storage::allocate(tensor_bytes(dtype, layout.shape)), 0, dtype, layout);
 }
 
 Tensor Tensor::zeros(DType dtype, const Shape& shape) {

@@ -56,6 +56,11 @@ struct Layout {
   bool contiguous() const;
 };
 
+// (N, C, H, W) with the channels innermost.
+Layout channels_last(const Shape& shape);
+// Whether it lies so, densely; never when it is contiguous as well.
+bool is_channels_last(const Layout& layout);
+
 // Bytes of a row-major tensor. Types below 8 bits are packed and every row (last axis) is padded to a whole byte.
 // Throws Error when the product overflows.
 size_t tensor_bytes(DType dtype, const Shape& shape);
@@ -105,6 +110,7 @@ class Tensor {
  public:
   Tensor() = default;
   static Tensor empty(DType dtype, const Shape& shape);
+  static Tensor empty(DType dtype, const Layout& layout);  // dense, in any order of axes
   static Tensor zeros(DType dtype, const Shape& shape);
   static Tensor from_storage(std::shared_ptr<Storage> storage, size_t offset_bytes, DType dtype, const Layout& layout);
   template <class T>

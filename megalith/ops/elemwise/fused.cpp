@@ -292,12 +292,14 @@ MEGALITH_OPS(elemwise_fused) {
                       .accepts = vector_accepts,
                       .workspace = workspace,
                       .strided = true,
-                      .inplace = true},
+                      .inplace = true,
+                      .order = Order::kLikeInput},
                      {.name = "blockwise",
                       .run = run,
                       .accepts = accepts,
                       .workspace = workspace,
                       .strided = true,
-                      .inplace = true}},
+                      .inplace = true,
+                      .order = Order::kLikeInput}},
          .flops = flops});
 }

@@ -188,15 +188,17 @@ double flops(const KernelQuery& q) { return static_cast<double>(q.out[0].shape.c
 }  // namespace megalith
 
 MEGALITH_OPS(elemwise_multi_type) {
-  r.add({.name = "ElemwiseMultiType",
-         .doc = "An elementwise function of operands of different types, by mode, with broadcasting.",
-         .mge = {"ElemwiseMultiType"},
-         .params = &param::ElemwiseMultiType::kSchema,
-         .max_inputs = 6,
-         .infer = infer,
-         .kernels = {{.name = "reference", .run = reference, .accepts = no_lowbit, .strided = true},
-                     {.name = "lowbit", .run = lowbit}},
-         .flops = flops});
+  r.add(
+      {.name = "ElemwiseMultiType",
+       .doc = "An elementwise function of operands of different types, by mode, with broadcasting.",
+       .mge = {"ElemwiseMultiType"},
+       .params = &param::ElemwiseMultiType::kSchema,
+       .max_inputs = 6,
+       .infer = infer,
+       .kernels =
+           {{.name = "reference", .run = reference, .accepts = no_lowbit, .strided = true, .order = Order::kLikeInput},
+            {.name = "lowbit", .run = lowbit}},
+       .flops = flops});
   r.add({.name = "AffineInt",
          .doc = "round(x * k + b) as Int8, for integers x and real k and b.",
          .mge = {"AffineInt"},
@@ -204,6 +206,6 @@ MEGALITH_OPS(elemwise_multi_type) {
          .min_inputs = 3,
          .max_inputs = 3,
          .infer = infer,
-         .kernels = {{.name = "reference", .run = reference, .strided = true}},
+         .kernels = {{.name = "reference", .run = reference, .strided = true, .order = Order::kLikeInput}},
          .flops = flops});
 }

@@ -40,7 +40,8 @@ MEGALITH_OPS(elemwise_powc) {
          .mge = {"PowC"},
          .params = &param::PowC::kSchema,
          .infer = infer,
-         .kernels = {{.name = "reference", .run = reference, .strided = true, .inplace = true}},
+         .kernels =
+             {{.name = "reference", .run = reference, .strided = true, .inplace = true, .order = Order::kLikeInput}},
          .grad = grad,
          .grad_reads = [](const Attrs&, const std::vector<bool>&) { return GradReads{1, 0}; }});
 }

@@ -28,10 +28,16 @@ struct Rows {
   std::vector<int64_t> step;        // per operand, along the row
 };
 
+// The last operand is the result, which is dense: rows follow its order in memory.
 inline Rows merge_axes(const Shape& shape, const std::vector<Layout>& operands) {
   Shape dims;
   std::vector<Shape> strides(operands.size());
-  for (int d = 0; d < shape.ndim(); ++d) {
+  const Shape& to = operands.back().stride;
+  std::array<int, kMaxDims> order;
+  for (int d = 0; d < shape.ndim(); ++d) order[static_cast<size_t>(d)] = d;
+  std::stable_sort(order.begin(), order.begin() + shape.ndim(), [&](int a, int b) { return to[a] > to[b]; });
+  for (int i = 0; i < shape.ndim(); ++i) {
+    const int d = order[static_cast<size_t>(i)];
     if (shape[d] == 1) continue;
     bool merge = dims.ndim() > 0;
     const int last = dims.ndim() - 1;

@@ -9,11 +9,13 @@
 #define HWY_TARGET_INCLUDE "megalith/kernels/rows.cpp"
 #include "hwy/foreach_target.h"  // IWYU pragma: keep
 #include "hwy/highway.h"
+#include "megalith/kernels/math-inl.h"
 #include "megalith/kernels/partial-inl.h"
 
 HWY_BEFORE_NAMESPACE();
 namespace megalith::rows::HWY_NAMESPACE {
 namespace hn = hwy::HWY_NAMESPACE;
+namespace fn = megalith::HWY_NAMESPACE;
 using megalith::HWY_NAMESPACE::LoadFirst;
 using megalith::HWY_NAMESPACE::StoreFirst;
 
@@ -86,6 +88,19 @@ HWY_INLINE V FastTanhGrad(V x, V y) {
   return ((Number(-48) * x * x) / low + Number(27) + xx) / (low * Number(9)) * y;
 }
 
+HWY_INLINE V Exp(V x) { return fn::Exp(D(), x); }
+HWY_INLINE V Sigmoid(V x) { return fn::Sigmoid(D(), x); }
+HWY_INLINE V Log1p(V x) { return fn::Log1p(D(), x); }
+HWY_INLINE V NormalCdf(V x) { return Number(0.5f) * fn::Erfc(D(), Number(-0.70710678118654752f) * x); }
+HWY_INLINE V Softplus(V x) { return Log1p(Exp(hn::Neg(hn::Abs(x)))) + hn::IfThenElseZero(x > Zero(), x); }
+HWY_INLINE V SiluGrad(V x, V y) {
+  const V s = Sigmoid(x);
+  return y * s * (Number(1) + x * (Number(1) - s));
+}
+HWY_INLINE V GeluGrad(V x, V y) {
+  return y * (NormalCdf(x) + x * Number(0.3989422804014327f) * Exp(Number(-0.5f) * x * x));
+}
+
 Fn Find(param::ElemwiseMode mode) {
   using Mode = param::ElemwiseMode;
 #define MEGALITH_ROW1(M, e)                     \
@@ -133,6 +148,24 @@ Fn Find(param::ElemwiseMode mode) {
     MEGALITH_ROW1(FAST_TANH, x * (Number(27) + x * x) / (Number(27) + Number(9) * x * x))
     MEGALITH_ROW1(ISNAN, Truth(hn::IsNaN(x)))
     MEGALITH_ROW1(ISINF, Truth(hn::IsInf(x)))
+    MEGALITH_ROW1(EXP, Exp(x))
+    MEGALITH_ROW1(EXPM1, fn::Expm1(D(), x))
+    MEGALITH_ROW1(LOG, fn::Log(D(), x))
+    MEGALITH_ROW1(LOG1P, Log1p(x))
+    MEGALITH_ROW1(SIGMOID, Sigmoid(x))
+    MEGALITH_ROW1(TANH, fn::Tanh(D(), x))
+    MEGALITH_ROW1(ERF, fn::Erf(D(), x))
+    MEGALITH_ROW1(ERFC, fn::Erfc(D(), x))
+    MEGALITH_ROW1(SILU, x * Sigmoid(x))
+    MEGALITH_ROW1(GELU, x * NormalCdf(x))
+    MEGALITH_ROW1(SOFTPLUS, Softplus(x))
+    MEGALITH_ROW1(LOGSIGMOID, hn::Neg(Softplus(hn::Neg(x))))
+    MEGALITH_ROW2(FUSE_ADD_SIGMOID, Sigmoid(x + y))
+    MEGALITH_ROW2(FUSE_ADD_TANH, fn::Tanh(D(), x + y))
+    MEGALITH_ROW2(SILU_GRAD, SiluGrad(x, y))
+    MEGALITH_ROW2(GELU_GRAD, GeluGrad(x, y))
+    MEGALITH_ROW2(SOFTPLUS_GRAD, y * Sigmoid(x))
+    MEGALITH_ROW2(LOG_SUM_EXP, hn::IfThenElse(x > y, x, y) + Log1p(Exp(hn::Neg(hn::Abs(x - y)))))
     MEGALITH_ROW2(ADD, x + y)
     MEGALITH_ROW2(SUB, x - y)
     MEGALITH_ROW2(MUL, x * y)

@@ -9,6 +9,25 @@ from .adam import check_adam
 from .optimizer import Optimizer, f32, rest
 
 
+def lamb_step(mean, square, param, grad, step, betas, lr, weight_decay, eps, bias_correction, always_adapt):
+    """The two averages and the parameter after step number ``step``, in float32."""
+    beta0, beta1 = (f32(b) for b in betas)
+    grad, param = _core.astype(grad, 0), _core.astype(param, 0)
+    mean = new_mean = beta0 * mean + rest(beta0) * grad
+    square = new_square = beta1 * square + rest(beta1) * (grad * grad)
+    if bias_correction:
+        mean = mean / (1.0 - elwise("POW", beta0, step))
+        square = square / (1.0 - elwise("POW", beta1, step))
+    delta = mean / (elwise("SQRT", square) + eps)
+    if weight_decay != 0:
+        delta = delta + param * weight_decay
+    if always_adapt or weight_decay > 0:
+        size, length = (elwise("SQRT", reduce(t * t, "SUM")) for t in (param, delta))
+        known = ((size > 0).astype("float32")) * ((length > 0).astype("float32"))
+        delta = delta * (known * size / (length + (1.0 - known)) + (1.0 - known))
+    return new_mean, new_square, param - lr * delta
+
+
 class LAMB(Optimizer):
     """LAMB: :class:`AdamW` steps scaled, for every parameter, to the parameter's norm; for large batches.
 
@@ -46,26 +65,13 @@ class LAMB(Optimizer):
 
     def _next(self, states, param, grad, group):
         """The parameter's next value, in float32; updates the averages."""
-        lr, decay, eps = (float(group[k]) for k in ("lr", "weight_decay", "eps"))
-        beta0, beta1 = (f32(b) for b in group["betas"])
-        step = states["step"]
-        step += 1.0
-        grad, param = _core.astype(grad, 0), _core.astype(param, 0)
-        mean = beta0 * states["exp_avg"] + rest(beta0) * grad
-        square = beta1 * states["exp_avg_sq"] + rest(beta1) * (grad * grad)
+        states["step"] += 1.0
+        mean, square, param = lamb_step(states["exp_avg"], states["exp_avg_sq"], param, grad, states["step"],
+                                        group["betas"], *(float(group[k]) for k in ("lr", "weight_decay", "eps")),
+                                        self.bias_correction, self.always_adapt)  # fmt: skip
         states["exp_avg"]._reset(mean)
         states["exp_avg_sq"]._reset(square)
-        if self.bias_correction:
-            mean = mean / (1.0 - elwise("POW", beta0, step))
-            square = square / (1.0 - elwise("POW", beta1, step))
-        delta = mean / (elwise("SQRT", square) + eps)
-        if decay != 0:
-            delta = delta + param * decay
-        if self.always_adapt or decay > 0:
-            size, length = (elwise("SQRT", reduce(t * t, "SUM")) for t in (param, delta))
-            known = ((size > 0).astype("float32")) * ((length > 0).astype("float32"))
-            delta = delta * (known * size / (length + (1.0 - known)) + (1.0 - known))
-        return param - lr * delta
+        return param
 
     def _updates(self, param_group):
         for param in param_group["params"]:

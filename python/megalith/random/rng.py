@@ -17,6 +17,7 @@ __all__ = ["seed", "RNG", "uniform", "normal", "gamma", "beta", "poisson", "perm
 _MASK = (1 << 64) - 1
 apply = _core.apply
 _host_rng = None
+_seed = 0  # what seed() was called with
 
 
 def _mixed(x: int) -> int:
@@ -55,6 +56,42 @@ def _size(size):
     return int_vector((1,) if size is None else size)
 
 
+class _Stream:
+    """Seeds that follow from one."""
+
+    def __init__(self, seed: int):
+        self.seed = int(seed) & _MASK
+        self.draws = 0
+
+    def next_seed(self) -> int:
+        """The next one; never 0, which stands for the stream that all share."""
+        self.draws += 1
+        return _mixed(_mixed(self.seed) ^ self.draws) or 1
+
+
+_streams = {}  # by handle
+
+
+def new_stream(seed: int) -> int:
+    """The handle of a new stream."""
+    handle = max(_streams, default=0) + 1
+    _streams[handle] = _Stream(seed)
+    return handle
+
+
+def stream(handle: int) -> _Stream:
+    """The stream of a handle."""
+    if handle not in _streams:
+        raise ValueError(f"there is no random number generator with the handle {handle}")
+    return _streams[handle]
+
+
+def delete_stream(handle: int):
+    """Forgets a stream."""
+    stream(handle)
+    del _streams[handle]
+
+
 class RNG:
     """Draws random tensors.
 
@@ -73,13 +110,11 @@ class RNG:
         if device is not None:
             as_device(device)
         self._device = device
-        self._seed = None if seed is None else int(seed) & _MASK
-        self._draws = 0
+        self._stream = None if seed is None else _Stream(seed)
 
     def _draw(self, op, *inputs, **params):
-        if self._seed is not None:
-            self._draws += 1
-            params["seed"] = _mixed(_mixed(self._seed) ^ self._draws) or 1  # 0 would be the common stream
+        if self._stream is not None:
+            params["seed"] = self._stream.next_seed()
         out = apply(_core.Op(op, **params), *inputs)[0]
         if self._device is not None and isinstance(out, Tensor):
             out._device = as_device(self._device)
@@ -231,12 +266,13 @@ def seed(seed: int):
         >>> bool((rand.normal(size=(3,)) == a).numpy().all())
         True
     """
-    global _host_rng
+    global _host_rng, _seed
     if not isinstance(seed, (int, np.integer)):
         raise TypeError(f"seed takes an int, not a {type(seed).__name__}")
     require(seed >= 0, f"seed: {seed} is negative")
     _host_rng = np.random.Generator(np.random.MT19937(int(seed)))
-    _core.seed(int(seed) & _MASK)
+    _seed = int(seed)
+    _core.seed(_seed & _MASK)
 
 
 seed(time.time_ns() & 0xFFFFFFFF)

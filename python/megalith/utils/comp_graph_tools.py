@@ -242,6 +242,40 @@ def embed_inputs(dst: List[VarNode], data: List[np.ndarray],
     return new, made
 
 
+def convert_inputs(dst: List[VarNode], inputs: List[VarNode] = None) -> Tuple[List[VarNode], Dict[str, VarNode]]:
+    """``dst`` with inputs whose values are set while the graph runs.
+
+    Args:
+        dst: what is computed.
+        inputs: the inputs to replace; all by default.
+
+    Returns:
+        The new variables, and an InputNode for each input by its name.
+    """
+    from ..core.tensor.megbrain_graph import InputNode
+
+    if inputs is None:
+        inputs = get_dep_vars(dst, "Host2DeviceCopy")
+    made = OrderedDict()
+    for var in inputs:
+        name, node = var.name, InputNode(dtype=var.dtype, shape=var.partial_shape, graph=var.graph)
+        made[name] = node
+        var.name = f"{name}:replaced"
+        node.name = name
+    new = replace_vars(dst, {v: n.outputs[0] for v, n in zip(inputs, made.values())})
+    for before, after in zip(_vars(dst), new):
+        after.name = before.name
+    return new, made
+
+
+def convert_outputs(dst: List[VarNode]) -> Tuple[List[VarNode], Dict[str, VarNode]]:
+    """Variables that deliver ``dst`` when the graph runs, and an OutputNode for each by its name."""
+    from ..core.tensor.megbrain_graph import OutputNode
+
+    made = OrderedDict((var.name, OutputNode(var)) for var in _vars(dst))
+    return [node.outputs[0] for node in made.values()], made
+
+
 class GraphInference:
     """A model from a file, ready to run.
 

@@ -5,13 +5,18 @@ from ...device import CompNode
 from ..ops._opdef import OpDef
 from . import core2, ops
 
-Graph = ComputingGraph = _core.Graph
 OperatorNode = _core.Node
+_LATER = ("common", "graph", "imperative", "utils")
 
 
 def __getattr__(name: str):
-    if name == "VarNode":
-        from ...utils.network_node import VarNode
+    import importlib
 
-        return VarNode
+    if name in _LATER:
+        return importlib.import_module(f"{__name__}.{name}")
+    if not name.startswith("_"):
+        for module in _LATER:
+            found = importlib.import_module(f"{__name__}.{module}")
+            if name in vars(found):
+                return vars(found)[name]
     raise AttributeError(f"Megalith does not have megengine.core._imperative_rt.{name}")

@@ -3,6 +3,21 @@
 import enum
 
 from ... import _core
+from ..tensor.dtype import to_native
+from ._composed import COMPOSED
+
+_MODULE = "megalith.core.ops.builtin"
+# Names that files spell out and MegEngine's eager calls don't.
+_SUFFIXES = ("Forward", "MGB", "Opr")
+
+
+class _Strategy(enum.Flag):
+    """How MegEngine chooses an algorithm; accepted for compatibility."""
+
+    HEURISTIC = 1
+    PROFILE = 2
+    REPRODUCIBLE = 4
+    OPTIMIZED = 8
 
 
 def _camel(field: str) -> str:
@@ -32,6 +47,8 @@ class OpDef:
 
     _fields = ()
     _enums = {}
+    _host = {}  # fields that only eager calls have, with their defaults
+    _dtypes = ()  # fields that hold an element type
 
     def __init__(self, *args, **kwargs):
         cls = type(self)
@@ -44,6 +61,7 @@ class OpDef:
                 raise TypeError(f"{cls.__name__}: {name} is given twice")
             given[name] = value
         scope = given.pop("scope", "")
+        values.update(cls._host)
         for name, value in given.items():
             if name not in values:
                 raise TypeError(f"{cls.__name__} has no field {name!r}")
@@ -65,17 +83,46 @@ class OpDef:
         return value
 
     def __setattr__(self, name, value):
-        if name != "scope" and name not in type(self)._fields:
+        if name != "scope" and name not in type(self)._fields and name not in type(self)._host:
             raise AttributeError(f"{type(self).__name__} has no field {name!r}")
         object.__setattr__(self, name, self._value(name, value))
 
     def to_native(self):
         """The op that :func:`apply` calls."""
         params = {n: getattr(v, "value", v) for n in self._fields if (v := getattr(self, n)) is not None}
+        for name in self._dtypes:
+            if name in params and not isinstance(params[name], (str, tuple, int)):
+                params[name] = to_native(params[name])
+        if getattr(self, "handle", 0):
+            params["seed"] = stream_of(self.handle).next_seed()
+        output = getattr(self, "dtype", None) if "dtype" in self._host else None
+        if output:
+            params["output_dtype"] = to_native(output) if not isinstance(output, tuple) else output
         return _core.Op(type(self).__name__, **params)
 
+    def call(self, *inputs) -> list:
+        """Its results for eager inputs or graph variables."""
+        inputs = list(inputs)
+        shape = self.shape if "shape" in self._host else None
+        if shape and len(inputs) == 1:
+            from ...functional._compose import int_vector
+
+            inputs.append(int_vector(shape))
+        results = _core.apply(self.to_native(), *inputs)
+        if "keepdim" in self._host and not self.keepdim and len(inputs) == 1 and self.axis < 8:
+            x = inputs[0]
+            results = [_core.squeeze(results[0], self.axis + x.ndim if self.axis < 0 else self.axis)]
+        return results
+
     def _state(self):
-        return tuple((n, str(getattr(self, n))) for n in self._fields)
+        return tuple((n, str(getattr(self, n))) for n in (*self._fields, *self._host))
+
+    to_c = property(lambda self: lambda: self, doc="Itself: once it was another object.")
+
+    @property
+    def name(self) -> str:
+        """What it is called; of an elementwise op, its function."""
+        return str(self.mode.value) if type(self).__name__ == "Elemwise" else type(self).__name__
 
     def __eq__(self, other):
         return type(self) is type(other) and self._state() == other._state()
@@ -87,29 +134,68 @@ class OpDef:
         return f"{type(self).__name__}({', '.join(f'{k}={v}' for k, v in self._state())})"
 
     def __reduce__(self):
-        return _rebuild, (
-            type(self).__name__,
-            {n: getattr(v, "value", v) for n in self._fields for v in [getattr(self, n)]},
-        )
+        values = {n: getattr(self, n) for n in (*self._fields, *self._host)}
+        return _rebuild, (type(self).__name__, {n: getattr(v, "value", v) for n, v in values.items()})
 
 
 def _rebuild(name, fields):
     return classes()[name](**fields)
 
 
+def _host_fields(name: str, fields) -> dict:
+    """Fields of MegEngine's eager call that the op itself doesn't have: where it computes, and how it chooses to."""
+    host = {}
+    if "seed" in fields:
+        host["handle"] = 0
+    if "sparse" in fields or name in ("MatrixMul", "BatchedMatrixMul", "Pooling"):
+        host.update(strategy=_Strategy.HEURISTIC, workspace_limit=2**64 - 1)
+    if name in ("MatrixMul", "BatchedMatrixMul"):
+        host.update(dimA=0, dimB=0)
+    if name in ("Reshape", "Broadcast", "AdaptivePooling"):
+        host["shape"] = ()
+    if name in ("Concat", "Copy", "Eye", "Linspace"):
+        host["comp_node"] = ""
+    if name == "Reduce":
+        host["keepdim"] = True
+    if name == "Split":
+        host["nsections"] = 0
+    if name in ("ElemwiseMultiType", "ConvBiasForward", "BatchConvBiasForward", "ConvolutionBackwardData"):
+        host["dtype"] = ""
+    return host
+
+
 def _make(entry: dict) -> type:
-    fields, defaults, enums = [], {}, {}
-    members = {"__doc__": entry["doc"], "__module__": "megalith.core.ops.builtin"}
+    fields, defaults, enums, dtypes = [], {}, {}, []
+    members = {"__doc__": entry["doc"], "__module__": _MODULE, "Strategy": _Strategy}
     for field, default, _, values in entry["fields"]:
         fields.append(field)
         if values:
-            kind = _ParamEnum(_camel(field), [(v, v) for v in values], module="megalith.core.ops.builtin")
+            kind = _ParamEnum(_camel(field), [(v, v) for v in values], module=_MODULE)
             members[_camel(field)] = enums[field] = kind
             default = kind[default] if isinstance(default, str) and default in kind.__members__ else default
         elif isinstance(default, tuple):  # an element type: whatever the op derives
             default = None
+            dtypes.append(field)
         defaults[field] = default
-    return type(entry["name"], (OpDef,), dict(members, _fields=tuple(fields), _defaults=defaults, _enums=enums))
+    host = _host_fields(entry["name"], fields)
+    if "strategy" not in host:
+        del members["Strategy"]
+    members.update(_fields=tuple(fields), _defaults=defaults, _enums=enums, _host=host, _dtypes=tuple(dtypes))
+    return type(entry["name"], (OpDef,), members)
+
+
+def _compose(name: str, defaults: dict, compute, doc: str) -> type:
+    enums = {f: type(v) for f, v in defaults.items() if isinstance(v, enum.Enum)}
+    members = {"__doc__": doc, "__module__": _MODULE, "call": lambda self, *inputs: compute(self, *inputs)}
+    members.update({_camel(f): kind for f, kind in enums.items()})
+    return type(name, (OpDef,), dict(members, _fields=tuple(defaults), _defaults=defaults, _enums=enums))
+
+
+def stream_of(handle):
+    """The stream of random numbers of a handle."""
+    from ...random.rng import stream
+
+    return stream(handle)
 
 
 _classes = {}
@@ -121,4 +207,10 @@ def classes() -> dict:
         for entry in _core.registry():
             if entry["name"].isidentifier():
                 _classes[entry["name"]] = _make(entry)
+        for name, (defaults, compute, doc) in COMPOSED.items():
+            _classes[name] = _compose(name, defaults, compute, doc)
+        for name in list(_classes):
+            for suffix in _SUFFIXES:
+                if name.endswith(suffix):
+                    _classes.setdefault(name[: -len(suffix)], _classes[name])
     return _classes

@@ -1,5 +1,8 @@
 """State of automatic mixed precision: whether it is on, and the two element types."""
 
+import sys
+import types
+
 from ... import _core
 
 _enabled = False
@@ -52,3 +55,37 @@ def low(x):
 def high(x):
     """A tensor in the high precision."""
     return _core.astype(x, _IDS[_high])
+
+
+class _Amp(types.ModuleType):
+    """The state as attributes that can be set."""
+
+    @property
+    def enabled(self) -> bool:
+        """Whether elementwise calls and products convert their operands."""
+        return _enabled
+
+    @enabled.setter
+    def enabled(self, value: bool):
+        _set_amp_dtype_autocast(value)
+
+    @property
+    def high_prec_dtype(self) -> str:
+        """The element type of calls that need precision."""
+        return _high
+
+    @high_prec_dtype.setter
+    def high_prec_dtype(self, dtype: str):
+        _set_amp_high_prec_dtype(dtype)
+
+    @property
+    def low_prec_dtype(self) -> str:
+        """The element type of convolutions and matrix products."""
+        return _low
+
+    @low_prec_dtype.setter
+    def low_prec_dtype(self, dtype: str):
+        _set_amp_low_prec_dtype(dtype)
+
+
+sys.modules[__name__].__class__ = _Amp

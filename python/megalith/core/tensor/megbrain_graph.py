@@ -7,6 +7,19 @@ from ... import _core
 from ...utils.comp_graph_tools import set_priority_to_id
 from ...utils.dump_tools import deserialize_infer_option
 from ...utils.network_node import OpNode, VarNode, canonical
+from ._graph_run import (
+    AttrOutputNode,
+    Graph,
+    InputNode,
+    OutputNode,
+    TensorAttr,
+    ValueOutputNode,
+    VirtualDepNode,
+    attr_output_callback,
+    input_callback,
+    output_callback,
+    value_output_callback,
+)
 
 CompGraphLoadResult = collections.namedtuple(
     "CompGraphLoadResult", ["graph", "output_vars_dict", "output_vars_list", "metadata"]
@@ -76,6 +89,13 @@ def optimize_for_inference(dest_vars, **kwargs):
     graph = dest_vars[0].graph.extract(list(dest_vars), names)
     graph, bits = dump_tools.optimize(graph, **kwargs)
     return [canonical(var) for var, _ in graph.outputs], bits
+
+
+def modify_opr_algo_strategy_inplace(dest_vars, strategy: str):
+    """Accepted for compatibility: MegEngine's strategies choose between CUDA algorithms."""
+    for part in str(strategy).split("+"):
+        if part not in ("HEURISTIC", "PROFILE", "REPRODUCIBLE", "OPTIMIZED"):
+            raise ValueError(f"{strategy!r} is no strategy: use HEURISTIC, PROFILE, REPRODUCIBLE or OPTIMIZED")
 
 
 def apply_normal_varnode(op, *args) -> list:

@@ -1,10 +1,12 @@
 // RNNCell, LSTMCell, RNN and LSTM. Packed weights hold, per layer and direction: input weights, hidden weights and,
 // with bias, the two biases. The gates of an LSTM stand in the order i, f, g, o.
 #include "megalith/ops/grad_util.h"
+#include "megalith/ops/rnn/dims.h"
 
 namespace megalith {
 namespace {
 
+using rnn::Dims;
 using Nonline = param::RNNNonlineMode;
 
 int outputs_three(const Attrs&, int) { return 3; }
@@ -49,6 +51,18 @@ void lstm_step(const float* gates, const float* c_old, float* h_new, float* c_ne
       h_new[b * H + j] = sigmoid(g[3 * H + j]) * std::tanh(c);
     }
   }
+}
+
+// The functions of the gates, which the gradient needs.
+void save_lstm_gates(const std::vector<float>& gates, float* to, int64_t H) {
+  for (size_t i = 0; i < gates.size(); ++i)
+    to[i] = static_cast<int64_t>(i) / H % 4 == 2 ? std::tanh(gates[i]) : sigmoid(gates[i]);
+}
+
+// The weights of one layer and direction of a network.
+Cell cell_of(const Dims& d, const float* weights, int64_t layer, int64_t dir) {
+  const auto w = rnn::cell_weights(d, weights, layer, dir);
+  return {w.w_ih, w.w_hh, w.b_ih, w.b_hh, d.layer_input(layer), d.hidden, d.gates()};
 }
 
 // Inputs: x, W_ih, b_ih, h, W_hh, b_hh (, c).
@@ -109,21 +123,17 @@ void run_lstm_cell(const KernelArgs& a) {
       for (int64_t i = 0; i < H; ++i) to[(j * batch + b) * H + i] = gates[static_cast<size_t>((b * 4 + j) * H + i)];
 }
 
-struct Dims {
-  int64_t layers, dirs, hidden, seq, batch, input, gates;
-  bool bias;
-  int64_t layer_input(int64_t layer) const { return layer == 0 ? input : dirs * hidden; }
-  int64_t cell_weights(int64_t layer) const {
-    const int64_t rows = gates * hidden;
-    return rows * (layer_input(layer) + hidden) + (bias ? 2 * rows : 0);
-  }
-};
-
 template <class P>
 Dims dims_of(const P& p, const Shape& x) {
-  return {
-      p.num_layers, p.bidirectional ? 2 : 1, p.hidden_size, x[0], x[1], x[2], std::is_same_v<P, param::LSTM> ? 4 : 1,
-      p.bias};
+  using recurrent::Kind;
+  Kind kind = Kind::kLstm;
+  if constexpr (std::is_same_v<P, param::RNN>)
+    kind = p.nonlineMode == Nonline::RELU   ? Kind::kRelu
+           : p.nonlineMode == Nonline::TANH ? Kind::kTanh
+                                            : Kind::kIdentity;
+  return {kind,          p.num_layers, p.bidirectional ? 2 : 1,
+          p.hidden_size, x[0],         x[1],
+          x[2],          p.bias,       p.fwd_mode == param::BNFwdMode::TRAINING};
 }
 
 // Inputs: x, h (, c), weights.
@@ -142,14 +152,12 @@ void infer_recurrent(InferContext& c) {
   const Shape state{d.layers * d.dirs, d.batch, d.hidden};
   for (int i = 1; i < c.nin() - 1; ++i)
     c.require(c.shape(i).count() == state.count(), "state has shape ", c.shape(i), ", expected ", state);
-  int64_t weights = 0;
-  for (int64_t l = 0; l < d.layers; ++l) weights += d.dirs * d.cell_weights(l);
+  const int64_t weights = d.weights();
   c.require(c.shape(c.nin() - 1).count() == weights, "weights have shape ", c.shape(c.nin() - 1), ", expected ",
             weights, " numbers");
   c.set(0, c.dtype(0), Shape{d.seq, d.batch, d.dirs * d.hidden});
   for (int i = 1; i < c.nin() - 1; ++i) c.set(i, c.dtype(0), c.shape(i));
-  c.set(c.nin() - 1, DType(DTypeEnum::Byte),
-        Shape{static_cast<int64_t>(sizeof(float)) * (lstm ? 2 : 1) * d.layers * d.dirs * d.seq * d.batch * d.hidden});
+  c.set(c.nin() - 1, DType(DTypeEnum::Byte), Shape{d.training ? d.reserve() * int64_t{sizeof(float)} : 0});
 }
 
 template <class P>
@@ -157,22 +165,14 @@ void run_recurrent(const KernelArgs& a) {
   constexpr bool lstm = std::is_same_v<P, param::LSTM>;
   const auto& p = a.param<P>();
   const Dims d = dims_of(p, a.in[0].shape());
-  const size_t state = static_cast<size_t>(d.batch * d.hidden), rows = static_cast<size_t>(d.gates * d.hidden);
-  const float* w = a.in[a.in.size() - 1].data<float>();
-  std::vector<float> gates(static_cast<size_t>(d.batch) * rows);
+  const size_t state = static_cast<size_t>(d.state());
+  std::vector<float> gates(static_cast<size_t>(d.batch * d.rows()));
   std::vector<float> in(a.in[0].data<float>(), a.in[0].data<float>() + a.in[0].count());
   std::vector<float> out(static_cast<size_t>(a.out[0].count()));
-  float* reserve = a.out[a.out.size() - 1].data<float>();
+  float* const reserve = d.training ? a.out[a.out.size() - 1].data<float>() : nullptr;
   for (int64_t layer = 0; layer < d.layers; ++layer) {
     for (int64_t dir = 0; dir < d.dirs; ++dir) {
-      Cell cell{.in = d.layer_input(layer), .hidden = d.hidden, .gates = d.gates};
-      cell.w_ih = w;
-      cell.w_hh = w + static_cast<int64_t>(rows) * cell.in;
-      if (d.bias) {
-        cell.b_ih = cell.w_hh + static_cast<int64_t>(rows) * d.hidden;
-        cell.b_hh = cell.b_ih + rows;
-      }
-      w += d.cell_weights(layer);
+      const Cell cell = cell_of(d, a.in[a.in.size() - 1].data<float>(), layer, dir);
       const size_t at = static_cast<size_t>(layer * d.dirs + dir) * state;
       float* h = a.out[1].data<float>() + at;
       std::copy_n(a.in[1].data<float>() + at, state, h);
@@ -186,18 +186,37 @@ void run_recurrent(const KernelArgs& a) {
         linear(cell, in.data() + step * d.batch * cell.in, h, gates.data(), d.batch);
         if constexpr (lstm) {
           lstm_step(gates.data(), c, h, c, d.batch, d.hidden);
+          if (reserve) {
+            save_lstm_gates(gates, reserve + d.saved_at(layer, dir) + step * d.batch * d.rows(), d.hidden);
+            std::copy_n(c, state, reserve + d.cells_at(layer, dir) + step * d.state());
+          }
         } else {
           for (size_t k = 0; k < state; ++k) h[k] = activate(p.nonlineMode, gates[k]);
         }
-        reserve = std::copy_n(h, state, reserve);
-        if constexpr (lstm) reserve = std::copy_n(c, state, reserve);
         for (int64_t b = 0; b < d.batch; ++b)
           std::copy_n(h + b * d.hidden, d.hidden, out.data() + ((step * d.batch + b) * d.dirs + dir) * d.hidden);
       }
     }
+    if (reserve && layer + 1 < d.layers) std::copy(out.begin(), out.end(), reserve + layer * d.results());
     in = out;
   }
   std::copy(out.begin(), out.end(), a.out[0].data<float>());
+}
+
+template <class P>
+void run_fused(const KernelArgs& a) {
+  constexpr size_t s = std::is_same_v<P, param::LSTM> ? 2 : 1;
+  const Dims d = dims_of(a.param<P>(), a.in[0].shape());
+  rnn::fused_forward(d,
+                     {.x = a.in[0].data<float>(),
+                      .h = a.in[1].data<float>(),
+                      .c = s == 2 ? a.in[2].data<float>() : nullptr,
+                      .weights = a.in[1 + s],
+                      .y = a.out[0].data<float>(),
+                      .h_out = a.out[1].data<float>(),
+                      .c_out = s == 2 ? a.out[2].data<float>() : nullptr,
+                      .reserve = d.training ? a.out[1 + s].data<float>() : nullptr},
+                     a.exec);
 }
 
 // Inputs: x, y, h (, c), dy, dh (, dc), weights, reserve. Outputs: dx, dh (, dc), dweights.
@@ -213,8 +232,7 @@ void infer_backward(InferContext& c) {
   for (int i = 0; i < s; ++i)
     c.require(c.shape(2 + i).count() == state && c.shape(3 + s + i).count() == state, "states have wrong shapes");
   c.require(c.shape(2 + s).count() == d.seq * d.batch * d.dirs * d.hidden, "gradient has shape ", c.shape(2 + s));
-  int64_t weights = 0;
-  for (int64_t l = 0; l < d.layers; ++l) weights += d.dirs * d.cell_weights(l);
+  const int64_t weights = d.weights();
   c.require(c.shape(3 + 2 * s).count() == weights, "weights have shape ", c.shape(3 + 2 * s), ", expected ", weights,
             " numbers");
   c.set(0, c.dtype(0), c.shape(0));
@@ -229,26 +247,18 @@ void run_backward(const KernelArgs& a) {
   constexpr size_t s = lstm ? 2 : 1;
   const auto& p = a.param<P>();
   const Dims d = dims_of(p, a.in[0].shape());
-  const int64_t B = d.batch, H = d.hidden, R = d.gates * H, S = B * H;
+  const int64_t B = d.batch, H = d.hidden, R = d.rows(), S = B * H;
   using Buffer = std::vector<float>;
   const auto buffer = [](int64_t n) { return Buffer(static_cast<size_t>(n)); };
-  const float* weights = a.in[3 + 2 * s].data<float>();
   float* dweights = a.out[1 + s].data<float>();
   std::fill_n(dweights, a.out[1 + s].count(), 0.f);
   std::vector<Buffer> inputs{Buffer(a.in[0].data<float>(), a.in[0].data<float>() + a.in[0].count())};
   std::vector<Buffer> hs, cs, gs;
   std::vector<Cell> cells;
-  std::vector<int64_t> starts;
-  int64_t start = 0;
   for (int64_t layer = 0; layer < d.layers; ++layer) {
     Buffer out = buffer(d.seq * B * d.dirs * H);
     for (int64_t dir = 0; dir < d.dirs; ++dir) {
-      Cell cell{.in = d.layer_input(layer), .hidden = H, .gates = d.gates};
-      cell.w_ih = weights + start;
-      cell.w_hh = cell.w_ih + R * cell.in;
-      if (d.bias) cell.b_ih = cell.w_hh + R * H, cell.b_hh = cell.b_ih + R;
-      starts.push_back(start);
-      start += d.cell_weights(layer);
+      const Cell cell = cell_of(d, a.in[3 + 2 * s].data<float>(), layer, dir);
       const int64_t at = (layer * d.dirs + dir) * S;
       Buffer h = buffer((d.seq + 1) * S), c = buffer((d.seq + 1) * S), g = buffer(d.seq * B * R);
       std::copy_n(a.in[2].data<float>() + at, S, h.data());
@@ -275,7 +285,7 @@ void run_backward(const KernelArgs& a) {
       const size_t k = static_cast<size_t>(layer * d.dirs + dir);
       const Cell& cell = cells[k];
       const int64_t at = static_cast<int64_t>(k) * S;
-      float *dwi = dweights + starts[k], *dwh = dwi + R * cell.in, *db = dwh + R * H;
+      const auto dw = rnn::cell_weights(d, dweights, layer, dir);
       Buffer dh(a.in[3 + s].data<float>() + at, a.in[3 + s].data<float>() + at + S), dc = buffer(S);
       if (lstm) std::copy_n(a.in[4 + s].data<float>() + at, S, dc.data());
       for (int64_t i = d.seq - 1; i >= 0; --i) {
@@ -308,14 +318,14 @@ void run_backward(const KernelArgs& a) {
             const float v = dg[static_cast<size_t>(b * R + r)];
             const int64_t x = (step * B + b) * cell.in;
             for (int64_t n = 0; n < cell.in; ++n) {
-              dwi[r * cell.in + n] += v * in[static_cast<size_t>(x + n)];
+              dw.w_ih[r * cell.in + n] += v * in[static_cast<size_t>(x + n)];
               dx[static_cast<size_t>(x + n)] += v * cell.w_ih[r * cell.in + n];
             }
             for (int64_t n = 0; n < H; ++n) {
-              dwh[r * H + n] += v * hs[k][static_cast<size_t>(i * S + b * H + n)];
+              dw.w_hh[r * H + n] += v * hs[k][static_cast<size_t>(i * S + b * H + n)];
               dprev[static_cast<size_t>(b * H + n)] += v * cell.w_hh[r * H + n];
             }
-            if (d.bias) db[r] += v, db[R + r] += v;
+            if (d.bias) dw.b_ih[r] += v, dw.b_hh[r] += v;
           }
         dh = dprev;
       }
@@ -435,7 +445,8 @@ MEGALITH_OPS(rnn_recurrent) {
          .max_inputs = 3,
          .outputs = outputs_three,
          .infer = infer_recurrent<param::RNN>,
-         .kernels = {{.name = "reference", .run = run_recurrent<param::RNN>}},
+         .kernels = {{.name = "fused", .run = run_fused<param::RNN>},
+                     {.name = "reference", .run = run_recurrent<param::RNN>}},
          .grad = grad_recurrent});
   r.add({.name = "LSTMForward",
          .doc = "Layers of LSTM cells over a sequence: result, last hidden and cell states, reserve.",
@@ -445,7 +456,8 @@ MEGALITH_OPS(rnn_recurrent) {
          .max_inputs = 4,
          .outputs = outputs_four,
          .infer = infer_recurrent<param::LSTM>,
-         .kernels = {{.name = "reference", .run = run_recurrent<param::LSTM>}},
+         .kernels = {{.name = "fused", .run = run_fused<param::LSTM>},
+                     {.name = "reference", .run = run_recurrent<param::LSTM>}},
          .grad = grad_recurrent});
   r.add({.name = "RNNBackward",
          .doc = "Gradients of RNNForward: of the input, of the first states, of the weights.",

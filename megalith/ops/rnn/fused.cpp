@@ -1,0 +1,263 @@
+// Recurrent networks over sequences. The input's share of the gates comes from matrix products over many steps at once;
+// a step then is one product with the hidden weights, unit by unit with all of a unit's gates side by side, whose sums
+// go through the gates' functions while they are in the first cache. Weights are packed once (megalith/packed.h).
+//
+// Threads have rows of the batch and directions of their own, which need no waiting.
+#include <cstring>
+
+#include "megalith/kernels/gemm.h"
+#include "megalith/kernels/scratch.h"
+#include "megalith/ops/rnn/dims.h"
+#include "megalith/packed.h"
+#include "megalith/plan.h"
+
+namespace megalith::rnn {
+namespace {
+
+using recurrent::Units;
+
+constexpr int64_t kChunkRows = 512;   // of a product of inputs: what it makes stays in the caches until it is used
+constexpr int64_t kTileRows = 42;     // of sums that are in the first cache at once
+constexpr int64_t kRowsOfThread = 8;  // fewer rows of a batch are no work of their own
+
+// Rows of states lie so that they do not fall into the same places of the first cache.
+int64_t padded(int64_t n) { return (n + 15) / 16 * 16 + 16; }
+
+// Cuts [0, n) into pieces of about equal size, at most `most`.
+template <class Fn>
+void each_piece(int64_t begin, int64_t end, int64_t most, Fn&& fn) {
+  const int64_t pieces = (end - begin + most - 1) / most;
+  for (int64_t i = 0; i < pieces; ++i) {
+    const int64_t next = begin + (end - begin) / (pieces - i);
+    fn(begin, next);
+    begin = next;
+  }
+}
+
+// Packed weights of a whole network.
+struct PackedWeights {
+  const Dims& d;
+  bool backward;
+  std::shared_ptr<Storage> storage;
+
+  int64_t input_floats(int64_t layer) const {
+    return backward ? gemm::packed_floats(d.rows(), d.layer_input(layer))
+                    : gemm::packed_floats(d.layer_input(layer), d.rows());
+  }
+  // Forward: for each panel of units, for each gate, a panel of the transposed hidden weights.
+  int64_t hidden_floats() const {
+    return backward ? gemm::packed_floats(d.rows(), d.hidden) : d.gates() * gemm::packed_floats(d.hidden, d.hidden);
+  }
+  int64_t at(int64_t layer, int64_t dir) const {
+    const int64_t before =
+        layer == 0 ? 0 : input_floats(0) + hidden_floats() + (layer - 1) * (input_floats(1) + hidden_floats());
+    return d.dirs * before + (layer == d.layers ? 0 : dir * (input_floats(layer) + hidden_floats()));
+  }
+  const float* input(int64_t layer, int64_t dir) const {
+    return reinterpret_cast<const float*>(storage->data()) + at(layer, dir);
+  }
+  const float* hidden(int64_t layer, int64_t dir) const { return input(layer, dir) + input_floats(layer); }
+
+  PackedWeights(const Dims& dims, bool for_backward, const Tensor& weights, Exec& exec)
+      : d(dims), backward(for_backward) {
+    uint64_t key = mix_bits(static_cast<uint64_t>(d.kind), backward ? 3 : 2);
+    for (int64_t v : {d.layers, d.dirs, d.hidden, d.input, int64_t{d.bias}})
+      key = mix_bits(key, static_cast<uint64_t>(v));
+    storage = packed(weights, key, static_cast<size_t>(at(d.layers, 0)) * sizeof(float), [&](std::byte* to) {
+      for (int64_t layer = 0; layer < d.layers; ++layer) {
+        for (int64_t dir = 0; dir < d.dirs; ++dir) {
+          float* out = reinterpret_cast<float*>(to) + at(layer, dir);
+          fill(cell_weights(d, weights.data<float>(), layer, dir), d.layer_input(layer), out, exec);
+        }
+      }
+    });
+  }
+
+ private:
+  void fill(const CellWeights<float>& w, int64_t in, float* to, Exec& exec) const {
+    const int64_t H = d.hidden, G = d.gates();
+    if (backward) {
+      gemm::pack_b(w.w_ih, in, 1, d.rows(), in, to, exec);
+      gemm::pack_b(w.w_hh, H, 1, d.rows(), H, to + gemm::packed_floats(d.rows(), in), exec);
+      return;
+    }
+    gemm::pack_b(w.w_ih, 1, in, in, d.rows(), to, exec);
+    float* hidden = to + gemm::packed_floats(in, d.rows());
+    const int64_t panel = H * gemm::panel_width();
+    exec.parallel_for(gemm::panels(H) * G, std::max<int64_t>(1, 32768 / panel), [&](int64_t begin, int64_t end) {
+      for (int64_t i = begin; i < end; ++i) {
+        const int64_t u = i / G;
+        gemm::pack_b(w.w_hh + i % G * H * H, 1, H, H, H, hidden + (i - u) * panel, u, u + 1);
+      }
+    });
+  }
+};
+
+// One direction of one layer on its way forward.
+struct Forward {
+  const Dims& d;
+  bool reverse = false;
+  const float* hidden_weights = nullptr;
+  const float* n_bias = nullptr;
+  Units<const float> sums;  // of the inputs and biases; row 0 is step `first` of the sequence
+  int64_t first = 0;
+  float* h[2] = {};  // states, in turns
+  int64_t h_row = 0;
+  const float* c_first = nullptr;  // LSTM
+  float* c = nullptr;              // LSTM: the state, or when training the states of all steps
+  float* y = nullptr;              // of step 0
+  float* saved = nullptr;          // training
+
+  int64_t step_of(int64_t i) const { return reverse ? d.seq - 1 - i : i; }
+
+  // Rows [row, row_end) of the batch and units of the panels [u, u_end) in the i-th step.
+  void step(int64_t i, int64_t row, int64_t row_end, int64_t u, int64_t u_end) const {
+    const int64_t G = d.gates(), H = d.hidden, panel = gemm::panel_width();
+    const int64_t rows = row_end - row;
+    // Few rows: many panels at once, so that there are enough independent sums.
+    const int64_t at_once = d.kind == Kind::kLstm ? 1 : d.kind == Kind::kGru ? (rows == 1 ? 4 : rows < 8 ? 2 : 1) : 4;
+    const int64_t width = std::min(at_once, u_end - u) * G * panel;
+    float* tile = Scratch::get(Scratch::kSums, std::min(rows, kTileRows) * width);
+    const gemm::Run run{0, 0, H};
+    for (; u < u_end; u += at_once) {
+      const int64_t count = std::min(at_once, u_end - u);
+      each_piece(row, row_end, kTileRows, [&](int64_t begin, int64_t end) {
+        gemm::Block block{.m = end - begin, .n = count * G * panel, .runs = &run, .run_count = 1};
+        block.a = h[i % 2] + begin * h_row;
+        block.a_row = h_row;
+        block.b = hidden_weights + u * G * H * panel;
+        block.b_step = panel;
+        block.b_panel = H * panel;
+        block.c = tile;
+        block.c_row = width;
+        gemm::multiply(block);
+        for (int64_t k = 0; k < count; ++k)
+          recurrent::forward(gates(i, begin, end, (u + k) * panel, tile + k * G * panel, width));
+      });
+    }
+  }
+
+ private:
+  recurrent::Gates gates(int64_t i, int64_t row, int64_t row_end, int64_t unit, const float* tile,
+                         int64_t width) const {
+    const int64_t H = d.hidden, t = step_of(i), from = t * d.batch + row;
+    recurrent::Gates g{.kind = d.kind, .rows = row_end - row, .units = std::min(gemm::panel_width(), H - unit)};
+    g.hidden = {tile, width, gemm::panel_width()};
+    g.input = {sums.data + (from - first * d.batch) * sums.row + unit, sums.row, sums.gate};
+    if (n_bias) g.n_bias = n_bias + unit;
+    g.h_old = {h[i % 2] + row * h_row + unit, h_row};
+    g.h_new = {h[(i + 1) % 2] + row * h_row + unit, h_row};
+    g.h_copy = {y + from * d.dirs * H + unit, d.dirs * H};
+    if (d.kind == Kind::kLstm) {
+      const int64_t here = row * H + unit;
+      const float* old = i == 0 ? c_first : d.training ? c + step_of(i - 1) * d.state() : c;
+      g.c_old = {old + here, H};
+      g.c_new = {c + (d.training ? t * d.state() : 0) + here, H};
+    }
+    if (saved) g.saved = {saved + from * d.saved() * H + unit, d.saved() * H, H};
+    return g;
+  }
+};
+
+// Rows of the batch that one thread works on for a whole stretch of steps.
+int64_t rows_of_task(const Dims& d, int threads) {
+  const int64_t pieces = std::max<int64_t>(1, (threads + d.dirs - 1) / d.dirs);
+  return std::max<int64_t>((d.batch + pieces - 1) / pieces, std::min(d.batch, kRowsOfThread));
+}
+
+// Calls fn(direction, row, row_end) for all directions and pieces of the batch, on all threads.
+void each_task(const Dims& d, Exec& exec, FunctionRef<void(int64_t, int64_t, int64_t)> fn) {
+  const int64_t rows = rows_of_task(d, exec.threads()), pieces = (d.batch + rows - 1) / rows;
+  exec.parallel_for(d.dirs * pieces, 1, [&](int64_t begin, int64_t end) {
+    for (int64_t i = begin; i < end; ++i) fn(i / pieces, i % pieces * rows, std::min(d.batch, (i % pieces + 1) * rows));
+  });
+}
+
+void copy_rows(const float* from, int64_t from_row, float* to, int64_t to_row, int64_t rows, int64_t n) {
+  for (int64_t i = 0; i < rows; ++i) std::memcpy(to + i * to_row, from + i * from_row, static_cast<size_t>(n) * 4);
+}
+
+void add_biases(const Dims& d, const CellWeights<const float>& w, float* to) {
+  const int64_t both = d.kind == Kind::kGru ? 2 * d.hidden : d.rows();
+  for (int64_t j = 0; j < d.rows(); ++j) to[j] = w.b_ih[j] + (j < both ? w.b_hh[j] : 0.f);
+}
+
+void forward_layer(const Dims& d, const ForwardArgs& a, const PackedWeights& weights, int64_t layer, const float* in,
+                   float* out, Exec& exec) {
+  const int64_t H = d.hidden, R = d.rows(), I = d.layer_input(layer), h_row = padded(H);
+  const int64_t steps = d.training && d.saved() ? d.seq : std::max<int64_t>(1, std::min(d.seq, kChunkRows / d.batch));
+  const int64_t width = d.training && d.saved() ? d.saved() * H : R;
+  const bool in_reserve = d.training && d.saved();
+  // States, biases, then sums where they are not kept.
+  const int64_t states = 2 * d.batch * h_row;
+  float* scratch = Scratch::get(Scratch::kGates, d.dirs * (states + R + (in_reserve ? 0 : steps * d.batch * width)));
+  std::vector<Forward> directions;
+  std::vector<const float*> biases;
+  for (int64_t dir = 0; dir < d.dirs; ++dir) {
+    const CellWeights<const float> w = cell_weights<const float>(d, a.weights.data<float>(), layer, dir);
+    const int64_t state = (layer * d.dirs + dir) * d.state();
+    Forward f{.d = d, .reverse = dir == 1, .hidden_weights = weights.hidden(layer, dir), .h_row = h_row};
+    f.h[0] = scratch, f.h[1] = scratch + states / 2;
+    scratch += states;
+    copy_rows(a.h + state, H, f.h[0], h_row, d.batch, H);
+    if (d.bias) {
+      add_biases(d, w, scratch);
+      if (d.kind == Kind::kGru) f.n_bias = w.b_hh + 2 * H;
+    }
+    biases.push_back(d.bias ? scratch : nullptr);
+    scratch += R;
+    if (in_reserve) f.saved = a.reserve + d.saved_at(layer, dir);
+    f.sums = {in_reserve ? f.saved : scratch, width, H};
+    if (!in_reserve) scratch += steps * d.batch * width;
+    if (d.kind == Kind::kLstm) {
+      f.c_first = a.c + state;
+      f.c = d.training ? a.reserve + d.cells_at(layer, dir) : a.c_out + state;
+    }
+    f.y = out + dir * H;
+    directions.push_back(f);
+  }
+  for (int64_t i = 0; i < d.seq; i += steps) {
+    const int64_t end = std::min(d.seq, i + steps);
+    for (int64_t dir = 0; dir < d.dirs; ++dir) {
+      Forward& f = directions[static_cast<size_t>(dir)];
+      f.first = std::min(f.step_of(i), f.step_of(end - 1));
+      gemm::Epilogue bias{.bias = biases[static_cast<size_t>(dir)]};
+      gemm::product((end - i) * d.batch, R, I, {in + f.first * d.batch * I, I, 1}, {nullptr, 1, I},
+                    weights.input(layer, dir), const_cast<float*>(f.sums.data), width, bias.bias ? &bias : nullptr,
+                    exec);
+    }
+    each_task(d, exec, [&](int64_t dir, int64_t row, int64_t row_end) {
+      const Forward& f = directions[static_cast<size_t>(dir)];
+      for (int64_t s = i; s < end; ++s) f.step(s, row, row_end, 0, gemm::panels(H));
+    });
+  }
+  for (int64_t dir = 0; dir < d.dirs; ++dir) {
+    const Forward& f = directions[static_cast<size_t>(dir)];
+    const int64_t state = (layer * d.dirs + dir) * d.state();
+    copy_rows(f.h[d.seq % 2], h_row, a.h_out + state, H, d.batch, H);
+    if (d.kind != Kind::kLstm) continue;
+    const float* last = d.seq == 0 ? f.c_first : d.training ? f.c + f.step_of(d.seq - 1) * d.state() : f.c;
+    if (last != a.c_out + state) std::memcpy(a.c_out + state, last, static_cast<size_t>(d.state()) * 4);
+  }
+}
+
+}  // namespace
+
+void fused_forward(const Dims& d, const ForwardArgs& a, Exec& exec) {
+  if (d.batch == 0) return;
+  const PackedWeights weights(d, false, a.weights, exec);
+  std::vector<Tensor> between;  // results of layers, in turns
+  if (!d.training) between.resize(static_cast<size_t>(std::min<int64_t>(2, d.layers - 1)));
+  for (Tensor& t : between) t = Tensor::empty(DTypeEnum::Float32, {d.results()});
+  const float* in = a.x;
+  for (int64_t layer = 0; layer < d.layers; ++layer) {
+    float* out = layer + 1 == d.layers ? a.y
+                 : d.training          ? a.reserve + layer * d.results()
+                                       : between[static_cast<size_t>(layer % 2)].data<float>();
+    forward_layer(d, a, weights, layer, in, out, exec);
+    in = out;
+  }
+  Scratch::release(Scratch::kGates);
+}
+
+}  // namespace megalith::rnn

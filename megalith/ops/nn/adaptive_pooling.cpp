@@ -32,6 +32,15 @@ void run_adaptive(const KernelArgs& a) {
   pool::forward(a, adaptive_window(p, a.in[0].shape(), a.out[0].shape()), p.format);
 }
 
+bool accepts_vector(const KernelQuery& q) {
+  return pool::vector_accepts(q, q.attrs.param<param::AdaptivePooling>().format);
+}
+
+void run_adaptive_vector(const KernelArgs& a) {
+  const auto& p = a.param<param::AdaptivePooling>();
+  pool::forward_vector(a, adaptive_window(p, a.in[0].shape(), a.out[0].shape()), p.format);
+}
+
 void infer_backward(InferContext& c) {
   infer_adaptive(c);
   c.require(c.dtype(0).is_float() && c.dtype(2) == c.dtype(0) && c.dtype(3) == c.dtype(0),
@@ -44,6 +53,11 @@ void infer_backward(InferContext& c) {
 void run_backward(const KernelArgs& a) {
   const auto& p = a.param<param::AdaptivePooling>();
   pool::backward(a, a.in[0], a.in[3], adaptive_window(p, a.in[0].shape(), a.in[3].shape()), p.format);
+}
+
+void run_backward_vector(const KernelArgs& a) {
+  const auto& p = a.param<param::AdaptivePooling>();
+  pool::backward_vector(a, a.in[0], a.in[3], adaptive_window(p, a.in[0].shape(), a.in[3].shape()), p.format);
 }
 
 std::vector<Var> grad_adaptive(const GradContext& c) {
@@ -74,7 +88,8 @@ MEGALITH_OPS(nn_adaptive_pooling) {
          .min_inputs = 2,
          .max_inputs = 2,
          .infer = infer_adaptive,
-         .kernels = {{.name = "reference", .run = run_adaptive}},
+         .kernels = {{.name = "vector", .run = run_adaptive_vector, .accepts = accepts_vector, .strided = true},
+                     {.name = "reference", .run = run_adaptive}},
          .grad = grad_adaptive,
          .grad_reads = reads_adaptive});
   r.add(
@@ -86,7 +101,8 @@ MEGALITH_OPS(nn_adaptive_pooling) {
        .min_inputs = 4,
        .max_inputs = 4,
        .infer = infer_backward,
-       .kernels = {{.name = "reference", .run = run_backward}},
+       .kernels = {{.name = "vector", .run = run_backward_vector, .accepts = accepts_vector, .strided = true},
+                   {.name = "reference", .run = run_backward}},
        .grad = grad_backward,
        .grad_reads = reads_backward});
 }

@@ -104,6 +104,13 @@ void run_pooling(const KernelArgs& a) {
   forward(a, window_of(p), p.format);
 }
 
+bool accepts_vector(const KernelQuery& q) { return vector_accepts(q, q.attrs.param<param::Pooling>().format); }
+
+void run_vector(const KernelArgs& a) {
+  const auto& p = a.param<param::Pooling>();
+  forward_vector(a, window_of(p), p.format);
+}
+
 void infer_backward(InferContext& c) {
   infer_pooling(c);
   c.require(c.dtype(0).is_float() && c.dtype(1) == c.dtype(0) && c.dtype(2) == c.dtype(0),
@@ -116,6 +123,11 @@ void infer_backward(InferContext& c) {
 void run_backward(const KernelArgs& a) {
   const auto& p = a.param<param::Pooling>();
   backward(a, a.in[0], a.in[2], window_of(p), p.format);
+}
+
+void run_backward_vector(const KernelArgs& a) {
+  const auto& p = a.param<param::Pooling>();
+  backward_vector(a, a.in[0], a.in[2], window_of(p), p.format);
 }
 
 std::vector<Var> grad_pooling(const GradContext& c) {
@@ -211,7 +223,8 @@ MEGALITH_OPS(nn_pooling) {
          .mge = {"PoolingV1"},
          .params = &param::Pooling::kSchema,
          .infer = infer_pooling,
-         .kernels = {{.name = "reference", .run = run_pooling}},
+         .kernels = {{.name = "vector", .run = run_vector, .accepts = accepts_vector, .strided = true},
+                     {.name = "reference", .run = run_pooling}},
          .grad = grad_pooling,
          .grad_reads = reads_pooling,
          .flops = flops_pooling});
@@ -222,7 +235,8 @@ MEGALITH_OPS(nn_pooling) {
          .min_inputs = 3,
          .max_inputs = 3,
          .infer = infer_backward,
-         .kernels = {{.name = "reference", .run = run_backward}},
+         .kernels = {{.name = "vector", .run = run_backward_vector, .accepts = accepts_vector, .strided = true},
+                     {.name = "reference", .run = run_backward}},
          .grad = grad_backward,
          .grad_reads = grads::reads_nothing});
 }

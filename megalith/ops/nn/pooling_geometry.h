@@ -73,6 +73,12 @@ struct Window {
 
 void check_dtype(const InferContext& c);
 void check_mode(const InferContext& c, param::PoolingMode mode);
+// Whether the vector kernels (kernels/pooling.h) take the format: one run of channels or columns.
+bool vector_accepts(const KernelQuery& q, param::ConvolutionFormat format);
+void forward_vector(const KernelArgs& a, const Window& win, param::ConvolutionFormat format);
+void backward_vector(const KernelArgs& a, const Tensor& src, const Tensor& diff, const Window& win,
+                     param::ConvolutionFormat format);
+
 void forward(const KernelArgs& a, const Window& win, param::ConvolutionFormat format);
 // Inputs: source, result, gradient of the result. Accumulates window by window in output order.
 void backward(const KernelArgs& a, const Tensor& src, const Tensor& diff, const Window& win,

@@ -1,0 +1,341 @@
+#include "megalith/kernels/pooling.h"
+
+#include <algorithm>
+#include <limits>
+
+#include "megalith/kernels/simd.h"
+
+#undef HWY_TARGET_INCLUDE
+#define HWY_TARGET_INCLUDE "megalith/kernels/pooling.cpp"
+#include "hwy/foreach_target.h"  // IWYU pragma: keep
+#include "hwy/highway.h"
+#include "megalith/kernels/partial-inl.h"
+
+HWY_BEFORE_NAMESPACE();
+namespace megalith::pool::HWY_NAMESPACE {
+namespace hn = hwy::HWY_NAMESPACE;
+using megalith::HWY_NAMESPACE::LoadFirst;
+using megalith::HWY_NAMESPACE::StoreFirst;
+
+using D = hn::CappedTag<float, 16>;
+using V = hn::Vec<D>;
+constexpr int64_t kLanes = static_cast<int64_t>(hn::MaxLanes(D()));
+constexpr float kLowest = std::numeric_limits<float>::lowest();
+
+using Mode = param::PoolingMode;
+
+// The part of a window that lies on the image.
+struct Range {
+  int64_t begin, end;
+  Range(int64_t out, int64_t stride, int64_t pad, int64_t window, int64_t size)
+      : begin(std::max<int64_t>(out * stride - pad, 0)), end(std::min(out * stride - pad + window, size)) {}
+  int64_t count() const { return std::max<int64_t>(0, end - begin); }
+};
+
+Range RowsOf(const Job& j, int64_t oh) { return {oh, j.stride_h, j.pad_h, j.window_h, j.in.h}; }
+Range ColumnsOf(const Job& j, int64_t ow) { return {ow, j.stride_w, j.pad_w, j.window_w, j.in.w}; }
+
+// Of how many elements the mean is taken.
+float Divisor(const Job& j, const Range& rows, const Range& columns) {
+  const int64_t n = j.mode == Mode::AVERAGE ? j.window_h * j.window_w : rows.count() * columns.count();
+  return static_cast<float>(n);
+}
+
+HWY_INLINE V Larger(V best, V v) { return hn::IfThenElse(best < v, v, best); }
+
+// One column, as the reference does it.
+float Column(const Job& j, const float* x, const Range& rows, int64_t ow) {
+  const Range columns = ColumnsOf(j, ow);
+  float v = j.mode == Mode::MAX ? kLowest : 0;
+  for (int64_t h = rows.begin; h < rows.end; ++h) {
+    for (int64_t w = columns.begin; w < columns.end; ++w) {
+      const float e = x[h * j.in.h_step + w];
+      v = j.mode == Mode::MAX ? std::max(v, e) : v + e;
+    }
+  }
+  if (j.mode == Mode::MAX) return v;
+  const float n = Divisor(j, rows, columns);
+  return n > 0 ? v / n : 0;
+}
+
+// Every second of 2 * kLanes elements, of which `count` lanes are wanted and nothing behind them is touched.
+HWY_INLINE V LoadEven(const float* p, int64_t count) {
+  const D d;
+#if HWY_TARGET == HWY_SCALAR
+  return hn::LoadU(d, p);
+#else
+  const int64_t need = 2 * count - 1;
+  const V low = LoadFirst(d, p, std::min(need, kLanes));
+  const V high = need > kLanes ? LoadFirst(d, p + kLanes, need - kLanes) : hn::Zero(d);
+  return hn::ConcatEven(d, high, low);
+#endif
+}
+
+// `count` elements, `stride` apart.
+HWY_INLINE V LoadApart(const float* p, int64_t stride, int64_t count) {
+  const D d;
+  if (stride == 1) return count == kLanes ? hn::LoadU(d, p) : LoadFirst(d, p, count);
+  if (stride == 2) return LoadEven(p, count);
+  HWY_ALIGN float lanes[kLanes];
+  for (int64_t i = 0; i < count; ++i) lanes[i] = p[i * stride];
+  for (int64_t i = count; i < kLanes; ++i) lanes[i] = 0;
+  return hn::Load(d, lanes);
+}
+
+// The columns whose windows lie on the image from left to right: [first, second).
+std::pair<int64_t, int64_t> Inside(const Job& j) {
+  const int64_t first = (j.pad_w + j.stride_w - 1) / j.stride_w;
+  const int64_t room = j.in.w + j.pad_w - j.window_w;
+  const int64_t second = room < 0 ? 0 : room / j.stride_w + 1;
+  return {std::min(first, j.out.w), std::clamp(second, std::min(first, j.out.w), j.out.w)};
+}
+
+void RowAlongColumns(const Job& j, const float* x, float* y, int64_t oh, std::pair<int64_t, int64_t> inside) {
+  const D d;
+  const Range rows = RowsOf(j, oh);
+  for (int64_t ow = 0; ow < inside.first; ++ow) y[ow] = Column(j, x, rows, ow);
+  for (int64_t ow = inside.second; ow < j.out.w; ++ow) y[ow] = Column(j, x, rows, ow);
+  const float divisor = inside.first < inside.second ? Divisor(j, rows, ColumnsOf(j, inside.first)) : 0;
+  for (int64_t ow = inside.first; ow < inside.second; ow += kLanes) {
+    const int64_t count = std::min(kLanes, inside.second - ow);
+    const float* p = x + ow * j.stride_w - j.pad_w;
+    V v = hn::Set(d, j.mode == Mode::MAX ? kLowest : 0);
+    for (int64_t h = rows.begin; h < rows.end; ++h) {
+      for (int64_t w = 0; w < j.window_w; ++w) {
+        const V e = LoadApart(p + h * j.in.h_step + w, j.stride_w, count);
+        v = j.mode == Mode::MAX ? Larger(v, e) : v + e;
+      }
+    }
+    if (j.mode != Mode::MAX) v = divisor > 0 ? v / hn::Set(d, divisor) : hn::Zero(d);
+    if (count == kLanes)
+      hn::StoreU(v, d, y + ow);
+    else
+      StoreFirst(v, d, y + ow, count);
+  }
+}
+
+// Up to kVectors vectors of channels of one window.
+template <int kVectors>
+HWY_INLINE void WindowOfChannels(const Job& j, const float* x, float* y, const Range& rows, const Range& columns,
+                                 int64_t count) {
+  const D d;
+  const bool max = j.mode == Mode::MAX;
+  V v[kVectors];
+  const auto left = [&](int i) { return std::min(kLanes, count - i * kLanes); };
+  for (int i = 0; i < kVectors; ++i) v[i] = hn::Set(d, max ? kLowest : 0);
+  for (int64_t h = rows.begin; h < rows.end; ++h) {
+    for (int64_t w = columns.begin; w < columns.end; ++w) {
+      const float* p = x + h * j.in.h_step + w * j.in.w_step;
+      for (int i = 0; i < kVectors; ++i) {
+        const V e = kVectors > 1 || left(i) == kLanes ? hn::LoadU(d, p + i * kLanes) : LoadFirst(d, p, left(i));
+        v[i] = max ? Larger(v[i], e) : v[i] + e;
+      }
+    }
+  }
+  const float divisor = Divisor(j, rows, columns);
+  for (int i = 0; i < kVectors; ++i) {
+    if (!max) v[i] = divisor > 0 ? v[i] / hn::Set(d, divisor) : hn::Zero(d);
+    if (kVectors > 1 || left(i) == kLanes)
+      hn::StoreU(v[i], d, y + i * kLanes);
+    else
+      StoreFirst(v[i], d, y, left(i));
+  }
+}
+
+// One window for each of kPlanes planes: their sums don't wait for each other.
+constexpr int64_t kPlanes = 8;
+void WindowOfPlanes(const Job& j, const float* x, float* y) {
+  const Range rows = RowsOf(j, 0), columns = ColumnsOf(j, 0);
+  const bool max = j.mode == Mode::MAX;
+  float v[kPlanes];
+  std::fill_n(v, kPlanes, max ? kLowest : 0.f);
+  for (int64_t h = rows.begin; h < rows.end; ++h) {
+    for (int64_t w = columns.begin; w < columns.end; ++w) {
+      for (int64_t k = 0; k < kPlanes; ++k) {
+        const float e = x[k * j.in.c_step + h * j.in.h_step + w];
+        v[k] = max ? std::max(v[k], e) : v[k] + e;
+      }
+    }
+  }
+  const float divisor = Divisor(j, rows, columns);
+  for (int64_t k = 0; k < kPlanes; ++k) y[k * j.out.c_step] = max ? v[k] : divisor > 0 ? v[k] / divisor : 0;
+}
+
+void ForwardRows(const Job& j, const float* x, float* y, int64_t begin, int64_t end) {
+  const auto inside = Inside(j);
+  for (int64_t row = begin; row < end; ++row) {
+    const int64_t oh = row % j.out.h, image = row / j.out.h;
+    if (!j.channels) {
+      const int64_t n = image / j.out.c, c = image % j.out.c;
+      if (j.out.w * j.out.h == 1 && c + kPlanes <= j.out.c && row + kPlanes <= end) {
+        WindowOfPlanes(j, x + n * j.in.n_step + c * j.in.c_step, y + n * j.out.n_step + c * j.out.c_step);
+        row += kPlanes - 1;
+        continue;
+      }
+      RowAlongColumns(j, x + n * j.in.n_step + c * j.in.c_step,
+                      y + n * j.out.n_step + c * j.out.c_step + oh * j.out.h_step, oh, inside);
+      continue;
+    }
+    const float* from = x + image * j.in.n_step;
+    const Range rows = RowsOf(j, oh);
+    for (int64_t ow = 0; ow < j.out.w; ++ow) {
+      const Range columns = ColumnsOf(j, ow);
+      float* to = y + image * j.out.n_step + oh * j.out.h_step + ow * j.out.w_step;
+      int64_t c = 0;
+      for (; c + 4 * kLanes <= j.in.c; c += 4 * kLanes)
+        WindowOfChannels<4>(j, from + c, to + c, rows, columns, 4 * kLanes);
+      for (; c < j.in.c; c += kLanes)
+        WindowOfChannels<1>(j, from + c, to + c, rows, columns, std::min(kLanes, j.in.c - c));
+    }
+  }
+}
+
+// p[i * stride] += v[i], for i < count; with `hits`, only where they are set. `room`: elements that may be touched.
+HWY_INLINE void AddApart(float* p, int64_t stride, int64_t count, int64_t room, V v, hn::Mask<D> hits) {
+  const D d;
+  if (stride == 1 && count == kLanes) {
+    const V old = hn::LoadU(d, p);
+    hn::StoreU(hn::IfThenElse(hits, old + v, old), d, p);
+    return;
+  }
+#if HWY_TARGET != HWY_SCALAR
+  if (stride == 2 && count == kLanes && room >= 2 * kLanes) {
+    V even, odd;
+    hn::LoadInterleaved2(d, p, even, odd);
+    hn::StoreInterleaved2(hn::IfThenElse(hits, even + v, even), odd, d, p);
+    return;
+  }
+#endif
+  HWY_ALIGN float lanes[kLanes], add[kLanes];
+  const V old = LoadApart(p, stride, count);
+  hn::Store(v, d, add);
+  hn::Store(hn::IfThenElse(hits, old + v, old), d, lanes);
+  for (int64_t i = 0; i < count; ++i) p[i * stride] = lanes[i];
+}
+
+// The gradient of one column, as the reference has it.
+void ColumnBack(const Job& j, const float* x, float d, float* dx, int64_t dx_step, const Range& rows, int64_t ow) {
+  const Range columns = ColumnsOf(j, ow);
+  if (rows.count() == 0 || columns.count() == 0) return;
+  const bool max = j.mode == Mode::MAX;
+  float top = max ? x[rows.begin * j.in.h_step + columns.begin] : 0;
+  if (max) {
+    for (int64_t h = rows.begin; h < rows.end; ++h)
+      for (int64_t w = columns.begin; w < columns.end; ++w) top = std::max(top, x[h * j.in.h_step + w]);
+  } else {
+    d /= Divisor(j, rows, columns);
+  }
+  for (int64_t h = rows.begin; h < rows.end; ++h)
+    for (int64_t w = columns.begin; w < columns.end; ++w)
+      if (!max || x[h * j.in.h_step + w] == top) dx[h * dx_step + w] += d;
+}
+
+void PlaneAlongColumns(const Job& j, const float* x, const float* dy, float* dx, int64_t dx_step,
+                       std::pair<int64_t, int64_t> inside) {
+  const D d;
+  for (int64_t h = 0; h < j.in.h; ++h) std::fill_n(dx + h * dx_step, j.in.w, 0.f);
+  for (int64_t oh = 0; oh < j.out.h; ++oh) {
+    const Range rows = RowsOf(j, oh);
+    if (rows.count() == 0) continue;
+    const float* diff = dy + oh * j.out.h_step;
+    // Every element gets its windows from left to right, as in the reference: with vectors, from the last tap to the
+    // first; so no vector takes windows that share elements with columns which are still to come.
+    for (int64_t ow = 0; ow < inside.first; ++ow) ColumnBack(j, x, diff[ow], dx, dx_step, rows, ow);
+    for (int64_t ow = inside.first; ow < inside.second; ow += kLanes) {
+      const int64_t count = std::min(kLanes, inside.second - ow), at = ow * j.stride_w - j.pad_w;
+      const V top_diff = LoadApart(diff + ow, 1, count);
+      const auto add = [&](V v, V top) HWY_ATTR {
+        for (int64_t w = j.window_w; w-- > 0;) {
+          for (int64_t h = rows.begin; h < rows.end; ++h) {
+            const V e = LoadApart(x + h * j.in.h_step + at + w, j.stride_w, count);
+            const hn::Mask<D> hits = j.mode == Mode::MAX ? e == top : hn::FirstN(d, kLanes);
+            AddApart(dx + h * dx_step + at + w, j.stride_w, count, j.in.w - at - w, v, hits);
+          }
+        }
+      };
+      if (j.mode != Mode::MAX) {
+        add(top_diff / hn::Set(d, Divisor(j, rows, ColumnsOf(j, ow))), hn::Zero(d));
+        continue;
+      }
+      V top = LoadApart(x + rows.begin * j.in.h_step + at, j.stride_w, count);
+      for (int64_t h = rows.begin; h < rows.end; ++h)
+        for (int64_t w = 0; w < j.window_w; ++w)
+          top = Larger(top, LoadApart(x + h * j.in.h_step + at + w, j.stride_w, count));
+      add(top_diff, top);
+    }
+    for (int64_t ow = inside.second; ow < j.out.w; ++ow) ColumnBack(j, x, diff[ow], dx, dx_step, rows, ow);
+  }
+}
+
+// Up to kLanes channels of one image.
+void ImageOfChannels(const Job& j, const float* x, const float* dy, float* dx, const Images& grad, int64_t count) {
+  const D d;
+  const auto load = [&](const float* p) HWY_ATTR { return count == kLanes ? hn::LoadU(d, p) : LoadFirst(d, p, count); };
+  const auto store = [&](V v, float* p) HWY_ATTR {
+    if (count == kLanes)
+      hn::StoreU(v, d, p);
+    else
+      StoreFirst(v, d, p, count);
+  };
+  for (int64_t h = 0; h < grad.h; ++h)
+    for (int64_t w = 0; w < grad.w; ++w) store(hn::Zero(d), dx + h * grad.h_step + w * grad.w_step);
+  for (int64_t oh = 0; oh < j.out.h; ++oh) {
+    const Range rows = RowsOf(j, oh);
+    for (int64_t ow = 0; ow < j.out.w; ++ow) {
+      const Range columns = ColumnsOf(j, ow);
+      if (rows.count() == 0 || columns.count() == 0) continue;
+      V v = load(dy + oh * j.out.h_step + ow * j.out.w_step), top = hn::Zero(d);
+      const auto at = [&](int64_t h, int64_t w) { return h * j.in.h_step + w * j.in.w_step; };
+      const bool max = j.mode == Mode::MAX;
+      if (max) {
+        top = load(x + at(rows.begin, columns.begin));
+        for (int64_t h = rows.begin; h < rows.end; ++h)
+          for (int64_t w = columns.begin; w < columns.end; ++w) top = Larger(top, load(x + at(h, w)));
+      } else {
+        v = v / hn::Set(d, Divisor(j, rows, columns));
+      }
+      for (int64_t h = rows.begin; h < rows.end; ++h) {
+        for (int64_t w = columns.begin; w < columns.end; ++w) {
+          float* p = dx + h * grad.h_step + w * grad.w_step;
+          const V old = load(p);
+          store(max ? hn::IfThenElse(load(x + at(h, w)) == top, old + v, old) : old + v, p);
+        }
+      }
+    }
+  }
+}
+
+void BackwardPlanes(const Job& j, const float* x, const float* dy, float* dx, const Images& grad, int64_t begin,
+                    int64_t end) {
+  const auto inside = Inside(j);
+  for (int64_t i = begin; i < end; ++i) {
+    if (!j.channels) {
+      const int64_t n = i / j.in.c, c = i % j.in.c;
+      PlaneAlongColumns(j, x + n * j.in.n_step + c * j.in.c_step, dy + n * j.out.n_step + c * j.out.c_step,
+                        dx + n * grad.n_step + c * grad.c_step, grad.h_step, inside);
+      continue;
+    }
+    const int64_t chunks = channel_chunks(j.in.c), n = i / chunks, first = i % chunks * kChunk;
+    const int64_t last = std::min(first + kChunk, j.in.c);
+    for (int64_t c = first; c < last; c += kLanes)
+      ImageOfChannels(j, x + n * j.in.n_step + c, dy + n * j.out.n_step + c, dx + n * grad.n_step + c, grad,
+                      std::min(kLanes, last - c));
+  }
+}
+
+}  // namespace megalith::pool::HWY_NAMESPACE
+HWY_AFTER_NAMESPACE();
+
+#if HWY_ONCE
+namespace megalith::pool {
+
+void forward_rows(const Job& job, const float* x, float* y, int64_t begin, int64_t end) {
+  MEGALITH_DISPATCH(ForwardRows)(job, x, y, begin, end);
+}
+void backward_planes(const Job& job, const float* x, const float* dy, float* dx, const Images& grad, int64_t begin,
+                     int64_t end) {
+  MEGALITH_DISPATCH(BackwardPlanes)(job, x, dy, dx, grad, begin, end);
+}
+
+}  // namespace megalith::pool
+#endif

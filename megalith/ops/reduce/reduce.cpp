@@ -3,6 +3,7 @@
 // The reference adds in the order of MegEngine's naive kernel: a balanced tree over the axis, halves split at bl + (br
 // - bl) / 2.
 #include "megalith/ops/grad_util.h"
+#include "megalith/ops/reduce/reduce_vector.h"
 
 namespace megalith {
 namespace {
@@ -185,7 +186,7 @@ DType compute_type(const param::Reduce& p, DType in) {
   return p.data_type == Type::DEFAULT ? in : DType(DTypeEnum::Float32);
 }
 
-void reduce(const KernelArgs& a, int64_t block) {
+void reduce_in(const KernelArgs& a, int64_t block) {
   const auto& p = a.param<param::Reduce>();
   if (a.out[0].count() == 0) return;
   const Shape in = a.in[0].shape();
@@ -224,13 +225,35 @@ void reduce(const KernelArgs& a, int64_t block) {
   copy_strided(converted(t, a.out[0].dtype(), a.exec).reshaped(a.out[0].shape()), a.out[0]);
 }
 
-void reference(const KernelArgs& a) { reduce(a, 1); }
+void reference(const KernelArgs& a) { reduce_in(a, 1); }
 
 // The order of MegEngine's CPU kernels for all types but Float32. It only shows where sums are rounded to 16 bits.
-void in_order(const KernelArgs& a) { reduce(a, 4096); }
+void in_order(const KernelArgs& a) { reduce_in(a, 4096); }
 bool sums_of_16_bits(const KernelQuery& q) {
   return q.in[0].dtype.is_float() && q.in[0].dtype.bits() == 16 &&
          q.attrs.param<param::Reduce>().data_type == Type::DEFAULT;
+}
+
+bool vector_accepts(const KernelQuery& q) {
+  return q.in[0].dtype.id == DTypeEnum::Float32 && q.out[0].dtype.id == DTypeEnum::Float32 && q.in[0].shape.count() > 0;
+}
+
+void vector(const KernelArgs& a) {
+  const Tensor& x = a.in[0];
+  Tensor out = a.out[0].contiguous() ? a.out[0] : Tensor::empty(DTypeEnum::Float32, a.out[0].shape());
+  const Mode m = a.param<param::Reduce>().mode;
+  const reduce::Join join = m == Mode::SUM_SQR   ? reduce::Join::kSquares
+                            : m == Mode::PRODUCT ? reduce::Join::kProduct
+                            : m == Mode::MIN     ? reduce::Join::kMin
+                            : m == Mode::MAX     ? reduce::Join::kMax
+                                                 : reduce::Join::kSum;
+  float* y = out.data<float>();
+  reduce::along(join, x, padded_target(x.shape(), out.shape()), y, a.exec);
+  if (m == Mode::MEAN) {
+    const auto n = static_cast<float>(x.count() / out.count());
+    for (int64_t i = 0; i < out.count(); ++i) y[i] /= n;
+  }
+  if (!a.out[0].contiguous()) copy_strided(out, a.out[0]);
 }
 
 double flops(const KernelQuery& q) { return static_cast<double>(q.in[0].shape.count()); }
@@ -291,6 +314,7 @@ MEGALITH_OPS(reduce_reduce) {
          .infer = infer,
          .view = view,
          .kernels = {{.name = "in_order", .run = in_order, .accepts = sums_of_16_bits},
+                     {.name = "vector", .run = vector, .accepts = vector_accepts, .strided = true},
                      {.name = "reference", .run = reference}},
          .grad = grad,
          .grad_reads = grad_reads,

@@ -1,0 +1,163 @@
+#include "megalith/kernels/reduce.h"
+
+#include <algorithm>
+#include <type_traits>
+
+#include "megalith/kernels/simd.h"
+
+#undef HWY_TARGET_INCLUDE
+#define HWY_TARGET_INCLUDE "megalith/kernels/reduce.cpp"
+#include "hwy/foreach_target.h"  // IWYU pragma: keep
+#include "hwy/highway.h"
+#include "megalith/kernels/partial-inl.h"
+
+HWY_BEFORE_NAMESPACE();
+namespace megalith::reduce::HWY_NAMESPACE {
+namespace hn = hwy::HWY_NAMESPACE;
+using megalith::HWY_NAMESPACE::LoadFirst;
+using megalith::HWY_NAMESPACE::StoreFirst;
+
+using D = hn::CappedTag<float, 16>;
+using V = hn::Vec<D>;
+constexpr int64_t kLanes = static_cast<int64_t>(hn::MaxLanes(D()));
+constexpr int64_t kVectors = kSums / kLanes;
+
+#define MEGALITH_UNROLL _Pragma("GCC unroll 4")
+
+template <Join kJoin>
+HWY_INLINE V Joined(V x, V y) {
+  if constexpr (kJoin == Join::kProduct)
+    return x * y;
+  else if constexpr (kJoin == Join::kMin)
+    return hn::IfThenElse(hn::Or(x < y, hn::IsNaN(x)), x, y);
+  else if constexpr (kJoin == Join::kMax)
+    return hn::IfThenElse(hn::Or(x > y, hn::IsNaN(x)), x, y);
+  else
+    return x + y;
+}
+
+template <Join kJoin>
+HWY_INLINE float JoinedFloat(float x, float y) {
+  if constexpr (kJoin == Join::kProduct)
+    return x * y;
+  else if constexpr (kJoin == Join::kMin)
+    return x < y || x != x ? x : y;
+  else if constexpr (kJoin == Join::kMax)
+    return x > y || x != x ? x : y;
+  else
+    return x + y;
+}
+
+template <Join kJoin, class T>
+HWY_INLINE T Leaf(T x) {
+  if constexpr (kJoin == Join::kSquares)
+    return x * x;
+  else
+    return x;
+}
+
+template <Join kJoin>
+float Row(const float* p, int64_t n) {
+  const D d;
+  HWY_ALIGN float sums[kSums];
+  int64_t count = std::min(n, kSums);
+  if (n < 2 * kLanes || n < kSums) {
+    for (int64_t i = 0; i < count; ++i) sums[i] = Leaf<kJoin>(p[i]);
+  } else {
+    V v[kVectors];
+    MEGALITH_UNROLL for (int64_t k = 0; k < kVectors; ++k) v[k] = Leaf<kJoin>(hn::LoadU(d, p + k * kLanes));
+    int64_t i = kSums;
+    for (; i + kSums <= n; i += kSums) {
+      MEGALITH_UNROLL for (int64_t k = 0; k < kVectors; ++k) v[k] =
+          Joined<kJoin>(v[k], Leaf<kJoin>(hn::LoadU(d, p + i + k * kLanes)));
+    }
+    MEGALITH_UNROLL for (int64_t k = 0; k < kVectors; ++k) {
+      const int64_t left = std::clamp<int64_t>(n - i - k * kLanes, 0, kLanes);
+      if (left == 0) continue;
+      const V more = Joined<kJoin>(v[k], Leaf<kJoin>(LoadFirst(d, p + i + k * kLanes, left)));
+      v[k] = hn::IfThenElse(hn::FirstN(d, static_cast<size_t>(left)), more, v[k]);
+    }
+    // The first levels of the tree while whole vectors are joined.
+    for (int64_t half = kVectors / 2; half > 0; half /= 2) {
+      for (int64_t k = 0; k < half; ++k) v[k] = Joined<kJoin>(v[k], v[k + half]);
+    }
+    hn::Store(v[0], d, sums);
+    count = kLanes;
+  }
+  for (int64_t half = kSums / 2; half > 0; half /= 2) {
+    for (int64_t k = 0; k < half && k + half < count; ++k) sums[k] = JoinedFloat<kJoin>(sums[k], sums[k + half]);
+    count = std::min(count, half);
+  }
+  return sums[0];
+}
+
+// kWide vectors of columns; the last of one may be partial.
+template <Join kJoin, int64_t kWide>
+void Columns(const float* p, int64_t step, int64_t n, int64_t width, float* out) {
+  const D d;
+  HWY_ALIGN float sums[kSums][kWide * kLanes];
+  const auto load = [&](const float* from, int64_t k) HWY_ATTR {
+    return kWide > 1 || width == kLanes ? hn::LoadU(d, from + k * kLanes) : LoadFirst(d, from, width);
+  };
+  int64_t count = std::min(n, kSums);
+  for (int64_t i = 0; i < count; ++i) {
+    MEGALITH_UNROLL for (int64_t k = 0; k < kWide; ++k)
+        hn::Store(Leaf<kJoin>(load(p + i * step, k)), d, sums[i] + k * kLanes);
+  }
+  for (int64_t i = count; i < n; ++i) {
+    float* to = sums[i % kSums];
+    MEGALITH_UNROLL for (int64_t k = 0; k < kWide; ++k)
+        hn::Store(Joined<kJoin>(hn::Load(d, to + k * kLanes), Leaf<kJoin>(load(p + i * step, k))), d, to + k * kLanes);
+  }
+  for (int64_t half = kSums / 2; half > 0; half /= 2) {
+    for (int64_t i = 0; i < half && i + half < count; ++i) {
+      for (int64_t k = 0; k < kWide * kLanes; k += kLanes)
+        hn::Store(Joined<kJoin>(hn::Load(d, sums[i] + k), hn::Load(d, sums[i + half] + k)), d, sums[i] + k);
+    }
+    count = std::min(count, half);
+  }
+  if (kWide == 1 && width < kLanes) return StoreFirst(hn::Load(d, sums[0]), d, out, width);
+  for (int64_t k = 0; k < kWide * kLanes; k += kLanes) hn::StoreU(hn::Load(d, sums[0] + k), d, out + k);
+}
+
+// Calls fn with the join as a constant.
+template <class Fn>
+HWY_INLINE auto WithJoin(Join join, Fn&& fn) {
+  switch (join) {
+    case Join::kSum: break;
+    case Join::kSquares: return fn(std::integral_constant<Join, Join::kSquares>());
+    case Join::kProduct: return fn(std::integral_constant<Join, Join::kProduct>());
+    case Join::kMin: return fn(std::integral_constant<Join, Join::kMin>());
+    case Join::kMax: return fn(std::integral_constant<Join, Join::kMax>());
+  }
+  return fn(std::integral_constant<Join, Join::kSum>());
+}
+
+float AnyRow(Join join, const float* p, int64_t n) {
+  return WithJoin(join, [&](auto j) { return Row<decltype(j)::value>(p, n); });
+}
+
+void AnyColumns(Join join, const float* p, int64_t step, int64_t n, int64_t width, float* out) {
+  constexpr int64_t kWide = std::min<int64_t>(4, kColumns / kLanes);
+  WithJoin(join, [&](auto j) {
+    int64_t at = 0;
+    for (; at + kWide * kLanes <= width; at += kWide * kLanes)
+      Columns<decltype(j)::value, kWide>(p + at, step, n, kWide * kLanes, out + at);
+    for (; at < width; at += kLanes)
+      Columns<decltype(j)::value, 1>(p + at, step, n, std::min(kLanes, width - at), out + at);
+  });
+}
+
+}  // namespace megalith::reduce::HWY_NAMESPACE
+HWY_AFTER_NAMESPACE();
+
+#if HWY_ONCE
+namespace megalith::reduce {
+
+float row(Join join, const float* p, int64_t n) { return MEGALITH_DISPATCH(AnyRow)(join, p, n); }
+void columns(Join join, const float* p, int64_t step, int64_t n, int64_t width, float* out) {
+  MEGALITH_DISPATCH(AnyColumns)(join, p, step, n, width, out);
+}
+
+}  // namespace megalith::reduce
+#endif

@@ -1,0 +1,106 @@
+#include "megalith/ops/reduce/reduce_vector.h"
+
+#include <algorithm>
+
+#include "megalith/ops/op_util.h"
+
+namespace megalith::reduce {
+namespace {
+
+// Axes that are stepped through as one; false when their distances don't allow it.
+bool merged(const Layout& l, int begin, int end, int64_t& n, int64_t& step) {
+  n = 1;
+  step = 0;
+  for (int d = end; d-- > begin;) {
+    if (l.shape[d] == 1) continue;
+    if (n > 1 && l.stride[d] != n * step) return false;
+    if (n == 1) step = l.stride[d];
+    n *= l.shape[d];
+  }
+  return true;
+}
+
+// Axes [begin, end) of x become one element each; `out` is row-major.
+void run(Join join, const Tensor& any, int begin, int end, float* out, Exec& exec) {
+  const auto fits = [&](const Tensor& t, int64_t& n, int64_t& step, int& inner) {
+    inner = -1;
+    if (!merged(t.layout(), begin, end, n, step)) return false;
+    if (step == 1) return true;
+    for (int d = 0; d < t.ndim(); ++d) {
+      if ((d < begin || d >= end) && t.stride()[d] == 1 && t.dim(d) > 1) inner = d;
+    }
+    return inner >= 0 || n == 1;
+  };
+  Tensor x = any;
+  int64_t n = 0, step = 0;
+  int inner = -1;
+  if (!fits(x, n, step, inner)) {
+    x = x.to_contiguous();
+    if (!fits(x, n, step, inner)) x = Tensor();  // not reached: row-major tensors always fit
+  }
+  const int64_t blocks = (n + kBlock - 1) / kBlock;
+  // Results in row-major order, the blocks of one after another; columns are taken up to kColumns at a time.
+  Layout kept(x.shape());
+  for (int d = begin; d < end; ++d) kept.shape[d] = 1;
+  kept = Layout(kept.shape);
+  const int64_t results = kept.shape.count(), width = inner < 0 ? 1 : x.dim(inner);
+  const int64_t chunks = (width + kColumns - 1) / kColumns, lines = results / width;
+  const int64_t out_step = inner < 0 ? 1 : kept.stride[inner];
+  Tensor parts;
+  if (blocks > 1) parts = Tensor::empty(DTypeEnum::Float32, {blocks, results});
+  float* to = blocks > 1 ? parts.data<float>() : out;
+  const float* from = x.data<float>();
+  const int64_t task = std::min(n, kBlock) * std::min(width, kColumns);
+  exec.parallel_for(lines * chunks * blocks, std::max<int64_t>(1, 16384 / task), [&](int64_t first, int64_t last) {
+    float columns_out[kColumns];
+    for (int64_t i = first; i < last; ++i) {
+      const int64_t block = i % blocks, chunk = i / blocks % chunks;
+      int64_t line = i / blocks / chunks, at = block * kBlock * step + chunk * kColumns, place = 0;
+      for (int d = x.ndim(); d-- > 0;) {
+        if ((d >= begin && d < end) || d == inner) continue;
+        at += line % x.dim(d) * x.stride()[d];
+        place += line % x.dim(d) * kept.stride[d];
+        line /= x.dim(d);
+      }
+      const int64_t length = std::min(kBlock, n - block * kBlock), w = std::min(kColumns, width - chunk * kColumns);
+      float* result = to + block * results + place + chunk * kColumns * out_step;
+      if (inner < 0) {
+        *result = row(join, from + at, length);
+      } else if (out_step == 1) {
+        columns(join, from + at, step, length, w, result);
+      } else {
+        columns(join, from + at, step, length, w, columns_out);
+        for (int64_t k = 0; k < w; ++k) result[k * out_step] = columns_out[k];
+      }
+    }
+  });
+  if (blocks > 1) run(join == Join::kSquares ? Join::kSum : join, parts, 0, 1, out, exec);
+}
+
+}  // namespace
+
+void along(Join join, const Tensor& x, const Shape& kept, float* out, Exec& exec) {
+  Tensor t = x;
+  bool done = false;
+  for (int end = x.ndim(); end > 0;) {
+    if (t.dim(end - 1) == kept[end - 1]) {
+      --end;
+      continue;
+    }
+    int begin = end;
+    while (begin > 0 && t.dim(begin - 1) != kept[begin - 1]) --begin;
+    Shape shape = t.shape();
+    for (int d = begin; d < end; ++d) shape[d] = 1;
+    const bool last = shape == kept;
+    const Tensor next = last ? Tensor() : Tensor::empty(DTypeEnum::Float32, shape);
+    run(join, t, begin, end, last ? out : next.data<float>(), exec);
+    done = true;
+    if (last) return;
+    t = next;
+    if (join == Join::kSquares) join = Join::kSum;
+    end = begin;
+  }
+  if (!done) run(join, t, t.ndim(), t.ndim(), out, exec);  // nothing to reduce; squares are taken all the same
+}
+
+}  // namespace megalith::reduce

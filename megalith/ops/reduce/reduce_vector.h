@@ -1,0 +1,13 @@
+// Reductions of Float32 with vectors, over any axes.
+#pragma once
+
+#include "megalith/exec.h"
+#include "megalith/kernels/reduce.h"
+
+namespace megalith::reduce {
+
+// Joins x along the axes where `kept` is 1 and x is not, into `out`: row-major, as many elements as `kept` has. Runs of
+// neighbouring axes are reduced from the last to the first, whatever order x has in memory. x is not empty.
+void along(Join join, const Tensor& x, const Shape& kept, float* out, Exec& exec);
+
+}  // namespace megalith::reduce

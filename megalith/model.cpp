@@ -4,6 +4,7 @@
 
 #include "megalith/io/mge/reader.h"
 #include "megalith/passes.h"
+#include "megalith/platform/limits.h"
 #include "megalith/platform/thread_pool.h"
 #include "megalith/var.h"
 

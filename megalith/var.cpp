@@ -6,6 +6,7 @@
 #include "megalith/infer.h"
 #include "megalith/inline_vector.h"
 #include "megalith/plan.h"
+#include "megalith/platform/limits.h"
 #include "megalith/platform/thread_pool.h"
 #include "megalith/random.h"
 #include "megalith/recorder.h"

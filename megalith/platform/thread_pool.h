@@ -10,12 +10,6 @@
 
 namespace megalith {
 
-// MEGALITH_NUM_THREADS, else the CPUs this process may use (affinity and cgroup quota).
-int default_threads();
-// The CPUs that cgroups (v1 or v2) grant, for the file /proc/self/cgroup and the mount point /sys/fs/cgroup; infinity
-// when nothing limits them.
-double cgroup_cpus(const std::string& proc_self_cgroup, const std::string& mount);
-
 class ThreadPool {
  public:
   explicit ThreadPool(int threads);

@@ -5,6 +5,7 @@
 #include <cstring>
 
 #include "megalith/arena.h"
+#include "megalith/kernels/random.h"
 #include "megalith/model.h"
 #include "megalith/platform/thread_pool.h"
 #include "megalith/tensor.h"
@@ -137,4 +138,13 @@ TEST_CASE("a_huge_result_is_refused_before_it_is_allocated") {
   g.add_output(emit1("Eye", param::Eye{}, {Var(g, x)}).value(), "y");
   Model m = Model::from_graph(std::move(g));
   CHECK_THROWS_AS(m.run({{"n", ints({2}, {100000, 100000})}}), OpError);
+}
+
+// The known answers that are published with Random123.
+TEST_CASE("philox_gives_the_published_numbers") {
+  using Block = std::array<uint32_t, 4>;
+  CHECK(philox(0, 0) == Block{0x6627e8d5, 0xe169c58d, 0xbc57ac4c, 0x9b00dbd8});
+  CHECK(philox(UINT64_MAX, UINT64_MAX, UINT64_MAX) == Block{0x408f276d, 0x41c83b0e, 0xa20bc7c6, 0x6d5451fd});
+  CHECK(philox(0x299f31d0a4093822, 0x85a308d3243f6a88, 0x0370734413198a2e) ==
+        Block{0xd16cfe09, 0x94fdcceb, 0x5001e420, 0x24126ea1});
 }

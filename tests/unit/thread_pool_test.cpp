@@ -4,14 +4,12 @@
 
 #include <atomic>
 #include <chrono>
-#include <cmath>
 #include <cstdlib>
-#include <filesystem>
-#include <fstream>
 #include <numeric>
 #include <thread>
 #include <vector>
 
+#include "megalith/platform/limits.h"
 #include "megalith/platform/thread_pool.h"
 
 #ifdef __linux__
@@ -179,30 +177,5 @@ TEST_CASE("threads_are_counted_by_variable_affinity_and_quota") {
   CHECK(default_threads() == 1);
   sched_setaffinity(0, sizeof all, &all);
   if (before) setenv("MEGALITH_NUM_THREADS", saved.c_str(), 1);
-}
-
-TEST_CASE("the_tightest_cgroup_quota_counts") {
-  namespace fs = std::filesystem;
-  const fs::path root = fs::temp_directory_path() / ("megalith_cgroup_" + std::to_string(getpid()));
-  fs::create_directories(root / "a/b");
-  fs::create_directories(root / "cpu/c");
-  const auto write = [&](const fs::path& file, const char* text) { std::ofstream(root / file) << text; };
-  write("proc", "0::/a/b\n");
-  CHECK(cgroup_cpus(root / "proc", root) == INFINITY);
-  write("a/b/cpu.max", "max 100000\n");
-  CHECK(cgroup_cpus(root / "proc", root) == INFINITY);
-  write("a/cpu.max", "150000 100000\n");
-  CHECK(cgroup_cpus(root / "proc", root) == 1.5);
-  write("cpu.max", "50000 100000\n");
-  CHECK(cgroup_cpus(root / "proc", root) == 0.5);
-  fs::remove(root / "cpu.max");
-  write("proc", "3:memory:/x\n4:cpu,cpuacct:/c\n");
-  write("cpu/c/cpu.cfs_quota_us", "200000\n");
-  write("cpu/c/cpu.cfs_period_us", "100000\n");
-  CHECK(cgroup_cpus(root / "proc", root) == 2);
-  write("cpu/c/cpu.cfs_quota_us", "-1\n");
-  CHECK(cgroup_cpus(root / "proc", root) == INFINITY);
-  CHECK(cgroup_cpus(root / "missing", root) == INFINITY);
-  fs::remove_all(root);
 }
 #endif

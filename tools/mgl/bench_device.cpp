@@ -10,7 +10,7 @@
 #include <thread>
 #include <vector>
 
-#include "megalith/platform/thread_pool.h"
+#include "megalith/platform/limits.h"
 #include "tools/mgl/commands.h"
 #include "tools/mgl/machine.h"
 #include "tools/mgl/profile_json.h"

@@ -1,9 +1,5 @@
 #include "tools/mgl/inputs.h"
 
-#ifdef __unix__
-#include <unistd.h>
-#endif
-
 #include <algorithm>
 #include <cstring>
 #include <fstream>
@@ -11,6 +7,7 @@
 #include <sstream>
 
 #include "megalith/io/npy.h"
+#include "megalith/platform/limits.h"
 #include "tools/mgl/commands.h"
 
 namespace mgl {
@@ -29,11 +26,8 @@ bool ends_with(const std::string& s, const std::string& tail) {
 }
 
 size_t half_of_memory() {
-#ifdef _SC_PHYS_PAGES
-  const long pages = sysconf(_SC_PHYS_PAGES), size = sysconf(_SC_PAGESIZE);
-  if (pages > 0 && size > 0) return static_cast<size_t>(pages) * static_cast<size_t>(size) / 2;
-#endif
-  return SIZE_MAX / 2;
+  const uint64_t bytes = megalith::usable_memory();
+  return bytes ? static_cast<size_t>(bytes / 2) : SIZE_MAX / 2;
 }
 
 Tensor generated(DType dtype, const Shape& shape, const InputOptions& o) {

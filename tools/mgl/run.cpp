@@ -16,7 +16,7 @@
 #include "megalith/io/mge/writer.h"
 #include "megalith/io/npy.h"
 #include "megalith/platform/affinity.h"
-#include "megalith/platform/thread_pool.h"
+#include "megalith/platform/limits.h"
 #include "tools/mgl/compare.h"
 #include "tools/mgl/dumps.h"
 #include "tools/mgl/machine.h"

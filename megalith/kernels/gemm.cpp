@@ -238,11 +238,12 @@ void PackA(const float* a, int64_t row, int64_t col, int64_t m, int64_t k, float
   });
 }
 
-void PackB(const float* b, int64_t row, int64_t col, int64_t k, int64_t n, float* to, int64_t begin, int64_t end) {
+void PackB(const float* b, int64_t row, int64_t col, int64_t k, int64_t n, float* to, int64_t to_panel, int64_t begin,
+           int64_t end) {
   const D d;
   for (int64_t p = begin; p < end; ++p) {
     const int64_t j = p * kPanel, width = std::min(kPanel, n - j);
-    float* out = to + p * kPanel * k;
+    float* out = to + p * to_panel;
     const float* from = b + j * col;
     if (col == 1 && width == kPanel) {
       for (int64_t l = 0; l < k; ++l) {
@@ -261,6 +262,16 @@ void PackB(const float* b, int64_t row, int64_t col, int64_t k, int64_t n, float
     }
     if (width == kPanel) continue;
     for (int64_t l = 0; l < k; ++l) std::fill(out + l * kPanel + width, out + (l + 1) * kPanel, 0.f);
+  }
+}
+
+// In squares that fit into the first cache from both sides.
+void TransposeAll(const float* from, int64_t from_row, int64_t rows, int64_t cols, float* to, int64_t to_row) {
+  for (int64_t i = 0; i < rows; i += kStretch) {
+    for (int64_t j = 0; j < cols; j += kStretch) {
+      Transpose(from + i * from_row + j, from_row, std::min(kStretch, rows - i), std::min(kStretch, cols - j),
+                to + j * to_row + i, to_row);
+    }
   }
 }
 
@@ -286,19 +297,26 @@ void pack_a(Matrix a, int64_t m, int64_t k, float* to) { MEGALITH_DISPATCH(PackA
 
 void multiply(const Block& block) { MEGALITH_DISPATCH(Multiply)(block); }
 
-void pack_b(const float* b, int64_t row, int64_t col, int64_t k, int64_t n, float* to, int64_t begin, int64_t end) {
-  MEGALITH_DISPATCH(PackB)(b, row, col, k, n, to, begin, end);
+void pack_b(const float* b, int64_t row, int64_t col, int64_t k, int64_t n, float* to, int64_t to_panel, int64_t begin,
+            int64_t end) {
+  MEGALITH_DISPATCH(PackB)(b, row, col, k, n, to, to_panel, begin, end);
 }
 
 void pack_b(const float* b, int64_t row, int64_t col, int64_t k, int64_t n, float* to, Exec& exec) {
-  exec.parallel_for(panels(n), std::max<int64_t>(1, 32768 / std::max<int64_t>(1, k * panel_width())),
-                    [&](int64_t begin, int64_t end) { pack_b(b, row, col, k, n, to, begin, end); });
+  const int64_t panel = k * panel_width();
+  exec.parallel_for(panels(n), std::max<int64_t>(1, 32768 / std::max<int64_t>(1, panel)),
+                    [&](int64_t begin, int64_t end) { pack_b(b, row, col, k, n, to, panel, begin, end); });
+}
+
+void transpose(const float* from, int64_t from_row, int64_t rows, int64_t cols, float* to, int64_t to_row) {
+  MEGALITH_DISPATCH(TransposeAll)(from, from_row, rows, cols, to, to_row);
 }
 
 namespace {
 
-constexpr int64_t kDepth = 256;        // k in one pass: a panel of B stays in the first cache
-constexpr int64_t kRowsInCache = 280;  // rows of A in one pass, in the second
+constexpr int64_t kDepth = 256;          // k in one pass: a panel of B stays in the first cache
+constexpr int64_t kRowsInCache = 280;    // rows of A in one pass, in the second
+constexpr int64_t kSumsInCache = 32768;  // of C that wait for a sink
 
 int64_t round_up(int64_t v, int64_t to) { return (v + to - 1) / to * to; }
 
@@ -308,19 +326,21 @@ struct Cut {
   bool pack_a, pack_b;
 };
 
-Cut cut_of(int64_t m, int64_t n, int64_t k, Matrix a, Matrix b, bool packed, int threads) {
+Cut cut_of(const Product& p, int threads) {
   Cut c{};
   const int64_t tile = tile_rows(), panel = panel_width();
+  const bool gathered = p.gather || p.gather_t;
   // Rows that are a multiple of 4 KiB apart fall into the same places of the first cache.
-  const bool crowded = a.col == 1 && a.row % 1024 == 0 && m > 8;
-  c.pack_a = m > 1 && (n > 4 * panel || crowded) && k > 8;
-  c.pack_b = !packed && (b.col != 1 || m > 4 * tile);
-  c.rows = std::min(m, round_up(kRowsInCache, tile));
-  c.cols = n;
-  const auto tasks = [&] { return ((m + c.rows - 1) / c.rows) * ((n + c.cols - 1) / c.cols); };
-  if (threads > 1 && m * n * k > 64 * 64 * 64) {
+  const bool crowded = p.a.col == 1 && p.a.row % 1024 == 0 && p.m > 8;
+  c.pack_a = !gathered && p.m > 1 && (p.n > 4 * panel || crowded) && p.k > 8;
+  c.pack_b = !p.packed_b && (p.b.col != 1 || p.m > 4 * tile);
+  c.rows = std::min(p.m, round_up(kRowsInCache, tile));
+  c.cols = p.n;
+  if (p.sink) c.rows = std::min(c.rows, std::max(4 * tile, round_up(kSumsInCache / p.n, tile)));
+  const auto tasks = [&] { return ((p.m + c.rows - 1) / c.rows) * ((p.n + c.cols - 1) / c.cols); };
+  if (threads > 1 && p.m * p.n * p.k > 64 * 64 * 64) {
     // Rows first: they share nothing. Then columns, in whole groups of panels.
-    if (m >= 2 * tile * threads) {
+    if (p.m >= 2 * tile * threads) {
       while (tasks() < threads * 4 && c.rows > tile * 2) c.rows = round_up((c.rows + 1) / 2, tile);
     }
     const int64_t group = 4 * panel;
@@ -329,49 +349,68 @@ Cut cut_of(int64_t m, int64_t n, int64_t k, Matrix a, Matrix b, bool packed, int
   return c;
 }
 
+// Rows [i0, i1) and columns [j0, j1) of C, on the calling thread.
+void run_task(const Product& p, const Cut& cut, const float* packed_b, int64_t i0, int64_t i1, int64_t j0, int64_t j1) {
+  const int64_t panel = panel_width(), rows = i1 - i0, tile_room = round_up(cut.rows, tile_rows());
+  const bool copied = cut.pack_a || p.gather || p.gather_t;
+  float* piece = copied ? Scratch::get(Scratch::kTilesOfA, (tile_room + 16) * (kDepth + 16)) : nullptr;
+  float* sums = p.sink ? Scratch::get(Scratch::kSums, rows * (j1 - j0)) : nullptr;
+  for (int64_t l = 0; l < p.k || l == 0; l += kDepth) {
+    const int64_t depth = std::min(kDepth, p.k - l);
+    const Run run{0, packed_b ? l * panel : l * p.b.row, depth};
+    Block g{.m = rows, .n = j1 - j0, .runs = &run, .run_count = 1, .accumulate = l > 0};
+    g.b = packed_b ? packed_b + j0 * p.k : p.b.data + j0;
+    g.b_step = packed_b ? panel : p.b.row;
+    g.b_panel = packed_b ? p.k * panel : panel;
+    Epilogue e;
+    if (p.epilogue && l + kDepth >= p.k) {
+      e = *p.epilogue;
+      if (e.bias) e.bias += j0;
+      if (e.add) e.add += i0 * e.add_stride + j0;
+      g.epilogue = &e;
+    }
+    g.c = sums ? sums : p.c + i0 * p.c_row + j0;
+    g.c_row = sums ? j1 - j0 : p.c_row;
+    if (p.gather) {
+      g.a = piece;
+      g.a_row = kDepth + 16;
+      (*p.gather)(i0, rows, l, depth, piece, g.a_row);
+    } else if (p.gather_t) {
+      g.a = piece;
+      g.a_row = 1;
+      g.a_step = tile_room + 16;
+      (*p.gather_t)(l, depth, i0, rows, piece, g.a_step);
+    } else {
+      g.a = p.a.data + i0 * p.a.row + l * p.a.col;
+      g.a_row = p.a.row;
+      g.a_step = p.a.col;
+      if (cut.pack_a) {
+        pack_a({g.a, g.a_row, g.a_step}, g.m, depth, piece);
+        g.a = piece;
+        g.a_tile_depth = depth;
+      }
+    }
+    multiply(g);
+  }
+  if (sums) (*p.sink)(i0, rows, j0, j1 - j0, sums, j1 - j0);
+}
+
 }  // namespace
 
-void product(int64_t m, int64_t n, int64_t k, Matrix a, Matrix b, const float* packed_b, float* c, int64_t c_row,
-             const Epilogue* epilogue, Exec& exec) {
-  if (m <= 0 || n <= 0) return;
-  const Cut cut = cut_of(m, n, k, a, b, packed_b != nullptr, exec.threads());
-  const int64_t panel = panel_width();
+void product(const Product& p, Exec& exec) {
+  if (p.m <= 0 || p.n <= 0) return;
+  const Cut cut = cut_of(p, exec.threads());
+  const float* packed_b = p.packed_b;
   if (cut.pack_b) {
-    float* panels = Scratch::get(Scratch::kPanelsOfB, packed_floats(k, n));
-    pack_b(b.data, b.row, b.col, k, n, panels, exec);
-    packed_b = panels;
+    float* room = Scratch::get(Scratch::kPanelsOfB, packed_floats(p.k, p.n));
+    pack_b(p.b.data, p.b.row, p.b.col, p.k, p.n, room, exec);
+    packed_b = room;
   }
-  const int64_t row_tasks = (m + cut.rows - 1) / cut.rows, col_tasks = (n + cut.cols - 1) / cut.cols;
+  const int64_t row_tasks = (p.m + cut.rows - 1) / cut.rows, col_tasks = (p.n + cut.cols - 1) / cut.cols;
   exec.parallel_for(row_tasks * col_tasks, 1, [&](int64_t begin, int64_t end) {
-    float* a_tiles = cut.pack_a ? Scratch::get(Scratch::kTilesOfA, round_up(cut.rows, tile_rows()) * kDepth) : nullptr;
     for (int64_t task = begin; task < end; ++task) {
-      const int64_t i0 = task / col_tasks * cut.rows, i1 = std::min(m, i0 + cut.rows);
-      const int64_t j0 = task % col_tasks * cut.cols, j1 = std::min(n, j0 + cut.cols);
-      for (int64_t l = 0; l < k || l == 0; l += kDepth) {
-        const int64_t depth = std::min(kDepth, k - l);
-        const Run run{0, packed_b ? l * panel : l * b.row, depth};
-        Block g{.m = i1 - i0, .n = j1 - j0, .runs = &run, .run_count = 1, .c_row = c_row, .accumulate = l > 0};
-        g.b = packed_b ? packed_b + j0 * k : b.data + j0;
-        g.b_step = packed_b ? panel : b.row;
-        g.b_panel = packed_b ? k * panel : panel;
-        Epilogue e;
-        if (epilogue && l + kDepth >= k) {
-          e = *epilogue;
-          if (e.bias) e.bias += j0;
-          if (e.add) e.add += i0 * e.add_stride + j0;
-          g.epilogue = &e;
-        }
-        g.c = c + i0 * c_row + j0;
-        g.a = a.data + i0 * a.row + l * a.col;
-        g.a_row = a.row;
-        g.a_step = a.col;
-        if (cut.pack_a) {
-          pack_a({g.a, g.a_row, g.a_step}, g.m, depth, a_tiles);
-          g.a = a_tiles;
-          g.a_tile_depth = depth;
-        }
-        multiply(g);
-      }
+      const int64_t i = task / col_tasks * cut.rows, j = task % col_tasks * cut.cols;
+      run_task(p, cut, packed_b, i, std::min(p.m, i + cut.rows), j, std::min(p.n, j + cut.cols));
     }
   });
   if (cut.pack_b) Scratch::release(Scratch::kPanelsOfB);

@@ -58,9 +58,13 @@ int64_t tile_rows();  // rows of the largest tile; multiples of it waste nothing
 inline int64_t panels(int64_t n) { return (n + panel_width() - 1) / panel_width(); }
 inline int64_t packed_floats(int64_t k, int64_t n) { return panels(n) * panel_width() * k; }
 
-// Packs panels [begin, end) of B(l, j) = b[l * row + j * col].
-void pack_b(const float* b, int64_t row, int64_t col, int64_t k, int64_t n, float* to, int64_t begin, int64_t end);
+// Packs panels [begin, end) of B(l, j) = b[l * row + j * col]; a panel is `to_panel` floats behind the one before it.
+void pack_b(const float* b, int64_t row, int64_t col, int64_t k, int64_t n, float* to, int64_t to_panel, int64_t begin,
+            int64_t end);
 void pack_b(const float* b, int64_t row, int64_t col, int64_t k, int64_t n, float* to, Exec& exec);
+
+// to[j * to_row + i] = from[i * from_row + j] for i < rows, j < cols.
+void transpose(const float* from, int64_t from_row, int64_t rows, int64_t cols, float* to, int64_t to_row);
 
 // Brings A into the order in which tiles read it: m * k floats.
 void pack_a(Matrix a, int64_t m, int64_t k, float* to);
@@ -68,8 +72,24 @@ void pack_a(Matrix a, int64_t m, int64_t k, float* to);
 // One block on the calling thread.
 void multiply(const Block& block);
 
-// C = A B with the epilogue, on all threads. `packed_b` may be null: B is then packed when that pays.
-void product(int64_t m, int64_t n, int64_t k, Matrix a, Matrix b, const float* packed_b, float* c, int64_t c_row,
-             const Epilogue* epilogue, Exec& exec);
+// Makes a piece of A that lies nowhere: A(i, l) for i in [i, i + m) and l in [l, l + k), rows `pitch` floats apart.
+using Gather = FunctionRef<void(int64_t i, int64_t m, int64_t l, int64_t k, float* to, int64_t pitch)>;
+// Takes a finished piece of C: rows [i, i + m) and columns [j, j + n), rows `pitch` floats apart.
+using Sink = FunctionRef<void(int64_t i, int64_t m, int64_t j, int64_t n, const float* from, int64_t pitch)>;
+
+// C = A B with an epilogue.
+struct Product {
+  int64_t m = 0, n = 0, k = 0;
+  Matrix a = {};
+  const Gather* gather = nullptr;    // in place of `a`
+  const Gather* gather_t = nullptr;  // the same, called for pieces of A transposed: (l, k, i, m)
+  Matrix b = {};
+  const float* packed_b = nullptr;  // in place of `b`, which is packed when that pays
+  float* c = nullptr;
+  int64_t c_row = 0;
+  const Sink* sink = nullptr;  // in place of `c`
+  const Epilogue* epilogue = nullptr;
+};
+void product(const Product& p, Exec& exec);
 
 }  // namespace megalith::gemm

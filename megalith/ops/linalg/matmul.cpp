@@ -161,8 +161,15 @@ void tiles(const KernelArgs& args) {
   const auto multiply = [&](int64_t i, Exec& exec) {
     const gemm::Matrix ma = matrix_of(a, p.transposeA, batch_offset(a, out.shape(), i));
     const gemm::Matrix mb = matrix_of(b, p.transposeB, batch_offset(b, out.shape(), i));
-    gemm::product(m, n, k, ma, mb, weights ? reinterpret_cast<const float*>(weights->data()) : nullptr,
-                  out.data<float>() + i * m * n, n, nullptr, exec);
+    gemm::product({.m = m,
+                   .n = n,
+                   .k = k,
+                   .a = ma,
+                   .b = mb,
+                   .packed_b = weights ? reinterpret_cast<const float*>(weights->data()) : nullptr,
+                   .c = out.data<float>() + i * m * n,
+                   .c_row = n},
+                  exec);
   };
   if (batches < args.exec.threads() || m * n * k > 1 << 20) {
     for (int64_t i = 0; i < batches; ++i) multiply(i, args.exec);

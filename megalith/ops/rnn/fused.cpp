@@ -87,7 +87,7 @@ struct PackedWeights {
     exec.parallel_for(gemm::panels(H) * G, std::max<int64_t>(1, 32768 / panel), [&](int64_t begin, int64_t end) {
       for (int64_t i = begin; i < end; ++i) {
         const int64_t u = i / G;
-        gemm::pack_b(w.w_hh + i % G * H * H, 1, H, H, H, hidden + (i - u) * panel, u, u + 1);
+        gemm::pack_b(w.w_hh + i % G * H * H, 1, H, H, H, hidden + (i - u) * panel, panel, u, u + 1);
       }
     });
   }
@@ -222,8 +222,14 @@ void forward_layer(const Dims& d, const ForwardArgs& a, const PackedWeights& wei
       Forward& f = directions[static_cast<size_t>(dir)];
       f.first = std::min(f.step_of(i), f.step_of(end - 1));
       gemm::Epilogue bias{.bias = biases[static_cast<size_t>(dir)]};
-      gemm::product((end - i) * d.batch, R, I, {in + f.first * d.batch * I, I, 1}, {nullptr, 1, I},
-                    weights.input(layer, dir), const_cast<float*>(f.sums.data), width, bias.bias ? &bias : nullptr,
+      gemm::product({.m = (end - i) * d.batch,
+                     .n = R,
+                     .k = I,
+                     .a = {in + f.first * d.batch * I, I, 1},
+                     .packed_b = weights.input(layer, dir),
+                     .c = const_cast<float*>(f.sums.data),
+                     .c_row = width,
+                     .epilogue = bias.bias ? &bias : nullptr},
                     exec);
     }
     each_task(d, exec, [&](int64_t dir, int64_t row, int64_t row_end) {

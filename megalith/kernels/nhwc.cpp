@@ -1,0 +1,473 @@
+#include "megalith/kernels/nhwc.h"
+
+#include <algorithm>
+#include <cstring>
+
+#include "megalith/kernels/scratch.h"
+#include "megalith/kernels/simd.h"
+
+#undef HWY_TARGET_INCLUDE
+#define HWY_TARGET_INCLUDE "megalith/kernels/nhwc.cpp"
+#include "hwy/foreach_target.h"  // IWYU pragma: keep
+#include "hwy/highway.h"
+#include "megalith/kernels/partial-inl.h"
+
+#ifndef MEGALITH_NHWC_ROWS
+#define MEGALITH_NHWC_ROWS
+namespace megalith::nhwc {
+
+// One tap of a depthwise row: where its values start in the image, by result pixel, and its weights.
+struct DepthTap {
+  const float* x;
+  const float* weight;
+  int64_t begin, end;  // the result pixels that meet the image
+};
+
+// Results [begin, end) of a row of `channels` channels.
+struct DepthRow {
+  const DepthTap* taps;
+  int64_t count;
+  int64_t x_step;  // from one result pixel to the next
+  int64_t begin, end, channels;
+  float* y;
+  int64_t y_pixel;
+  const gemm::Epilogue* epilogue;
+  DepthTap* room;  // for as many taps again
+};
+
+// Sums over the pixels of a row of x * dy, added to `sums`.
+struct DepthSums {
+  const float* x;
+  int64_t x_step;
+  const float* dy;
+  int64_t dy_step, pixels, channels;
+  float* sums;
+};
+
+}  // namespace megalith::nhwc
+#endif
+
+HWY_BEFORE_NAMESPACE();
+namespace megalith::nhwc::HWY_NAMESPACE {
+namespace hn = hwy::HWY_NAMESPACE;
+using ::megalith::HWY_NAMESPACE::LoadFirst;
+using ::megalith::HWY_NAMESPACE::StoreFirst;
+using D = hn::CappedTag<float, 16>;
+using V = hn::Vec<D>;
+constexpr int64_t kLanes = static_cast<int64_t>(hn::MaxLanes(D()));
+
+HWY_INLINE V Finish(const gemm::Epilogue& e, int64_t at, int64_t n, V v) {
+  const D d;
+  if (e.bias) v = hn::Add(v, LoadFirst(d, e.bias + at, n));
+  switch (e.act) {
+    case gemm::Activation::kNone: return v;
+    case gemm::Activation::kRelu: return hn::Max(v, hn::Zero(d));
+    case gemm::Activation::kClamp: return hn::Min(hn::Max(v, hn::Set(d, e.low)), hn::Set(d, e.high));
+    case gemm::Activation::kHSwish: {
+      const V gate = hn::Min(hn::Max(hn::Add(v, hn::Set(d, 3.f)), hn::Zero(d)), hn::Set(d, 6.f));
+      return hn::Div(hn::Mul(v, gate), hn::Set(d, 6.f));
+    }
+  }
+  return v;
+}
+
+// kPixels results of kLanes (or, at the end, `n`) channels; all taps meet the image.
+template <int kPixels, bool kTail>
+HWY_INLINE void Inside(const DepthRow& r, const DepthTap* taps, int64_t count, int64_t o, int64_t c, int64_t n) {
+  const D d;
+  const auto load = [&](const float* p) {
+    if constexpr (kTail)
+      return LoadFirst(d, p, n);
+    else
+      return hn::LoadU(d, p);
+  };
+  V sum[kPixels];
+  for (V& s : sum) s = hn::Zero(d);
+  for (int64_t t = 0; t < count; ++t) {
+    const V w = load(taps[t].weight + c);
+    const float* x = taps[t].x + o * r.x_step + c;
+    for (int p = 0; p < kPixels; ++p) sum[p] = hn::MulAdd(load(x + p * r.x_step), w, sum[p]);
+  }
+  for (int p = 0; p < kPixels; ++p) {
+    float* y = r.y + (o + p) * r.y_pixel + c;
+    const V v = Finish(*r.epilogue, c, n, sum[p]);
+    if constexpr (kTail)
+      StoreFirst(v, d, y, n);
+    else
+      hn::StoreU(v, d, y);
+  }
+}
+
+void Depthwise(const DepthRow& r) {
+  // Pixels that all taps meet go in groups; the others alone, with the taps that they have.
+  int64_t begin = r.begin, end = r.end;
+  for (int64_t t = 0; t < r.count; ++t) {
+    begin = std::max(begin, r.taps[t].begin);
+    end = std::min(end, r.taps[t].end);
+  }
+  DepthTap* some = r.room;
+  const auto edge = [&](int64_t o) {
+    int64_t n = 0;
+    for (int64_t t = 0; t < r.count; ++t) {
+      if (o >= r.taps[t].begin && o < r.taps[t].end) some[n++] = r.taps[t];
+    }
+    int64_t c = 0;
+    for (; c + kLanes <= r.channels; c += kLanes) Inside<1, false>(r, some, n, o, c, kLanes);
+    if (c < r.channels) Inside<1, true>(r, some, n, o, c, r.channels - c);
+  };
+  end = std::max(begin, end);
+  for (int64_t o = r.begin; o < std::min(begin, r.end); ++o) edge(o);
+  if (begin < r.end) {
+    int64_t c = 0;
+    for (; c + kLanes <= r.channels; c += kLanes) {
+      int64_t o = begin;
+      for (; o + 6 <= end; o += 6) Inside<6, false>(r, r.taps, r.count, o, c, kLanes);
+      for (; o + 2 <= end; o += 2) Inside<2, false>(r, r.taps, r.count, o, c, kLanes);
+      for (; o < end; ++o) Inside<1, false>(r, r.taps, r.count, o, c, kLanes);
+    }
+    if (c < r.channels) {
+      for (int64_t o = begin; o < end; ++o) Inside<1, true>(r, r.taps, r.count, o, c, r.channels - c);
+    }
+    for (int64_t o = end; o < r.end; ++o) edge(o);
+  }
+}
+
+void AddProducts(const DepthSums& s) {
+  const D d;
+  for (int64_t c = 0; c < s.channels; c += kLanes) {
+    const int64_t n = std::min(kLanes, s.channels - c);
+    V sum = LoadFirst(d, s.sums + c, n);
+    const float *x = s.x + c, *dy = s.dy + c;
+    for (int64_t p = 0; p < s.pixels; ++p)
+      sum = hn::MulAdd(LoadFirst(d, x + p * s.x_step, n), LoadFirst(d, dy + p * s.dy_step, n), sum);
+    StoreFirst(sum, d, s.sums + c, n);
+  }
+}
+
+}  // namespace megalith::nhwc::HWY_NAMESPACE
+HWY_AFTER_NAMESPACE();
+
+#if HWY_ONCE
+namespace megalith::nhwc {
+namespace {
+
+bool depthwise(const Filter& f) { return f.ins == 1 && f.outs == 1 && f.groups > 1; }
+
+bool adjacent(const Axis& a) {
+  for (size_t i = 1; i < a.offset.size(); ++i) {
+    if (a.offset[i] != a.offset[i - 1] + 1) return false;
+  }
+  return true;
+}
+
+// The rows of the matrix: patch `i` is that of result pixel i in (image, row, column) order.
+class Patches {
+ public:
+  Patches(const Image& x, const Axis& h, const Axis& w, int64_t group, int64_t channels)
+      : x_(x),
+        h_(h),
+        w_(w),
+        first_(group * channels),
+        channels_(channels),
+        tap_row_(w.taps() * channels),
+        whole_(channels == x.c && adjacent(w)),
+        end_(x.data + x.n * x.image) {}
+
+  int64_t rows() const { return x_.n * h_.count * w_.count; }
+  int64_t depth() const { return h_.taps() * tap_row_; }
+  // Every patch is one pixel, and the next patch is the next pixel.
+  bool plain() const {
+    return h_.taps() == 1 && w_.taps() == 1 && h_.step == 1 && w_.step == 1 && h_.offset[0] == 0 && w_.offset[0] == 0 &&
+           h_.count == x_.h && w_.count == x_.w;
+  }
+  const float* start() const { return x_.data + first_; }
+
+  // Elements [l, l + k) of patches [i, i + m).
+  void gather(int64_t i, int64_t m, int64_t l, int64_t k, float* to, int64_t pitch) const {
+    int64_t ow = i % w_.count, oh = i / w_.count % h_.count, n = i / w_.count / h_.count;
+    for (; m > 0; --m, to += pitch) {
+      patch(n, oh * h_.step, ow * w_.step, l, l + k, to);
+      if (++ow < w_.count) continue;
+      ow = 0;
+      if (++oh < h_.count) continue;
+      oh = 0;
+      ++n;
+    }
+  }
+
+ private:
+  void put(const float* from, int64_t n, float* to) const {
+    // In whole vectors where what follows is overwritten next and can be read.
+    if (n < 64 && from + n + 16 <= end_) {
+      for (int64_t i = 0; i < n; i += 16) std::memcpy(to + i, from + i, 64);
+    } else {
+      std::memcpy(to, from, static_cast<size_t>(n) * sizeof(float));
+    }
+  }
+
+  void patch(int64_t n, int64_t row, int64_t col, int64_t l, int64_t end, float* to) const {
+    const float* image = x_.data + n * x_.image + first_;
+    while (l < end) {
+      const int64_t a = l / tap_row_, in_row = l - a * tap_row_, last = std::min(end, (a + 1) * tap_row_);
+      const int64_t ih = row + h_.offset[static_cast<size_t>(a)];
+      float* const row_end = to + (last - l);
+      if (ih < 0 || ih >= x_.h) {
+        std::fill(to, row_end, 0.f);
+      } else if (whole_) {
+        // Elements of this row of the image, some of which may lie beside it.
+        int64_t at = (col + w_.offset[0]) * x_.c + in_row;
+        const int64_t before = std::clamp<int64_t>(-at, 0, last - l);
+        std::fill_n(to, before, 0.f);
+        at += before;
+        const int64_t inside = std::clamp<int64_t>(x_.row - at, 0, last - l - before);
+        if (inside > 0) put(image + ih * x_.row + at, inside, to + before);
+        std::fill(to + before + inside, row_end, 0.f);
+      } else {
+        for (int64_t at = l; at < last;) {
+          const int64_t b = (at - a * tap_row_) / channels_, c = (at - a * tap_row_) % channels_;
+          const int64_t some = std::min(channels_ - c, last - at), iw = col + w_.offset[static_cast<size_t>(b)];
+          float* out = to + (at - l);
+          if (iw < 0 || iw >= x_.w)
+            std::fill_n(out, some, 0.f);
+          else
+            put(image + ih * x_.row + iw * x_.pixel + c, some, out);
+          at += some;
+        }
+      }
+      to = row_end;
+      l = last;
+    }
+  }
+
+  const Image& x_;
+  const Axis &h_, &w_;
+  int64_t first_, channels_, tap_row_;
+  bool whole_;  // a row of taps is one stretch of memory
+  const float* end_;
+};
+
+// Where finished rows of results go.
+class Results {
+ public:
+  Results(const Image& y, const Axis& h, const Axis& w, int64_t first) : y_(y), h_(h), w_(w), first_(first) {}
+
+  bool in_place() const {
+    return y_.dense() && h_.to_step == 1 && w_.to_step == 1 && h_.to_first == 0 && w_.to_first == 0;
+  }
+  float* start() const { return y_.data + first_; }
+
+  void put(int64_t i, int64_t m, int64_t j, int64_t n, const float* from, int64_t pitch) const {
+    while (m > 0) {
+      const int64_t ow = i % w_.count, oh = i / w_.count % h_.count, image = i / w_.count / h_.count;
+      const int64_t some = std::min(m, w_.count - ow);
+      float* to = y_.data + image * y_.image + (h_.to_first + oh * h_.to_step) * y_.row +
+                  (w_.to_first + ow * w_.to_step) * y_.pixel + (first_ + j) * y_.channel;
+      const int64_t step = w_.to_step * y_.pixel;
+      if (y_.channel == 1) {
+        for (int64_t p = 0; p < some; ++p)
+          std::memcpy(to + p * step, from + p * pitch, static_cast<size_t>(n) * sizeof(float));
+      } else if (step == 1) {
+        gemm::transpose(from, pitch, some, n, to, y_.channel);
+      } else {
+        for (int64_t c = 0; c < n; ++c) {
+          for (int64_t p = 0; p < some; ++p) to[p * step + c * y_.channel] = from[p * pitch + c];
+        }
+      }
+      from += some * pitch;
+      i += some;
+      m -= some;
+    }
+  }
+
+ private:
+  const Image& y_;
+  const Axis &h_, &w_;
+  int64_t first_;
+};
+
+// The result pixels of an axis that tap `k` brings inside of an image of `size` pixels.
+void inside(const Axis& a, int64_t k, int64_t size, int64_t& begin, int64_t& end) {
+  const int64_t off = a.offset[static_cast<size_t>(k)];
+  begin = off >= 0 ? 0 : (-off + a.step - 1) / a.step;
+  end = size - 1 - off < 0 ? 0 : (size - 1 - off) / a.step + 1;
+  begin = std::min(begin, a.count);
+  end = std::clamp(end, begin, a.count);
+}
+
+void convolve_depthwise(const Image& x, const Axis& h, const Axis& w, const float* weights, const Image& y,
+                        const gemm::Epilogue& epilogue, Exec& exec) {
+  const Results results(y, h, w, 0);
+  const bool direct = y.channel == 1;
+  const int64_t row_work = w.count * x.c * h.taps() * w.taps();
+  exec.parallel_for(x.n * h.count, std::max<int64_t>(1, 65536 / std::max<int64_t>(1, row_work)),
+                    [&](int64_t begin, int64_t end) {
+                      std::vector<DepthTap> taps(static_cast<size_t>(2 * h.taps() * w.taps()));
+                      float* buffer = direct ? nullptr : Scratch::get(Scratch::kSums, w.count * x.c);
+                      for (int64_t i = begin; i < end; ++i) {
+                        const int64_t n = i / h.count, oh = i % h.count;
+                        DepthRow r{taps.data(), 0,      w.step * x.c, 0,         w.count,
+                                   x.c,         buffer, x.c,          &epilogue, taps.data() + taps.size() / 2};
+                        if (direct) {
+                          r.y = y.data + n * y.image + (h.to_first + oh * h.to_step) * y.row + w.to_first * y.pixel;
+                          r.y_pixel = w.to_step * y.pixel;
+                        }
+                        for (int64_t a = 0; a < h.taps(); ++a) {
+                          const int64_t ih = oh * h.step + h.offset[static_cast<size_t>(a)];
+                          if (ih < 0 || ih >= x.h) continue;
+                          for (int64_t b = 0; b < w.taps(); ++b) {
+                            DepthTap& t = taps[static_cast<size_t>(r.count)];
+                            inside(w, b, x.w, t.begin, t.end);
+                            if (t.begin >= t.end) continue;
+                            t.x = x.data + n * x.image + ih * x.row + w.offset[static_cast<size_t>(b)] * x.c;
+                            t.weight = weights + (a * w.taps() + b) * x.c;
+                            ++r.count;
+                          }
+                        }
+                        MEGALITH_DISPATCH(Depthwise)(r);
+                        if (!direct) results.put(i * w.count, w.count, 0, x.c, buffer, x.c);
+                      }
+                    });
+}
+
+}  // namespace
+
+int64_t packed_floats(const Filter& f, int64_t h, int64_t w) {
+  return depthwise(f) ? f.groups * h * w : f.groups * gemm::packed_floats(h * w * f.ins, f.outs);
+}
+
+void pack(const Filter& f, Taps h, Taps w, float* to, Exec& exec) {
+  const auto tap = [&](int64_t t) {
+    const auto cols = static_cast<int64_t>(w.size());
+    return h[static_cast<size_t>(t / cols)] * f.row + w[static_cast<size_t>(t % cols)] * f.col;
+  };
+  const auto taps = static_cast<int64_t>(h.size() * w.size());
+  if (depthwise(f)) {
+    for (int64_t t = 0; t < taps; ++t) {
+      for (int64_t g = 0; g < f.groups; ++g) *to++ = f.data[g * f.group + tap(t)];
+    }
+    return;
+  }
+  const int64_t panels = gemm::panels(f.outs), panel = taps * f.ins * gemm::panel_width();
+  exec.parallel_for(f.groups * panels, std::max<int64_t>(1, 16384 / std::max<int64_t>(1, panel)),
+                    [&](int64_t begin, int64_t end) {
+                      for (int64_t i = begin; i < end; ++i) {
+                        const int64_t g = i / panels, p = i % panels;
+                        for (int64_t t = 0; t < taps; ++t) {
+                          gemm::pack_b(f.data + g * f.group + tap(t), f.in, f.out, f.ins, f.outs,
+                                       to + g * panels * panel + t * f.ins * gemm::panel_width(), panel, p, p + 1);
+                        }
+                      }
+                    });
+}
+
+void convolve(const Image& x, const Axis& h, const Axis& w, const Filter& shape, const float* packed, const Image& y,
+              const gemm::Epilogue& epilogue, Exec& exec) {
+  if (depthwise(shape)) return convolve_depthwise(x, h, w, packed, y, epilogue, exec);
+  for (int64_t g = 0; g < shape.groups; ++g) {
+    const Patches patches(x, h, w, g, shape.ins);
+    const Results results(y, h, w, g * shape.outs);
+    const auto gather = [&](auto... v) { patches.gather(v...); };
+    const auto put = [&](auto... v) { results.put(v...); };
+    const gemm::Gather from = gather;
+    const gemm::Sink to = put;
+    gemm::Epilogue e = epilogue;
+    if (e.bias) e.bias += g * shape.outs;
+    gemm::Product p{.m = patches.rows(), .n = shape.outs, .k = patches.depth()};
+    p.packed_b = packed + g * gemm::packed_floats(p.k, p.n);
+    p.epilogue = &e;
+    if (patches.plain())
+      p.a = {patches.start(), x.c, 1};
+    else
+      p.gather = &from;
+    p.c = results.start();
+    p.c_row = y.c;
+    if (!results.in_place()) p.sink = &to;
+    gemm::product(p, exec);
+  }
+}
+
+namespace {
+
+void filter_gradient_depthwise(const Image& x, const Image& dy, const Axis& h, const Axis& w, Taps rows, Taps cols,
+                               const Filter& f, Exec& exec) {
+  constexpr int64_t kChannels = 64;  // of one task: their sums stay in the first cache
+  const int64_t taps = h.taps() * w.taps(), tasks = (x.c + kChannels - 1) / kChannels;
+  exec.parallel_for(tasks, 1, [&](int64_t begin, int64_t end) {
+    std::vector<float> sums(static_cast<size_t>(taps * kChannels));
+    for (int64_t task = begin; task < end; ++task) {
+      const int64_t c = task * kChannels, channels = std::min(kChannels, x.c - c);
+      std::fill(sums.begin(), sums.end(), 0.f);
+      for (int64_t i = 0; i < x.n * h.count; ++i) {
+        const int64_t n = i / h.count, oh = i % h.count;
+        for (int64_t t = 0; t < taps; ++t) {
+          const int64_t b = t % w.taps(), ih = oh * h.step + h.offset[static_cast<size_t>(t / w.taps())];
+          if (ih < 0 || ih >= x.h) continue;
+          int64_t first, last;
+          inside(w, b, x.w, first, last);
+          const float* px =
+              x.data + n * x.image + ih * x.row + (first * w.step + w.offset[static_cast<size_t>(b)]) * x.c + c;
+          const float* pdy = dy.data + n * dy.image + oh * dy.row + first * dy.c + c;
+          MEGALITH_DISPATCH(AddProducts)(
+              {px, w.step * x.c, pdy, dy.c, last - first, channels, sums.data() + t * kChannels});
+        }
+      }
+      for (int64_t t = 0; t < taps; ++t) {
+        const int64_t at =
+            rows[static_cast<size_t>(t / w.taps())] * f.row + cols[static_cast<size_t>(t % w.taps())] * f.col;
+        for (int64_t k = 0; k < channels; ++k)
+          f.data[(c + k) * f.group + at] = sums[static_cast<size_t>(t * kChannels + k)];
+      }
+    }
+  });
+}
+
+}  // namespace
+
+void filter_gradient(const Image& x, const Image& dy, const Axis& h, const Axis& w, Taps rows, Taps cols,
+                     const Filter& f, Exec& exec) {
+  if (depthwise(f)) return filter_gradient_depthwise(x, dy, h, w, rows, cols, f, exec);
+  for (int64_t g = 0; g < f.groups; ++g) {
+    const Patches patches(x, h, w, g, f.ins);
+    const auto gather = [&](auto... v) { patches.gather(v...); };
+    const gemm::Gather from = gather;
+    // Row i of the product is element i of a patch: one tap of one image channel.
+    const auto put = [&](int64_t i, int64_t m, int64_t j, int64_t n, const float* sums, int64_t pitch) {
+      for (int64_t r = 0; r < m; ++r, ++i, sums += pitch) {
+        const int64_t tap = i / f.ins, in = i % f.ins;
+        float* to = f.data + g * f.group + in * f.in + j * f.out + rows[static_cast<size_t>(tap / w.taps())] * f.row +
+                    cols[static_cast<size_t>(tap % w.taps())] * f.col;
+        for (int64_t c = 0; c < n; ++c) to[c * f.out] = sums[c];
+      }
+    };
+    const gemm::Sink to = put;
+    gemm::Product p{.m = patches.depth(), .n = f.outs, .k = patches.rows()};
+    p.b = {dy.data + g * f.outs, dy.c, 1};
+    if (patches.plain())
+      p.a = {patches.start(), 1, x.c};
+    else
+      p.gather_t = &from;
+    p.sink = &to;
+    gemm::product(p, exec);
+  }
+}
+
+void copy(const Image& from, const Image& to, Exec& exec) {
+  // Planes of pixels x channels, in stripes of rows.
+  const int64_t rows = std::max<int64_t>(1, std::min(from.h, 16384 / std::max<int64_t>(1, from.w * from.c)));
+  const int64_t stripes = (from.h + rows - 1) / rows;
+  exec.parallel_for(from.n * stripes, 1, [&](int64_t begin, int64_t end) {
+    for (int64_t i = begin; i < end; ++i) {
+      const int64_t n = i / stripes, first = i % stripes * rows;
+      const int64_t pixels = std::min(rows, from.h - first) * from.w;
+      const float* src = from.data + n * from.image + first * from.row;
+      float* dst = to.data + n * to.image + first * to.row;
+      if (from.channel != 1)
+        gemm::transpose(src, from.channel, from.c, pixels, dst, to.pixel);
+      else
+        gemm::transpose(src, from.pixel, pixels, from.c, dst, to.channel);
+    }
+  });
+}
+
+}  // namespace megalith::nhwc
+#endif

@@ -1,0 +1,61 @@
+// Convolutions of float images whose channels are innermost: products of matrices (kernels/gemm.h) whose rows are
+// patches of the image, and a kernel of its own for depthwise ones.
+//
+// A convolution, its gradient for the image (one convolution of the output's gradient for every phase of the stride)
+// and deconvolution are all the same walk: result pixel `o` of an axis meets image pixel o * step + offset[k] at tap k.
+// Sums run over (tap row, tap column, channel) in this order for every result, so that the bits do not depend on how
+// the work is split.
+#pragma once
+
+#include <span>
+#include <vector>
+
+#include "megalith/kernels/gemm.h"
+
+namespace megalith::nhwc {
+
+// A batch of images: element (n, h, w, c) is data[n * image + h * row + w * pixel + c * channel].
+struct Image {
+  float* data;
+  int64_t n, h, w, c;
+  int64_t image, row, pixel, channel;
+  bool dense() const { return channel == 1 && pixel == c && row == w * c && image == h * row; }
+};
+
+// How one axis of the result walks over the image, and where its pixels go: pixel `o` to to_first + o * to_step.
+struct Axis {
+  int64_t count = 0, step = 1;
+  std::vector<int64_t> offset;  // by tap
+  int64_t to_first = 0, to_step = 1;
+
+  int64_t taps() const { return static_cast<int64_t>(offset.size()); }
+};
+
+// A filter as it is stored: tap (h, w) between image channel i and result channel o of group g is
+// data[g * group + o * out + i * in + h * row + w * col].
+struct Filter {
+  float* data;
+  int64_t groups, ins, outs;  // channels of one group
+  int64_t group, in, out, row, col;
+};
+
+// The taps of one axis that a walk uses, as rows or columns of the stored filter.
+using Taps = std::span<const int64_t>;
+
+// Floats of a filter of h x w taps in the order in which `convolve` reads it, and the packing.
+int64_t packed_floats(const Filter& f, int64_t h, int64_t w);
+void pack(const Filter& f, Taps h, Taps w, float* to, Exec& exec);
+
+// y = epilogue(x * filter). `x` is dense. The bias has a value for each channel of y.
+void convolve(const Image& x, const Axis& h, const Axis& w, const Filter& shape, const float* packed, const Image& y,
+              const gemm::Epilogue& epilogue, Exec& exec);
+
+// The gradient of `convolve` for the filter, written to `f`; h and w name its rows and columns by tap. Both images are
+// dense.
+void filter_gradient(const Image& x, const Image& dy, const Axis& h, const Axis& w, Taps rows, Taps cols,
+                     const Filter& f, Exec& exec);
+
+// A dense copy of `from`, in the order of `to` (which is dense) or the other way round.
+void copy(const Image& from, const Image& to, Exec& exec);
+
+}  // namespace megalith::nhwc

@@ -1,0 +1,263 @@
+#include "megalith/ops/nn/conv_nhwc.h"
+
+#include "megalith/kernels/nhwc.h"
+#include "megalith/kernels/scratch.h"
+#include "megalith/ops/nn/conv_canonical.h"
+#include "megalith/packed.h"
+#include "megalith/plan.h"
+
+namespace megalith::conv {
+namespace {
+
+using nhwc::Axis;
+using nhwc::Filter;
+using nhwc::Image;
+
+template <class P>
+bool is_nhwc(const P& p) {
+  return p.format == Format::NHWC;
+}
+
+// (N, C, H, W) of a layout in either format.
+Layout nchw(const Layout& l, bool nhwc) {
+  const Shape &s = l.shape, &d = l.stride;
+  return nhwc ? Layout({s[0], s[3], s[1], s[2]}, {d[0], d[3], d[1], d[2]}) : l;
+}
+
+Image image_of(const Tensor& t, bool nhwc) {
+  const Layout l = nchw(t.layout(), nhwc);
+  const Shape &s = l.shape, &d = l.stride;
+  Image i{t.data<float>(), s[0], s[2], s[3], s[1], d[0], d[2], d[3], d[1]};
+  // Axes of one element may have any stride.
+  if (is_channels_last(l) || (l.contiguous() && (s[1] == 1 || s[2] * s[3] == 1)) || (nhwc && t.contiguous())) {
+    const Shape dense = channels_last(s).stride;
+    i.image = dense[0], i.channel = dense[1], i.row = dense[2], i.pixel = dense[3];
+  }
+  return i;
+}
+
+// The image with its channels innermost, copied into a buffer where it lies otherwise.
+class Dense {
+ public:
+  Dense(const Tensor& t, bool nhwc, Scratch::Slot slot, Exec& exec) : slot_(slot) {
+    const bool known = t.contiguous() || (!nhwc && is_channels_last(t.layout()));
+    plain_ = known ? t : t.to_contiguous();
+    image_ = image_of(plain_, nhwc);
+    if (image_.dense()) return;
+    const Image from = image_;
+    const Shape d = channels_last({from.n, from.c, from.h, from.w}).stride;
+    image_ = {Scratch::get(slot, plain_.count()), from.n, from.h, from.w, from.c, d[0], d[2], d[3], d[1]};
+    nhwc::copy(from, image_, exec);
+    copied_ = true;
+  }
+  ~Dense() {
+    if (copied_) Scratch::release(slot_);
+  }
+  Dense(const Dense&) = delete;
+  const Image& image() const { return image_; }
+
+ private:
+  Tensor plain_;  // keeps the memory alive
+  Image image_;
+  Scratch::Slot slot_;
+  bool copied_ = false;
+};
+
+template <class P>
+Filter filter_of(const P& p, const Tensor& t) {
+  const int g = p.sparse == param::ConvolutionSparse::GROUP ? 1 : 0;
+  const bool nhwc = is_nhwc(p);
+  const int in = nhwc ? g + 3 : g + 1, row = nhwc ? g + 1 : g + 2, col = nhwc ? g + 2 : g + 3;
+  const Shape& d = t.stride();
+  return {t.data<float>(), g ? t.dim(0) : 1, t.dim(in), t.dim(g), g ? d[0] : 0, d[in], d[g], d[row], d[col]};
+}
+
+// One axis of a convolution: the image's and the result's size, the window.
+struct Window {
+  int64_t in, out, taps, pad, stride, dilate;
+  bool flip;  // the window's first tap is the filter's last
+  int64_t stored(int64_t tap) const { return flip ? taps - 1 - tap : tap; }
+};
+
+template <class P>
+void windows(const P& p, const Tensor& filter, const Layout& x, const Layout& y, Window& h, Window& w) {
+  const int g = p.sparse == param::ConvolutionSparse::GROUP ? 1 : 0, row = is_nhwc(p) ? g + 1 : g + 2;
+  const bool flip = p.mode == param::ConvolutionMode::CONVOLUTION;
+  h = {x.shape[2], y.shape[2], filter.dim(row), p.pad_h, p.stride_h, p.dilate_h, flip};
+  w = {x.shape[3], y.shape[3], filter.dim(row + 1), p.pad_w, p.stride_w, p.dilate_w, flip};
+}
+
+// An axis and the filter's row or column for each of its taps.
+struct Walk {
+  Axis axis;
+  std::vector<int64_t> stored;
+};
+
+Walk forward_walk(const Window& v) {
+  Walk r;
+  r.axis.count = v.out;
+  r.axis.step = v.stride;
+  for (int64_t k = 0; k < v.taps; ++k) {
+    r.axis.offset.push_back(k * v.dilate - v.pad);
+    r.stored.push_back(v.stored(k));
+  }
+  return r;
+}
+
+// The image pixels of one phase of the stride gather from the result's gradient.
+Walk backward_walk(const Window& v, int64_t phase) {
+  Walk r;
+  r.axis.count = (v.in - phase + v.stride - 1) / v.stride;
+  r.axis.to_first = phase;
+  r.axis.to_step = v.stride;
+  for (int64_t k = v.taps - 1; k >= 0; --k) {
+    const int64_t at = phase + v.pad - k * v.dilate;
+    if (at % v.stride != 0) continue;
+    r.axis.offset.push_back(at / v.stride);
+    r.stored.push_back(v.stored(k));
+  }
+  return r;
+}
+
+const float* floats(const std::shared_ptr<Storage>& s) { return reinterpret_cast<const float*>(s->data()); }
+
+uint64_t key_of(uint64_t kind, std::initializer_list<Window> windows) {
+  for (const Window& v : windows) {
+    for (int64_t x : {v.in, v.pad, v.stride, v.dilate, int64_t{v.flip}})
+      kind = mix_bits(kind, static_cast<uint64_t>(x));
+  }
+  return kind;
+}
+
+template <class P>
+void forward(const KernelArgs& a, const gemm::Epilogue& epilogue) {
+  const P& p = a.param<P>();
+  const bool nhwc = is_nhwc(p);
+  const Tensor& filter = a.in[1];
+  const Filter f = filter_of(p, filter);
+  Window vh, vw;
+  windows(p, filter, nchw(a.in[0].layout(), nhwc), nchw(a.out[0].layout(), nhwc), vh, vw);
+  const Walk h = forward_walk(vh), w = forward_walk(vw);
+  const int64_t size = nhwc::packed_floats(f, vh.taps, vw.taps);
+  const std::shared_ptr<Storage> weights = packed(
+      filter, mix_bits(vh.flip ? 2 : 1, static_cast<uint64_t>(f.groups)), static_cast<size_t>(size) * sizeof(float),
+      [&](std::byte* to) { nhwc::pack(f, h.stored, w.stored, reinterpret_cast<float*>(to), a.exec); });
+  const Dense x(a.in[0], nhwc, Scratch::kImage, a.exec);
+  nhwc::convolve(x.image(), h.axis, w.axis, f, floats(weights), image_of(a.out[0], nhwc), epilogue, a.exec);
+}
+
+void run_convolution(const KernelArgs& a) { forward<param::Convolution>(a, {}); }
+
+void run_conv_bias(const KernelArgs& a) {
+  gemm::Epilogue e;
+  Tensor bias;
+  if (a.in.size() > 2 && a.in[2].count() > 0) {
+    bias = a.in[2].to_contiguous();
+    e.bias = bias.data<float>();
+  }
+  switch (a.param<param::ConvBias>().nonlineMode) {
+    case param::NonlineMode::RELU: e.act = gemm::Activation::kRelu; break;
+    case param::NonlineMode::H_SWISH: e.act = gemm::Activation::kHSwish; break;
+    default: break;
+  }
+  forward<param::ConvBias>(a, e);
+}
+
+void run_backward_data(const KernelArgs& a) {
+  const auto& p = a.param<param::Convolution>();
+  const bool nhwc = is_nhwc(p);
+  const Tensor& filter = a.in[0];
+  Filter f = filter_of(p, filter);
+  std::swap(f.ins, f.outs);
+  std::swap(f.in, f.out);
+  Window vh, vw;
+  windows(p, filter, nchw(a.out[0].layout(), nhwc), nchw(a.in[1].layout(), nhwc), vh, vw);
+  std::vector<Walk> rows, cols;
+  for (int64_t i = 0; i < std::min(vh.stride, vh.in); ++i) rows.push_back(backward_walk(vh, i));
+  for (int64_t i = 0; i < std::min(vw.stride, vw.in); ++i) cols.push_back(backward_walk(vw, i));
+  const auto each = [&](auto&& fn) {  // fn(row walk, column walk, first float of their weights); returns all floats
+    int64_t at = 0;
+    for (const Walk& h : rows) {
+      for (const Walk& w : cols) {
+        fn(h, w, at);
+        at += nhwc::packed_floats(f, h.axis.taps(), w.axis.taps());
+      }
+    }
+    return at;
+  };
+  const int64_t size = each([](const Walk&, const Walk&, int64_t) {});
+  const std::shared_ptr<Storage> weights =
+      packed(filter, mix_bits(key_of(3, {vh, vw}), static_cast<uint64_t>(f.groups)),
+             static_cast<size_t>(size) * sizeof(float), [&](std::byte* to) {
+               each([&](const Walk& h, const Walk& w, int64_t at) {
+                 nhwc::pack(f, h.stored, w.stored, reinterpret_cast<float*>(to) + at, a.exec);
+               });
+             });
+  const Dense dy(a.in[1], nhwc, Scratch::kImage, a.exec);
+  const Image dx = image_of(a.out[0], nhwc);
+  each([&](const Walk& h, const Walk& w, int64_t at) {
+    nhwc::convolve(dy.image(), h.axis, w.axis, f, floats(weights) + at, dx, {}, a.exec);
+  });
+}
+
+void run_backward_filter(const KernelArgs& a) {
+  const auto& p = a.param<param::Convolution>();
+  const bool nhwc = is_nhwc(p);
+  const Filter f = filter_of(p, a.out[0]);
+  Window vh, vw;
+  windows(p, a.out[0], nchw(a.in[0].layout(), nhwc), nchw(a.in[1].layout(), nhwc), vh, vw);
+  const Walk h = forward_walk(vh), w = forward_walk(vw);
+  const Dense x(a.in[0], nhwc, Scratch::kImage, a.exec), dy(a.in[1], nhwc, Scratch::kImage2, a.exec);
+  nhwc::filter_gradient(x.image(), dy.image(), h.axis, w.axis, h.stored, w.stored, f, a.exec);
+}
+
+bool all_floats(const KernelQuery& q) {
+  const auto is = [](const TensorSpec& s) { return s.dtype.id == DTypeEnum::Float32; };
+  return std::all_of(q.in.begin(), q.in.end(), is) && is(q.out[0]);
+}
+
+template <class P, bool kNhwc>
+bool accepts(const KernelQuery& q) {
+  const P& p = q.attrs.param<P>();
+  return all_floats(q) && p.format == (kNhwc ? Format::NHWC : Format::NCHW) &&
+         int64_t{p.stride_h} * p.stride_w <= 64;  // a phase each in the gradient
+}
+
+template <bool kNhwc>
+bool accepts_bias(const KernelQuery& q) {
+  using Mode = param::NonlineMode;
+  if (!accepts<param::ConvBias, kNhwc>(q)) return false;
+  const Mode mode = q.attrs.param<param::ConvBias>().nonlineMode;
+  if (mode != Mode::IDENTITY && mode != Mode::RELU && mode != Mode::H_SWISH) return false;
+  if (q.in.size() > 3 && q.in[3].shape.count() > 0 && kNhwc) return false;  // in NCHW it is left out, see conv.cpp
+  if (q.in.size() < 3 || q.in[2].shape.count() == 0) return true;
+  return q.in[2].shape.count() == q.out[0].shape[kNhwc ? 3 : 1] &&
+         q.in[2].shape[kNhwc ? 3 : 1] == q.in[2].shape.count();
+}
+
+// One kernel for each format: only NCHW tensors have another order to lie in.
+std::vector<Kernel> kernels(void (*run)(const KernelArgs&), bool (*nchw)(const KernelQuery&),
+                            bool (*nhwc)(const KernelQuery&), Order order) {
+  return {{.name = "nhwc_tiles", .run = run, .accepts = nchw, .strided = true, .order = order},
+          {.name = "nhwc_tiles", .run = run, .accepts = nhwc, .strided = true}};
+}
+
+}  // namespace
+
+std::vector<Kernel> nhwc_convolution() {
+  using P = param::Convolution;
+  return kernels(run_convolution, accepts<P, false>, accepts<P, true>, Order::kChannelsLast);
+}
+std::vector<Kernel> nhwc_conv_bias() {
+  return kernels(run_conv_bias, accepts_bias<false>, accepts_bias<true>, Order::kChannelsLast);
+}
+std::vector<Kernel> nhwc_backward_data() {
+  using P = param::Convolution;
+  return kernels(run_backward_data, accepts<P, false>, accepts<P, true>, Order::kChannelsLast);
+}
+std::vector<Kernel> nhwc_backward_filter() {
+  using P = param::Convolution;
+  return kernels(run_backward_filter, accepts<P, false>, accepts<P, true>, Order::kRowMajor);
+}
+
+}  // namespace megalith::conv

@@ -1,10 +1,25 @@
 #include "megalith/packed.h"
 
 #include <mutex>
+#include <new>
 
 #include "megalith/plan.h"
+#include "megalith/platform/huge_pages.h"
 
 namespace megalith {
+namespace {
+
+std::shared_ptr<Storage> allocate(size_t bytes) {
+  if (bytes < kHugePage / 2) return Storage::allocate(bytes);
+  constexpr std::align_val_t kAlign{kHugePage};
+  const size_t whole = (bytes + kHugePage - 1) / kHugePage * kHugePage;
+  void* const block = whole < bytes ? nullptr : ::operator new(whole, kAlign, std::nothrow);
+  if (!block) throw Error(cat("out of memory: ", bytes, " bytes"));
+  advise_huge_pages(block, whole);
+  return Storage::wrap(block, bytes, {block, [](void* p) { ::operator delete(p, kAlign); }}, true);
+}
+
+}  // namespace
 
 // What is kept with one storage. Entries are few: a weight is packed in one or two ways.
 class PackedCache {
@@ -23,7 +38,7 @@ class PackedCache {
       keep = e.requested;
       e.requested = true;
     }
-    std::shared_ptr<Storage> made = Storage::allocate(bytes);
+    std::shared_ptr<Storage> made = allocate(bytes);
     fill(made->data());
     if (keep) {
       std::lock_guard lock(mutex());
@@ -58,7 +73,7 @@ class PackedCache {
 
 std::shared_ptr<Storage> packed(const Tensor& t, uint64_t key, size_t bytes, FunctionRef<void(std::byte*)> fill) {
   if (t.storage()->frozen()) return PackedCache::get(t, key, bytes, fill);
-  std::shared_ptr<Storage> made = Storage::allocate(bytes);
+  std::shared_ptr<Storage> made = allocate(bytes);
   fill(made->data());
   return made;
 }

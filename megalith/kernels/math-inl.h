@@ -30,44 +30,59 @@ HWY_INLINE V Polynomial(D d, V x, const float (&c)[kCount]) {
   return sum;
 }
 
-// e^x as 2^n (1 + q) with |q| < 0.42; q keeps its relative accuracy near 0. For |x| <= 120.
 template <class D, class V>
-struct Power {
-  hn::Vec<hn::RebindToSigned<D>> n;
-  V q;
+HWY_INLINE V MinusAbs(D d, V x) {
+  return hn::Or(x, hn::SignBit(d));
+}
 
-  Power(D d, V x) {
-    // Adding 1.5 * 2^23 leaves the nearest integer in the low bits.
-    const V big = hn::Set(d, 12582912.f);
-    const V shifted = hn::MulAdd(x, hn::Set(d, 1.44269504f), big);
-    const hn::RebindToSigned<D> di;
-    n = hn::Sub(hn::BitCast(di, shifted), hn::Set(di, 0x4B400000));
-    const V whole = hn::Sub(shifted, big);
-    // ln 2 in two parts, the first so short that its multiples are exact.
-    V r = hn::NegMulAdd(whole, hn::Set(d, 0.693359375f), x);
-    r = hn::NegMulAdd(whole, hn::Set(d, -2.12194440e-4f), r);
-    static constexpr float kC[] = {0.5f, 1.6666666e-01f, 4.166648e-02f, 8.33342e-03f, 1.3933333e-03f, 1.9824094e-04f};
-    q = hn::MulAdd(hn::Mul(r, r), Polynomial(d, r, kC), r);
-  }
-
-  // 2^k for -126 <= k <= 127.
-  static HWY_INLINE V Scale(D d, hn::Vec<hn::RebindToSigned<D>> k) {
-    const hn::RebindToSigned<D> di;
-    return hn::BitCast(d, hn::ShiftLeft<23>(hn::Add(k, hn::Set(di, 127))));
-  }
-
-  // 2^n (1 + q), in two steps since 2^n alone may be too small or too large for a float.
-  HWY_INLINE V Value(D d) const {
-    const auto half = hn::ShiftRight<1>(n);
-    return hn::Mul(hn::Mul(hn::Add(hn::Set(d, 1.f), q), Scale(d, half)), Scale(d, hn::Sub(n, half)));
-  }
-};
+// x, but at least `low`; NaN stays, which Max does not promise: compilers swap its operands.
+template <class D, class V>
+HWY_INLINE V AtLeast(D d, V x, float low) {
+  return hn::IfThenElse(hn::Lt(x, hn::Set(d, low)), hn::Set(d, low), x);
+}
 
 // x, or `most` with its sign where it is further from 0.
 template <class D, class V>
 HWY_INLINE V LimitAbs(D d, V x, float most) {
   return hn::IfThenElse(hn::Gt(hn::Abs(x), hn::Set(d, most)), hn::CopySignToAbs(hn::Set(d, most), x), x);
 }
+
+// e^x = 2^n (1 + q) with |q| < 0.42; q keeps its relative accuracy near 0. For |x| <= 120.
+template <class D, class V>
+struct Power {
+  V n, q;
+  V shifted;  // has n in its low bits
+
+  HWY_INLINE Power(D d, V x) {
+    // Adding 1.5 * 2^23 rounds to an integer.
+    const V big = hn::Set(d, 12582912.f);
+    shifted = hn::MulAdd(x, hn::Set(d, 1.44269504f), big);
+    n = hn::Sub(shifted, big);
+    // ln 2 in two parts, the first so short that its multiples are exact.
+    V r = hn::NegMulAdd(n, hn::Set(d, 0.693359375f), x);
+    r = hn::NegMulAdd(n, hn::Set(d, -2.12194440e-4f), r);
+    static constexpr float kC[] = {0.5f, 1.6666666e-01f, 4.166648e-02f, 8.33342e-03f, 1.3933333e-03f, 1.9824094e-04f};
+    q = hn::MulAdd(hn::Mul(r, r), Polynomial(d, r, kC), r);
+  }
+
+  // 2^n, for -126 <= n <= 127.
+  HWY_INLINE V Scale(D d) const {
+    const hn::RebindToSigned<D> di;
+    return hn::BitCast(d, hn::ShiftLeft<23>(hn::Add(hn::BitCast(di, shifted), hn::Set(di, 127))));
+  }
+
+  HWY_INLINE V Value(D d) const {
+    const V m = hn::Add(hn::Set(d, 1.f), q);
+#if HWY_TARGET == HWY_AVX3
+    if constexpr (sizeof(m.raw) == 64) return V{_mm512_scalef_ps(m.raw, n.raw)};
+#endif
+    // In two steps, since 2^n alone may be too small or too large for a float.
+    const hn::RebindToSigned<D> di;
+    const auto whole = hn::Sub(hn::BitCast(di, shifted), hn::Set(di, 0x4B400000)), half = hn::ShiftRight<1>(whole);
+    const auto power = [&](auto k) HWY_ATTR { return hn::BitCast(d, hn::ShiftLeft<23>(hn::Add(k, hn::Set(di, 127)))); };
+    return hn::Mul(hn::Mul(m, power(half)), power(hn::Sub(whole, half)));
+  }
+};
 }  // namespace math
 
 template <class D, class V>
@@ -80,7 +95,7 @@ template <class D, class V>
 HWY_INLINE V Sigmoid(D d, V x) {
   namespace hn = hwy::HWY_NAMESPACE;
   const V one = hn::Set(d, 1.f);
-  const V e = math::Power<D, V>(d, hn::Neg(hn::Abs(math::LimitAbs(d, x, 120.f)))).Value(d);
+  const V e = math::Power<D, V>(d, math::AtLeast(d, math::MinusAbs(d, x), -120.f)).Value(d);
   const V from = hn::IfThenElse(hn::Lt(x, hn::Zero(d)), e, one);
   return hn::NegMulAdd(from, hn::Div(e, hn::Add(one, e)), from);
 }
@@ -90,13 +105,11 @@ template <class D, class V>
 HWY_INLINE V Tanh(D d, V x) {
   namespace hn = hwy::HWY_NAMESPACE;
   static constexpr float kNear[] = {-3.3333313e-01f, 1.333248e-01f, -5.3840518e-02f, 2.1020556e-02f, -6.198725e-03f};
-  const V one = hn::Set(d, 1.f), square = hn::Mul(x, x);
+  const V one = hn::Set(d, 1.f), square = hn::Mul(x, x), minus = math::MinusAbs(d, x);
   const V small = hn::MulAdd(hn::Mul(x, square), math::Polynomial(d, square, kNear), x);
-  const V a = hn::Abs(math::LimitAbs(d, x, 20.f));
-  const math::Power<D, V> p(d, hn::Mul(a, hn::Set(d, -2.f)));
-  const V scale = p.Scale(d, p.n), e = hn::MulAdd(scale, p.q, scale);
+  const V e = math::Power<D, V>(d, math::AtLeast(d, hn::Add(minus, minus), -40.f)).Value(d);
   const V large = hn::Sub(one, hn::Div(hn::Add(e, e), hn::Add(one, e)));
-  return hn::IfThenElse(hn::Gt(a, hn::Set(d, 0.5625f)), hn::CopySign(large, x), small);
+  return hn::IfThenElse(hn::Lt(minus, hn::Set(d, -0.5625f)), hn::CopySignToAbs(large, x), small);
 }
 
 template <class D, class V>
@@ -138,7 +151,7 @@ HWY_INLINE V Erf(D d, V x) {
   const V small = hn::MulAdd(x, Polynomial(d, hn::Mul(x, x), kNear), x);
   const V a = hn::Abs(math::LimitAbs(d, x, 4.f));
   const math::Power<D, V> p(d, Polynomial(d, a, kFar));
-  const V scale = p.Scale(d, p.n);
+  const V scale = p.Scale(d);
   const V large = hn::NegMulAdd(scale, p.q, hn::Sub(one, scale));
   return hn::IfThenElse(hn::Gt(hn::Abs(x), hn::Set(d, 0.921875f)), hn::CopySign(large, x), small);
 }
@@ -148,7 +161,7 @@ HWY_INLINE V Expm1(D d, V x) {
   namespace hn = hwy::HWY_NAMESPACE;
   const V one = hn::Set(d, 1.f);
   const math::Power<D, V> p(d, math::LimitAbs(d, x, 60.f));
-  const V scale = p.Scale(d, p.n);
+  const V scale = p.Scale(d);
   const V y = hn::IfThenElse(hn::Eq(x, hn::Zero(d)), x, hn::MulAdd(scale, p.q, hn::Sub(scale, one)));
   return hn::IfThenElse(hn::Gt(x, hn::Set(d, 60.f)), Exp(d, x), y);
 }

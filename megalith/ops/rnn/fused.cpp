@@ -19,6 +19,7 @@ using recurrent::Units;
 constexpr int64_t kChunkRows = 512;   // of a product of inputs: what it makes stays in the caches until it is used
 constexpr int64_t kTileRows = 42;     // of sums that are in the first cache at once
 constexpr int64_t kRowsOfThread = 8;  // fewer rows of a batch are no work of their own
+constexpr int64_t kFewRows = 3;       // so few read panels four at once (gemm::multiply)
 
 // Rows of states lie so that they do not fall into the same places of the first cache.
 int64_t padded(int64_t n) { return (n + 15) / 16 * 16 + 16; }
@@ -34,10 +35,42 @@ void each_piece(int64_t begin, int64_t end, int64_t most, Fn&& fn) {
   }
 }
 
+// Panels of hidden weights, one after the other, or, where few rows of a batch read four at once, in groups of four
+// whose rows alternate: then a step reads one stream from its beginning to its end.
+struct Panels {
+  static constexpr int64_t kGroup = 4;
+  const float* data = nullptr;
+  int64_t count = 0, k = 0;
+  bool grouped = false;
+
+  int64_t group_size(int64_t group) const { return std::min(kGroup, count - group * kGroup); }
+  int64_t offset(int64_t i) const {
+    const int64_t panel = gemm::panel_width();
+    return grouped ? (i / kGroup * kGroup * k + i % kGroup) * panel : i * k * panel;
+  }
+  // c[row][...] = a[row][0, k) times panels [begin, end), rows of both `a_row` and `c_row` apart.
+  void multiply(int64_t rows, const float* a, int64_t a_row, int64_t begin, int64_t end, float* c,
+                int64_t c_row) const {
+    const int64_t panel = gemm::panel_width();
+    const gemm::Run run{0, 0, k};
+    gemm::Block block{.m = rows, .a = a, .a_row = a_row, .runs = &run, .run_count = 1, .c_row = c_row};
+    for (int64_t i = begin; i < end;) {
+      const int64_t next = grouped ? std::min(end, (i / kGroup + 1) * kGroup) : end;
+      block.n = (next - i) * panel;
+      block.b = data + offset(i);
+      block.b_step = grouped ? group_size(i / kGroup) * panel : panel;
+      block.b_panel = grouped ? panel : k * panel;
+      block.c = c + (i - begin) * panel;
+      gemm::multiply(block);
+      i = next;
+    }
+  }
+};
+
 // Packed weights of a whole network.
 struct PackedWeights {
   const Dims& d;
-  bool backward;
+  bool backward, grouped;
   std::shared_ptr<Storage> storage;
 
   int64_t input_floats(int64_t layer) const {
@@ -45,9 +78,7 @@ struct PackedWeights {
                     : gemm::packed_floats(d.layer_input(layer), d.rows());
   }
   // Forward: for each panel of units, for each gate, a panel of the transposed hidden weights.
-  int64_t hidden_floats() const {
-    return backward ? gemm::packed_floats(d.rows(), d.hidden) : d.gates() * gemm::packed_floats(d.hidden, d.hidden);
-  }
+  int64_t hidden_floats() const { return hidden_panels() * gemm::panel_width() * (backward ? d.rows() : d.hidden); }
   int64_t at(int64_t layer, int64_t dir) const {
     const int64_t before =
         layer == 0 ? 0 : input_floats(0) + hidden_floats() + (layer - 1) * (input_floats(1) + hidden_floats());
@@ -56,11 +87,14 @@ struct PackedWeights {
   const float* input(int64_t layer, int64_t dir) const {
     return reinterpret_cast<const float*>(storage->data()) + at(layer, dir);
   }
-  const float* hidden(int64_t layer, int64_t dir) const { return input(layer, dir) + input_floats(layer); }
+  Panels hidden(int64_t layer, int64_t dir) const {
+    return {input(layer, dir) + input_floats(layer), hidden_panels(), backward ? d.rows() : d.hidden, grouped};
+  }
+  int64_t hidden_panels() const { return gemm::panels(d.hidden) * (backward ? 1 : d.gates()); }
 
   PackedWeights(const Dims& dims, bool for_backward, const Tensor& weights, Exec& exec)
-      : d(dims), backward(for_backward) {
-    uint64_t key = mix_bits(static_cast<uint64_t>(d.kind), backward ? 3 : 2);
+      : d(dims), backward(for_backward), grouped(d.batch <= kFewRows) {
+    uint64_t key = mix_bits(static_cast<uint64_t>(d.kind), 2 + (backward ? 1 : 0) + (grouped ? 2 : 0));
     for (int64_t v : {d.layers, d.dirs, d.hidden, d.input, int64_t{d.bias}})
       key = mix_bits(key, static_cast<uint64_t>(v));
     storage = packed(weights, key, static_cast<size_t>(at(d.layers, 0)) * sizeof(float), [&](std::byte* to) {
@@ -75,19 +109,26 @@ struct PackedWeights {
 
  private:
   void fill(const CellWeights<float>& w, int64_t in, float* to, Exec& exec) const {
-    const int64_t H = d.hidden, G = d.gates();
-    if (backward) {
+    const int64_t H = d.hidden, G = d.gates(), panel = gemm::panel_width();
+    if (backward)
       gemm::pack_b(w.w_ih, in, 1, d.rows(), in, to, exec);
-      gemm::pack_b(w.w_hh, H, 1, d.rows(), H, to + gemm::packed_floats(d.rows(), in), exec);
-      return;
-    }
-    gemm::pack_b(w.w_ih, 1, in, in, d.rows(), to, exec);
-    float* hidden = to + gemm::packed_floats(in, d.rows());
-    const int64_t panel = H * gemm::panel_width();
-    exec.parallel_for(gemm::panels(H) * G, std::max<int64_t>(1, 32768 / panel), [&](int64_t begin, int64_t end) {
+    else
+      gemm::pack_b(w.w_ih, 1, in, in, d.rows(), to, exec);
+    float* hidden = to + (backward ? gemm::packed_floats(d.rows(), in) : gemm::packed_floats(in, d.rows()));
+    const Panels panels{hidden, hidden_panels(), backward ? d.rows() : H, grouped};
+    exec.parallel_for(panels.count, std::max<int64_t>(1, 32768 / (panels.k * panel)), [&](int64_t begin, int64_t end) {
       for (int64_t i = begin; i < end; ++i) {
-        const int64_t u = i / G;
-        gemm::pack_b(w.w_hh + i % G * H * H, 1, H, H, H, hidden + (i - u) * panel, panel, u, u + 1);
+        float* out = grouped ? Scratch::get(Scratch::kSums, panels.k * panel) : hidden + panels.offset(i);
+        const int64_t u = backward ? i : i / G;  // units of the panel
+        const int64_t j = u * panel, width = std::min(panel, H - j);
+        if (backward)
+          gemm::pack_b(w.w_hh + j, H, 1, panels.k, width, out, 0, 0, 1);
+        else
+          gemm::pack_b(w.w_hh + (i % G * H + j) * H, 1, H, panels.k, width, out, 0, 0, 1);
+        if (!grouped) continue;
+        const int64_t step = panels.group_size(i / Panels::kGroup) * panel;
+        for (int64_t l = 0; l < panels.k; ++l)
+          std::copy_n(out + l * panel, panel, hidden + panels.offset(i) + l * step);
       }
     });
   }
@@ -97,7 +138,7 @@ struct PackedWeights {
 struct Forward {
   const Dims& d;
   bool reverse = false;
-  const float* hidden_weights = nullptr;
+  Panels weights;  // for each panel of units, its gates
   const float* n_bias = nullptr;
   Units<const float> sums;  // of the inputs and biases; row 0 is step `first` of the sequence
   int64_t first = 0;
@@ -112,27 +153,20 @@ struct Forward {
 
   // Rows [row, row_end) of the batch and units of the panels [u, u_end) in the i-th step.
   void step(int64_t i, int64_t row, int64_t row_end, int64_t u, int64_t u_end) const {
-    const int64_t G = d.gates(), H = d.hidden, panel = gemm::panel_width();
-    const int64_t rows = row_end - row;
+    const int64_t G = d.gates(), panel = gemm::panel_width();
     // Few rows: many panels at once, so that there are enough independent sums.
-    const int64_t at_once = d.kind == Kind::kLstm ? 1 : d.kind == Kind::kGru ? (rows == 1 ? 4 : rows < 8 ? 2 : 1) : 4;
+    const int64_t at_once = d.kind == Kind::kLstm ? 1 : d.kind == Kind::kGru && row_end - row > kFewRows ? 1 : 4;
     const int64_t width = std::min(at_once, u_end - u) * G * panel;
-    float* tile = Scratch::get(Scratch::kSums, std::min(rows, kTileRows) * width);
-    const gemm::Run run{0, 0, H};
-    for (; u < u_end; u += at_once) {
-      const int64_t count = std::min(at_once, u_end - u);
+    float* tile = Scratch::get(Scratch::kSums, std::min(row_end - row, kTileRows) * width);
+    // To and fro: what was read last is still in the cache.
+    const int64_t blocks = (u_end - u + at_once - 1) / at_once;
+    for (int64_t k = 0; k < blocks; ++k) {
+      const int64_t from = u + (i % 2 ? blocks - 1 - k : k) * at_once, to = std::min(u_end, from + at_once);
       each_piece(row, row_end, kTileRows, [&](int64_t begin, int64_t end) {
-        gemm::Block block{.m = end - begin, .n = count * G * panel, .runs = &run, .run_count = 1};
-        block.a = h[i % 2] + begin * h_row;
-        block.a_row = h_row;
-        block.b = hidden_weights + u * G * H * panel;
-        block.b_step = panel;
-        block.b_panel = H * panel;
-        block.c = tile;
-        block.c_row = width;
-        gemm::multiply(block);
-        for (int64_t k = 0; k < count; ++k)
-          recurrent::forward(gates(i, begin, end, (u + k) * panel, tile + k * G * panel, width));
+        for (int64_t v = from; v < to; ++v) fetch(i, begin, end, v * panel);
+        weights.multiply(end - begin, h[i % 2] + begin * h_row, h_row, from * G, to * G, tile, width);
+        for (int64_t v = from; v < to; ++v)
+          recurrent::forward(gates(i, begin, end, v * panel, tile + (v - from) * G * panel, width));
       });
     }
   }
@@ -156,6 +190,17 @@ struct Forward {
     }
     if (saved) g.saved = {saved + from * d.saved() * H + unit, d.saved() * H, H};
     return g;
+  }
+
+  // Asks for the sums of the inputs while the product goes on: they lie in short pieces that no prefetcher sees.
+  void fetch(int64_t i, int64_t row, int64_t row_end, int64_t unit) const {
+    const float* p = sums.data + ((step_of(i) - first) * d.batch + row) * sums.row + unit;
+    const int64_t units = std::min(gemm::panel_width(), d.hidden - unit);
+    for (; row < row_end; ++row, p += sums.row) {
+      for (int64_t q = 0; q < d.gates(); ++q) {
+        for (int64_t j = 0; j < units; j += 16) __builtin_prefetch(p + q * sums.gate + j);
+      }
+    }
   }
 };
 
@@ -196,7 +241,7 @@ void forward_layer(const Dims& d, const ForwardArgs& a, const PackedWeights& wei
   for (int64_t dir = 0; dir < d.dirs; ++dir) {
     const CellWeights<const float> w = cell_weights<const float>(d, a.weights.data<float>(), layer, dir);
     const int64_t state = (layer * d.dirs + dir) * d.state();
-    Forward f{.d = d, .reverse = dir == 1, .hidden_weights = weights.hidden(layer, dir), .h_row = h_row};
+    Forward f{.d = d, .reverse = dir == 1, .weights = weights.hidden(layer, dir), .h_row = h_row};
     f.h[0] = scratch, f.h[1] = scratch + states / 2;
     scratch += states;
     copy_rows(a.h + state, H, f.h[0], h_row, d.batch, H);

@@ -175,7 +175,18 @@ class _BFloat16:
     """Stands for MegEngine's NumPy type of that name."""
 
 
+class _CompNode(CompNode):
+    """A device as MegEngine pickles it."""
+
+    __slots__ = ()
+
+    def __setstate__(self, name):
+        self.__init__(_located(name) or as_device(None))
+        self.__class__ = CompNode
+
+
 _STAND_INS = {
+    ("megengine.core._imperative_rt.common", "CompNode"): _CompNode,
     ("megengine.tensor", "Tensor"): _Tensor,
     ("megengine.tensor", "Parameter"): _Parameter,
     ("megengine.core._imperative_rt", "pybfloat16"): _BFloat16,

@@ -36,7 +36,7 @@ class TracedModuleChecker:
     def __init__(self, tracer):
         self._tracer = tracer
 
-    def check_expr_interpret(self, expr, inputs, gt_outputs):
+    def check_expr(self, expr, inputs, gt_outputs):
         """Runs an expression on copies of its inputs.
 
         Raises:

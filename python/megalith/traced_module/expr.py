@@ -7,7 +7,6 @@ from typing import Callable, Dict, Iterable, List
 from .. import _core
 from .._errors import require
 from ..core._imperative_rt.core2 import apply
-from ..core.ops._opdef import OpDef
 from ..module.module import Module
 from ..tensor import Parameter, Tensor
 from .node import ModuleNode, Node, TensorNode, _next_ids, next_id
@@ -463,17 +462,15 @@ class Apply(Expr):
 
     def __setstate__(self, state):
         super().__setstate__(state)
-        kind = self.__dict__.pop("opdef_type", None)
-        if kind is not None:  # as MegEngine writes it
-            fields = self.__dict__.pop("opdef_state")
-            if issubclass(kind, OpDef):
-                self.opdef = kind(
-                    **{k: v for k, v in fields.items() if k in kind._fields and not _is_default(kind, k, v)}
-                )
+        fields = self.__dict__.pop("opdef_state", None)
+        if fields is not None:  # as MegEngine writes it
+            kind = fields["opdef_type"]
+            given = {k: v for k, v in fields.items() if k in kind._fields and not _is_default(k, v)}
+            self.opdef = kind(**given)
 
 
-def _is_default(kind, field, value):
-    return field == "axis" and not isinstance(value, bool) and value == 7  # what MegEngine's ops have for "no axis"
+def _is_default(field, value):
+    return field == "axis" and value == 7  # what MegEngine's ops have for "no axis"
 
 
 class CallFunction(Expr):

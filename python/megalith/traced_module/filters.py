@@ -136,7 +136,7 @@ class ExprFilterCallFunction(ExprFilter):
 
     def __init__(self, expr_iter, func: Callable = None):
         super().__init__(expr_iter)
-        self.func = func
+        self.func = getattr(func, "_records", func)  # within insert_exprs, functions are recording ones
 
     def __iter__(self):
         for expr in self._iter:

@@ -87,10 +87,10 @@ class InternalGraph:
         ...     def forward(self, x):
         ...         return F.relu(x + 1)
         >>> net = tm.trace_module(Net(), mge.Tensor([1.0]))
-        >>> print(net.graph)
+        >>> print(net.graph)  # doctest: +NORMALIZE_WHITESPACE
         Net.Graph (self, x) {
-                %2:	add_out = x.__add__(1, )
-                %3:	relu_out = nn.relu(add_out, )
+                %2:  add_out = x.__add__(1, )
+                %3:  relu_out = nn.relu(add_out, )
                 return relu_out
         }
         >>> graph = net.graph

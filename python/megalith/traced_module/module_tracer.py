@@ -9,6 +9,8 @@ import copy
 import functools
 import importlib
 import sys
+import threading
+import types
 
 import numpy as np
 
@@ -143,7 +145,7 @@ class Scope:
             self.graph._namespace._used_names[name] = node
             if kind is TensorNode:
                 node._take(value)
-            elif module_tracer.is_builtin(value):
+            elif ModuleTracer.is_builtin(value):
                 node.module_type = type(value)
             self.add(node.expr)
             self.attributes[path] = node
@@ -186,19 +188,24 @@ class PatchedFn:
     """A name in a namespace whose value was replaced for a while.
 
     Args:
-        frame_dict: a dict of names, or a class.
+        frame_dict: a dict of names, a class, or the cell of a variable.
         name: the name.
     """
 
     def __init__(self, frame_dict, name):
         self.frame_dict = frame_dict
         self.name = name
-        names = vars(frame_dict) if isinstance(frame_dict, type) else frame_dict
-        self.origin_fn = names.get(name, NotExist)
+        if isinstance(frame_dict, types.CellType):
+            self.origin_fn = frame_dict.cell_contents
+        else:
+            names = vars(frame_dict) if isinstance(frame_dict, type) else frame_dict
+            self.origin_fn = names.get(name, NotExist)
 
     def set_func(self, func):
         """Gives the name another value; ``NotExist`` takes it away."""
-        if isinstance(self.frame_dict, type):
+        if isinstance(self.frame_dict, types.CellType):
+            self.frame_dict.cell_contents = func
+        elif isinstance(self.frame_dict, type):
             if func is NotExist:
                 delattr(self.frame_dict, self.name)
             else:
@@ -232,6 +239,22 @@ class Patcher:
         self._done.append(patched)
         patched.set_func(value)
 
+    def follow(self, func):
+        """Replaces the functions that a function uses: in its module, and as variables of functions around it."""
+        if not isinstance(func, types.FunctionType) or id(func.__code__) in self._namespaces:
+            return
+        self._namespaces.add(id(func.__code__))
+        self.auto_patch(func.__globals__)
+        for cell in func.__closure__ or ():
+            try:
+                value = cell.cell_contents
+            except ValueError:  # not set yet
+                continue
+            if id(value) in self.wrapped:
+                self.replace(cell, "cell_contents", self.wrapped[id(value)])
+            elif not (getattr(value, "__module__", None) or "megalith").startswith("megalith"):
+                self.follow(value)
+
     def auto_patch(self, frame_dict, check_frame_id=True):
         """Replaces the functions in a namespace, whatever names they have there."""
         if check_frame_id and id(frame_dict) in self._namespaces:
@@ -257,7 +280,7 @@ class Patcher:
             patched.set_func(patched.origin_fn)
 
 
-class module_tracer:
+class ModuleTracer:
     """Records what a module does.
 
     Args:
@@ -268,6 +291,7 @@ class module_tracer:
 
     def __init__(self, insertion=False):
         self.insertion = insertion
+        self._thread = threading.get_ident()  # what other threads compute meanwhile is none of the module's
         self._scopes = []
         self._off = 0  # how many recorded calls are under way
         self._depth = 0  # how many calls of insertion mode are under way
@@ -315,7 +339,7 @@ class module_tracer:
     @property
     def recording(self):
         """Whether a call that happens now becomes an expression."""
-        return bool(self._scopes) and not self._off
+        return bool(self._scopes) and not self._off and threading.get_ident() == self._thread
 
     @contextlib.contextmanager
     def _quiet(self):
@@ -359,7 +383,7 @@ class module_tracer:
         scope.add(expr)
         if check and not isinstance(expr.inputs[0] if expr.inputs else None, ModuleNode):
             with self._quiet():
-                self._checker.check_expr_interpret(expr, before, found)
+                self._checker.check_expr(expr, before, found)
         return result
 
     def call_function(self, func, args, kwargs):
@@ -423,7 +447,7 @@ class module_tracer:
 
         scope = self.current_scope()
         if scope.known(module) is None and scope.path(module) in (None, ""):
-            self.patcher.auto_patch(type(module).forward.__globals__)
+            self.patcher.follow(type(module).forward)
             return call(module, *args, **kwargs)
         args, kwargs = full_args(signature_of(type(module).forward), (module, *args), kwargs)
         expr = CallMethod(scope.node_of(module))
@@ -466,7 +490,7 @@ class module_tracer:
                 graph._inputs.append(one)
                 scope.bind(value, one)
         _, definition = tree_flatten((args, kwargs))
-        self.patcher.auto_patch(type(module).forward.__globals__)
+        self.patcher.follow(type(module).forward)
         self.push_scope(scope)
         try:
             result = call(*args, **kwargs)
@@ -497,13 +521,14 @@ class module_tracer:
         if builder.built is not None:
             return builder.built
         traced = builder.build()
-        attributes = {}
-        for graph in builder.argdef_graph_map.values():
-            for expr in graph._exprs:
-                if isinstance(expr, GetAttr):
-                    attributes.setdefault(expr.name)
-        for path in sorted(attributes, key=lambda p: p.count(".")):  # parents first
-            assign_attr(self.built(get_subattr(builder._mod, path)), traced, path)
+        used = [e.name for g in builder.argdef_graph_map.values() for e in g._exprs if isinstance(e, GetAttr)]
+        done = set()
+        for path in used:
+            parts = path.split(".")
+            for prefix in (".".join(parts[: n + 1]) for n in range(len(parts))):  # modules before what is inside
+                if prefix in used and prefix not in done:
+                    assign_attr(self.built(get_subattr(builder._mod, prefix)), traced, prefix)
+                    done.add(prefix)
         return traced
 
     def built(self, value):
@@ -605,6 +630,7 @@ def _recorded(func):
             return tracer.with_tensors(lambda *a, **k: tracer.call_function(func, a, k), args, kwargs)
         return tracer.call_function(func, args, kwargs)
 
+    function._records = func
     return function
 
 
@@ -743,7 +769,7 @@ def _node_shape(self):
 @contextlib.contextmanager
 def tracing():
     """A tracer, for the time in which a module runs."""
-    tracer = module_tracer()
+    tracer = ModuleTracer()
     with _patched(tracer):
         yield tracer
 
@@ -751,7 +777,7 @@ def tracing():
 @contextlib.contextmanager
 def insertion(graph, after):
     """Calls with nodes of a graph become expressions of it."""
-    tracer = module_tracer(insertion=True)
+    tracer = ModuleTracer(insertion=True)
     graph._continue_ids()
     count = len(graph._exprs)
     scope = Scope(graph, graph._module, graph._inputs[0])

@@ -232,6 +232,13 @@ class LeafDef(TreeDef):
         self.num_leaves = 1
         self.const_val = None
 
+    def __setstate__(self, state):
+        from ..serialization import _Parameter, _Tensor
+
+        self.__dict__.update(state)  # pickles of MegEngine name classes that stand for ours
+        stand_ins = {_Tensor: Tensor, _Parameter: Parameter}
+        self.type = tuple(stand_ins.get(t, t) for t in self.type)
+
     def unflatten(self, leaves):
         """The leaf itself."""
         (leaf,) = leaves

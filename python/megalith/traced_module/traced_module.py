@@ -20,7 +20,7 @@ from .filters import (
     NodeFilterType,
 )
 from .graph import InternalGraph, NameSpace
-from .module_tracer import USER_REGISTERED_FUNCTION, USER_REGISTERED_MODULE, module_tracer, tracing
+from .module_tracer import USER_REGISTERED_FUNCTION, USER_REGISTERED_MODULE, ModuleTracer, tracing
 from .node import Node
 from .pytree import tree_flatten
 from .tm_config import _get_default_checker
@@ -181,12 +181,12 @@ class TracedModule(Module):
             ...     def forward(self, x):
             ...         return self.inner(x) * 2
             >>> net = tm.trace_module(Net(), mge.Tensor([1.0]))
-            >>> print(net.flatten().graph)
+            >>> print(net.flatten().graph)  # doctest: +NORMALIZE_WHITESPACE
             Net.Graph (self, x) {
-                %2:	inner_act = getattr(self, "inner.act") -> (ReLU)
-                %3:	inner_act_out = inner_act(x, )
-                %4:	inner_out = inner_act_out.__add__(1, )
-                %5:	mul_out = inner_out.__mul__(2, )
+                %2:  inner_act = getattr(self, "inner.act") -> (ReLU)
+                %3:  inner_act_out = inner_act(x, )
+                %4:  inner_out = inner_act_out.__add__(1, )
+                %5:  mul_out = inner_out.__mul__(2, )
                 return mul_out
             }
         """
@@ -367,12 +367,12 @@ def trace_module(mod: Module, *args: Tuple[Any], **kwargs: Dict[str, Any]) -> Tr
         >>> import numpy as np, megalith as mge, megalith.module as M, megalith.traced_module as tm
         >>> net = M.Sequential(M.Linear(4, 3), M.ReLU())
         >>> traced = tm.trace_module(net, mge.Tensor(np.ones((2, 4), "float32")))
-        >>> print(traced.graph)
+        >>> print(traced.graph)  # doctest: +NORMALIZE_WHITESPACE
         Sequential.Graph (self, inp) {
-                %2:	_0 = getattr(self, "0") -> (Linear)
-                %3:	_1 = getattr(self, "1") -> (ReLU)
-                %4:	_0_out = _0(inp, )
-                %5:	_1_out = _1(_0_out, )
+                %2:  _0 = getattr(self, "0") -> (Linear)
+                %3:  _1 = getattr(self, "1") -> (ReLU)
+                %4:  _0_out = _0(inp, )
+                %5:  _1_out = _1(_0_out, )
                 return _1_out
         }
     """
@@ -403,7 +403,7 @@ def register_as_builtin(mod_cls: Type[Module]) -> None:
     """
     require(isinstance(mod_cls, type) and issubclass(mod_cls, Module), "register_as_builtin takes a class of modules")
     USER_REGISTERED_MODULE.append(mod_cls)
-    module_tracer.register_as_builtin(mod_cls)
+    ModuleTracer.register_as_builtin(mod_cls)
 
 
 def wrap(func: Callable):

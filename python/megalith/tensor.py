@@ -5,6 +5,7 @@ from typing import Union
 import numpy as np
 
 from . import _core
+from .core import _trace_option
 from .core.tensor import dtype as _dtype
 from .core.tensor.array_method import ArrayMethodMixin
 from .device import CompNode, as_device
@@ -96,8 +97,11 @@ class Tensor(_core.TensorBase, ArrayMethodMixin):
             self._format = format
 
     @property
-    def shape(self) -> tuple:
-        """Its dimensions; () for a scalar."""
+    def shape(self) -> Union[tuple, "Tensor"]:
+        """Its dimensions; () for a scalar. In a function that is traced it is a Tensor, so that the recorded graph follows
+        the sizes of its inputs."""
+        if _trace_option._use_symbolic_shape and not self._scalar:
+            return _core.apply1(_core.Op("GetVarShape"), self)
         return self._tuple_shape
 
     @property
@@ -149,6 +153,14 @@ class Tensor(_core.TensorBase, ArrayMethodMixin):
         out._device, out._format = self._device, self._format
         return out
 
+    def _dev_tensor(self) -> "Tensor":
+        return self  # MegEngine's name for the memory below a Tensor
+
+    @property
+    def comp_node(self) -> CompNode:
+        """The device that holds it."""
+        return self.device
+
     def set_value(self, value):
         """Replaces the values; they are converted to this tensor's dtype."""
         if not isinstance(value, Tensor):
@@ -189,7 +201,7 @@ class Tensor(_core.TensorBase, ArrayMethodMixin):
         return f"{kind}({text}{name}, device={self.device})"
 
     def _repr_html_(self):
-        shape = "×".join(map(str, self.shape)) or "scalar"
+        shape = "×".join(map(str, self._tuple_shape)) or "scalar"
         return f"<div><b>{type(self).__name__}</b> {shape} {self.dtype}<pre>{np.array2string(self.numpy(), threshold=60)}</pre></div>"
 
     def __format__(self, spec):

@@ -21,6 +21,24 @@ Var call_with(const OpDef& op, Params params, const std::vector<Var>& inputs) {
   return quick ? std::move(emit(op, attrs, inputs)[0]) : call1(op, attrs, inputs);
 }
 
+// Whether shapes that calls derive from their operands are computed by recorded ops, so that a graph works for other
+// sizes.
+bool symbolic_shape = false;
+bool records_shapes() { return symbolic_shape && Recorder::active(); }
+
+// Dimensions `from` up to `to` of `v` as a recorded vector.
+Var dims_of(const Var& v, int from, int to) {
+  static const OpDef& shape = op_named("GetVarShape");
+  static const OpDef& slice = op_named("Subtensor");
+  return call_with(slice, Params(param::IndexDescMaskDump{}, {0, 1, 1, 0, 0}),
+                   {call_with(shape, param::OptionalAxisV1{}, {v}), int_vector({from}), int_vector({to})});
+}
+
+Var joined(std::vector<Var> parts) {
+  static const OpDef& concat = op_named("Concat");
+  return parts.size() == 1 ? parts[0] : call_with(concat, param::Axis{0}, parts);
+}
+
 // A size given by the caller: a number, None, or a Tensor that holds a number.
 struct Size {
   std::optional<int64_t> value;  // empty: None
@@ -312,17 +330,27 @@ param::ComputeMode compute_mode_of(nb::handle h) {
   throw nb::value_error(cat("matmul: there is no compute mode ", nb::str(h).c_str()).c_str());
 }
 
-// The operand as [batch, rows, columns], its batch axes broadcast to `batch`.
-Var as_batch(const Var& v, const std::vector<int64_t>& batch, int64_t count) {
+// The operand as [batch, rows, columns], its batch axes broadcast to `batch`, whose sizes may be `recorded`.
+Var as_batch(const Var& v, const std::vector<int64_t>& batch, int64_t count, const std::vector<Var>& recorded) {
   const Shape s = spec_of(v).shape;
   std::vector<int64_t> full = batch;
   full.insert(full.end(), {s[s.ndim() - 2], s[s.ndim() - 1]});
   Var r = v;
+  const bool symbolic = !recorded.empty();
   if (s != Shape(std::span<const int64_t>(full))) {
     static const OpDef& op = op_named("Broadcast");
-    r = call_with(op, param::Empty{}, {r, int_vector(full)});
+    Var target = int_vector(full);
+    if (symbolic) {
+      std::vector<Var> parts = recorded;
+      parts.push_back(dims_of(v, s.ndim() - 2, s.ndim()));
+      target = joined(std::move(parts));
+    }
+    r = call_with(op, param::Empty{}, {r, target});
   }
-  return batch.size() == 1 ? r : reshaped(r, {count, s[s.ndim() - 2], s[s.ndim() - 1]});
+  if (batch.size() == 1) return r;
+  if (!symbolic) return reshaped(r, {count, s[s.ndim() - 2], s[s.ndim() - 1]});
+  static const OpDef& op = op_named("Reshape");
+  return call_with(op, param::OptionalAxisV1{0}, {r, joined({int_vector({1}), dims_of(v, s.ndim() - 2, s.ndim())})});
 }
 
 nb::object matmul(nb::handle left, nb::handle right, bool transpose_a, bool transpose_b, nb::handle compute_mode) {
@@ -350,26 +378,46 @@ nb::object matmul(nb::handle left, nb::handle right, bool transpose_a, bool tran
     out = call_with(plain, p, {a, b});
   } else if (ny <= 2 && !transpose_a) {  // the batch is more rows
     const Shape s = shape_of(x), t = spec_of(b).shape;
-    out = call_with(plain, p, {reshaped(a, {s.count(0, nx - 1), s[nx - 1]}), b});
-    std::vector<int64_t> full(s.begin(), s.end() - 1);
-    full.push_back(transpose_b ? t[0] : t[1]);
-    out = reshaped(out, full);
+    const bool symbolic = records_shapes() && s.count() > 0;
+    out = call_with(plain, p, {reshaped(a, {s.count(0, nx - 1), s[nx - 1]}, symbolic ? 0 : kMaxDims), b});
+    if (symbolic) {
+      static const OpDef& op = op_named("Reshape");
+      const int columns = transpose_b ? 0 : 1;
+      out = call_with(op, param::OptionalAxisV1{},
+                      {out, joined({dims_of(a, 0, nx - 1), dims_of(b, columns, columns + 1)})});
+    } else {
+      std::vector<int64_t> full(s.begin(), s.end() - 1);
+      full.push_back(transpose_b ? t[0] : t[1]);
+      out = reshaped(out, full);
+    }
   } else {
     const Shape s = spec_of(a).shape, t = spec_of(b).shape;
     std::vector<int64_t> batch;
+    std::vector<Var> recorded;
+    const bool symbolic = records_shapes() && s.count() > 0 && t.count() > 0;
     for (int i = std::max(nx, ny) - 3; i >= 0; --i) {
       const int back = static_cast<int>(std::max(nx, ny)) - i;
       const int64_t m = back <= s.ndim() ? s[s.ndim() - back] : 1, n = back <= t.ndim() ? t[t.ndim() - back] : 1;
       if (m != n && m != 1 && n != 1) throw OpError(cat("matmul: batches of shapes ", s, " and ", t, " don't fit"));
       batch.insert(batch.begin(), m == 1 ? n : m);
+      if (!symbolic) continue;
+      const bool left_has_it = back <= s.ndim() && (m != 1 || back > t.ndim());
+      const int axis = (left_has_it ? s : t).ndim() - back;
+      recorded.insert(recorded.begin(), dims_of(left_has_it ? a : b, axis, axis + 1));
     }
     int64_t count = 1;
     for (const int64_t n : batch) count *= n;
-    out = call_with(batched, p, {as_batch(a, batch, count), as_batch(b, batch, count)});
+    out = call_with(batched, p, {as_batch(a, batch, count, recorded), as_batch(b, batch, count, recorded)});
     if (batch.size() > 1) {
-      const Shape r = spec_of(out).shape;
-      batch.insert(batch.end(), {r[1], r[2]});
-      out = reshaped(out, batch);
+      if (symbolic) {
+        static const OpDef& op = op_named("Reshape");
+        recorded.push_back(dims_of(out, 1, 3));
+        out = call_with(op, param::OptionalAxisV1{}, {out, joined(std::move(recorded))});
+      } else {
+        const Shape r = spec_of(out).shape;
+        batch.insert(batch.end(), {r[1], r[2]});
+        out = reshaped(out, batch);
+      }
     }
   }
   if (nx > 1 && ny > 1) return wrap(std::move(out));
@@ -448,6 +496,9 @@ void bind_shape(nb::module_& m) {
   m.def("squeeze", squeeze, nb::arg("x"), nb::arg("axis").none());
   m.def("reduce", reduce, nb::arg("mode"), nb::arg("x"), nb::arg("axis").none(), nb::arg("keepdims"));
   m.def("matmul", matmul);
+  m.def(
+      "set_symbolic_shape", [](bool on) { symbolic_shape = on; }, nb::arg("on"),
+      "Whether calls that derive a shape from their operands record how.");
   m.def("full", full, nb::arg("shape"), nb::arg("value"), "A shape filled with the only element of a Tensor.");
   m.def("full_like", full_like);
   m.def(

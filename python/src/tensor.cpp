@@ -268,7 +268,11 @@ void bind_tensor(nb::module_& m) {
       .def("_numpy", numpy, "A copy as an ndarray; quantized values as their stored integers.")
       .def("_item", [](const PyVar& self, int64_t i) { return eager(self).item(i); })
       .def("_detach",
-           [](const PyVar& self) { return wrap(self.var.is_graph() ? self.var : Var(self.var.tensor()), self.scalar); })
+           [](const PyVar& self) {
+             Var v = self.var;  // a trace goes on through it, a gradient does not
+             if (!v.is_graph()) v.mutable_link() = nullptr;
+             return wrap(std::move(v), self.scalar);
+           })
       .def(
           "_with_scalar", [](const PyVar& self, bool scalar) { return wrap(self.var, scalar); },
           "The same value, seen as a scalar or as a vector of one element.")

@@ -15,7 +15,7 @@ def get_backwarded_tensors():
 
 def _same_shape(y, dy):
     """Whether dy can be a gradient of y; for a scalar, any single element is one."""
-    shape, given = tuple(y.shape), tuple(dy.shape)
+    shape, given = tuple(y._tuple_shape), tuple(dy._tuple_shape)
     return shape == given or (shape == () and all(n == 1 for n in given))
 
 
@@ -146,7 +146,7 @@ class GradManager:
                 raise TypeError(f"backward takes Tensors, not {type(one).__name__}")
             if d is not None and not _same_shape(one, d):
                 raise ValueError(
-                    f"backward of a tensor of shape {tuple(one.shape)} got a gradient of shape {tuple(d.shape)}"
+                    f"backward of a tensor of shape {tuple(one._tuple_shape)} got a gradient of shape {tuple(d._tuple_shape)}"
                 )
         specs = [spec for spec in self._attached.values() if spec.tensor() is not None]
         tensors = [spec.tensor() for spec in specs]

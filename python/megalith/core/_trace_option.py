@@ -1,19 +1,30 @@
 """Switches of tracing."""
 
+from .. import _core
+
 _use_symbolic_shape = False
 _use_xla_backend = False
 
 
 def use_symbolic_shape() -> bool:
-    """Whether shapes of graph variables are variables."""
+    """Whether ``shape`` is a Tensor: in a function that is traced, and of graph variables after :func:`set_symbolic_shape`."""
     return _use_symbolic_shape
 
 
 def set_symbolic_shape(option: bool) -> bool:
-    """Sets whether shapes of graph variables are variables; returns what was set before."""
+    """Sets whether ``shape`` is a Tensor; returns what was set before."""
     global _use_symbolic_shape
     before, _use_symbolic_shape = _use_symbolic_shape, bool(option)
+    _core.set_symbolic_shape(_use_symbolic_shape)
     return before
+
+
+def sizes(x) -> tuple:
+    """The dimensions of ``x``: numbers, or scalar Tensors while shapes are recorded."""
+    if not _use_symbolic_shape or x._scalar:
+        return x._tuple_shape
+    shape = _core.apply1(_core.Op("GetVarShape"), x)
+    return tuple(shape[i] for i in range(x.ndim))
 
 
 def use_xla_backend() -> bool:

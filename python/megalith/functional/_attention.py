@@ -26,19 +26,19 @@ def _float_mask(mask, like, name):
 
 def _merged_mask(attn_mask, key_padding_mask, query, keys, num_heads, is_causal):
     """What is added to the scores, (L, S) or (N * heads, L, S), or None."""
-    n, length, _ = query.shape
+    n, length, _ = query._tuple_shape
     attn_mask = _float_mask(attn_mask, query, "attn_mask")
     key_padding_mask = _float_mask(key_padding_mask, query, "key_padding_mask")
     if attn_mask is not None:
-        fits = tuple(attn_mask.shape) in ((length, keys), (n * num_heads, length, keys))
+        fits = tuple(attn_mask._tuple_shape) in ((length, keys), (n * num_heads, length, keys))
         require(
             fits,
-            f"{_OP}: attn_mask has shape {attn_mask.shape}, expected {(length, keys)}, perhaps {n * num_heads} times",
+            f"{_OP}: attn_mask has shape {attn_mask._tuple_shape}, expected {(length, keys)}, perhaps {n * num_heads} times",
         )
     if key_padding_mask is not None:
         require(
-            tuple(key_padding_mask.shape) == (n, keys),
-            f"{_OP}: key_padding_mask has shape {key_padding_mask.shape}, expected {(n, keys)}",
+            tuple(key_padding_mask._tuple_shape) == (n, keys),
+            f"{_OP}: key_padding_mask has shape {key_padding_mask._tuple_shape}, expected {(n, keys)}",
         )
         spread = broadcast_to(reshape(key_padding_mask, (n, 1, 1, keys)), (n, num_heads, length, keys))
         spread = reshape(spread, (n * num_heads, length, keys))
@@ -123,15 +123,15 @@ def multi_head_attention(
         require(not wrong, f"{_OP}: {name} is not supported")
     require(
         query.ndim in (2, 3) and key.ndim == query.ndim and value.ndim == query.ndim,
-        f"{_OP}: query, key and value have shapes {query.shape}, {key.shape} and {value.shape}",
+        f"{_OP}: query, key and value have shapes {query._tuple_shape}, {key._tuple_shape} and {value._tuple_shape}",
     )
     batched = query.ndim == 3
     if not batched:
         query, key, value = (expand_dims(t, 0) for t in (query, key, value))
         if key_padding_mask is not None and key_padding_mask.ndim == 1:
             key_padding_mask = expand_dims(key_padding_mask, 0)
-    n, length, _ = query.shape
-    keys = key.shape[1]
+    n, length, _ = query._tuple_shape
+    keys = key._tuple_shape[1]
     mask = _merged_mask(attn_mask, key_padding_mask, query, keys, num_heads, is_causal)
     head = embed_dim if sizes[0] == 0 else embed_dim // num_heads
     kind = (
@@ -145,8 +145,8 @@ def multi_head_attention(
         *([] if mask is None else [mask]),
         num_heads=num_heads,
         embeding_size=embed_dim,
-        k_size=key.shape[2],
-        v_size=value.shape[2],
+        k_size=key._tuple_shape[2],
+        v_size=value._tuple_shape[2],
         qproj_size=sizes[0],
         kproj_size=sizes[1],
         vproj_size=sizes[2],

@@ -28,7 +28,7 @@ def check_tensor(op: str, **tensors):
 
 def shown(value) -> str:
     """A value for a message, on one line."""
-    text = f"a Tensor of shape {tuple(value.shape)}" if is_tensor(value) else repr(value).replace("\n", " ")
+    text = f"a Tensor of shape {tuple(value._tuple_shape)}" if is_tensor(value) else repr(value).replace("\n", " ")
     return text if len(text) <= 80 else text[:77] + "..."
 
 

@@ -3,6 +3,7 @@
 from typing import Optional, Tuple, Union
 
 from .. import _core, _ops
+from ..core._trace_option import sizes
 from .._errors import ArgumentError, require
 from ..core import _config
 from ..core.tensor import amp
@@ -106,8 +107,10 @@ def conv1d(
     """
     check_tensor("conv1d", inp=inp, weight=weight)
     mode = _mode("conv1d", conv_mode)
-    require(inp.ndim == 3, f"conv1d: inp has shape {inp.shape}, expected 3 dimensions")
-    require(weight.ndim == (3 if groups == 1 else 4), f"conv1d: weight has shape {weight.shape} for {groups} groups")
+    require(inp.ndim == 3, f"conv1d: inp has shape {inp._tuple_shape}, expected 3 dimensions")
+    require(
+        weight.ndim == (3 if groups == 1 else 4), f"conv1d: weight has shape {weight._tuple_shape} for {groups} groups"
+    )
     require(
         bias is None or bias.ndim == 3, f"conv1d: bias has shape {getattr(bias, 'shape', None)}, expected 3 dimensions"
     )
@@ -199,9 +202,12 @@ def _output_like(op, inp, weight, groups, stride, padding, output_padding, dilat
     for i, (extra, step) in enumerate(zip(output_padding, stride)):
         require(0 <= extra < step, f"{op}: output_padding[{i}] is {extra}, expected less than the stride {step}")
     first = 0 if groups == 1 else 1
-    shape = [inp.shape[0], weight.shape[first + 1] * groups]
+    lengths = sizes(inp)
+    shape = [lengths[0], weight._tuple_shape[first + 1] * groups]
     for i, (extra, step, pad, dilate) in enumerate(zip(output_padding, stride, padding, dilation)):
-        shape.append((inp.shape[2 + i] - 1) * step - 2 * pad + dilate * (weight.shape[first + 2 + i] - 1) + extra + 1)
+        shape.append(
+            (lengths[2 + i] - 1) * step - 2 * pad + dilate * (weight._tuple_shape[first + 2 + i] - 1) + extra + 1
+        )
     return [full(shape, 0, inp.dtype)]
 
 
@@ -480,13 +486,13 @@ def sliding_window_transpose(
     """
     op = "sliding_window_transpose"
     check_tensor(op, inp=inp)
-    require(inp.ndim == 6, f"{op}: inp has shape {inp.shape}, expected 6 dimensions")
+    require(inp.ndim == 6, f"{op}: inp has shape {inp._tuple_shape}, expected 6 dimensions")
     size, window = pair(output_size, op, "output_size", 1), pair(kernel_size, op, "kernel_size", 1)
     pads, steps, gaps = pair(padding), pair(stride, op, "stride", 1), pair(dilation)
     fits = [(size[i] + 2 * pads[i] - gaps[i] * (window[i] - 1) - 1) // steps[i] + 1 for i in (0, 1)]
     require(
-        list(inp.shape[2:4]) == fits,
-        f"{op}: inp has shape {inp.shape}, but output_size {size} gives {tuple(fits)} windows",
+        list(inp._tuple_shape[2:4]) == fits,
+        f"{op}: inp has shape {inp._tuple_shape}, but output_size {size} gives {tuple(fits)} windows",
     )
     return _ops.SlidingWindowTranspose(inp, out_h=size[0], out_w=size[1], window_h=window[0], window_w=window[1],
                                        **_geometry(op, stride, padding, dilation))  # fmt: skip

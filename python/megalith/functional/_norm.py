@@ -6,7 +6,18 @@ from .. import _core, _ops
 from .._errors import ArgumentError, require
 from ..core.tensor import amp
 from ..tensor import Tensor
-from ._compose import check_tensor, dimshuffle, elwise, full, normalize_axis, reduce, reshape, shown
+from ._compose import (
+    check_tensor,
+    dimshuffle,
+    elwise,
+    expand_dims,
+    full,
+    normalize_axis,
+    reduce,
+    reshape,
+    shown,
+    squeeze,
+)
 
 __all__ = ["batch_norm", "general_norm", "group_norm", "instance_norm", "layer_norm", "local_response_norm",
            "sync_batch_norm"]  # fmt: skip
@@ -183,13 +194,13 @@ def batch_norm(
     op = "batch_norm"
     given = dict(running_mean=running_mean, running_var=running_var, weight=weight, bias=bias)
     check_tensor(op, inp=inp, **{name: t for name, t in given.items() if t is not None})
-    shape = inp.shape
+    shape = inp._tuple_shape
     if len(shape) not in (2, 3, 4):
         raise ArgumentError(f"{op}: inp has shape {shape}, expected 2, 3 or 4 dimensions")
     if not training:
         require(running_mean is not None, f"{op}: running_mean must be provided in inference mode")
         require(running_var is not None, f"{op}: running_var must be provided in inference mode")
-    x = inp if len(shape) == 4 else reshape(inp, (*shape, *(1,) * (4 - len(shape))))
+    x = inp if len(shape) == 4 else expand_dims(inp, list(range(len(shape), 4)))
     if amp._enabled:
         x = amp.low(x)
     one = (1, int(shape[1]), 1, 1)
@@ -197,9 +208,10 @@ def batch_norm(
     def channels(t, value):
         if t is None:
             return full(one, value, "float32" if amp._enabled else inp.dtype)
-        if tuple(t.shape) != one:
+        if tuple(t._tuple_shape) != one:
             require(
-                t.size == one[1], f"{op}: a statistic or parameter has shape {tuple(t.shape)} for {one[1]} channels"
+                t.size == one[1],
+                f"{op}: a statistic or parameter has shape {tuple(t._tuple_shape)} for {one[1]} channels",
             )
             t = reshape(t, one)
         return amp.high(t) if amp._enabled else t
@@ -208,14 +220,14 @@ def batch_norm(
     if not training:
         out = _ops.BatchNorm(x, weight, bias, channels(running_mean, 0), channels(running_var, 1), fwd_mode="INFERENCE",
                              epsilon=eps, param_dim="DIM_1C11")[-1]  # fmt: skip
-        return out if len(shape) == 4 else reshape(out, shape)
+        return out if len(shape) == 4 else squeeze(out, list(range(len(shape), 4)))
     params = dict(fwd_mode="TRAINING", epsilon=eps, avg_factor=1 - momentum, param_dim="DIM_1C11")
     if running_mean is None and running_var is None:
         out = _ops.BatchNorm(x, weight, bias, **params)[-1]
-        return out if len(shape) == 4 else reshape(out, shape)
+        return out if len(shape) == 4 else squeeze(out, list(range(len(shape), 4)))
     mean, var, *_, out = _ops.BatchNorm(x, weight, bias, channels(running_mean, 0), channels(running_var, 1), **params)
     if len(shape) != 4:
-        out = reshape(out, shape)
+        out = squeeze(out, list(range(len(shape), 4)))
     if not inplace:
         return out, None if running_mean is None else mean, None if running_var is None else var
     for old, new in ((running_mean, mean), (running_var, var)):
@@ -226,7 +238,11 @@ def batch_norm(
 
 def _update(old, new):
     new = new.detach()
-    old._reset(_core.astype(new if tuple(old.shape) == tuple(new.shape) else reshape(new, old.shape), old._dtype))
+    old._reset(
+        _core.astype(
+            new if tuple(old._tuple_shape) == tuple(new._tuple_shape) else reshape(new, old._tuple_shape), old._dtype
+        )
+    )
 
 
 def sync_batch_norm(
@@ -261,8 +277,8 @@ def sync_batch_norm(
     if mode == "additive":
         return batch_norm(inp, running_mean, running_var, weight, bias, training=training, momentum=momentum, eps=eps)
     if inp.ndim != 4:
-        raise NotImplementedError(f"{op}: inp has shape {inp.shape}, but eps_mode 'max' takes 4 dimensions")
-    channels = int(inp.shape[1])
+        raise NotImplementedError(f"{op}: inp has shape {inp._tuple_shape}, but eps_mode 'max' takes 4 dimensions")
+    channels = int(inp._tuple_shape[1])
     one = (1, channels, 1, 1)
     if training:
         size = inp.size // channels

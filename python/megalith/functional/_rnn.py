@@ -33,12 +33,12 @@ GATES = {"rnn": 1, "lstm": 4, "gru": 3}
 
 def _check_cell(op, input, h, w_ih, w_hh, gates):
     check_tensor(op, input=input, hx=h, w_ih=w_ih, w_hh=w_hh)
-    hidden = h.shape[-1] if h.ndim else 0
+    hidden = h._tuple_shape[-1] if h.ndim else 0
     fits = (
-        input.ndim == 2 and h.ndim == 2 and w_ih.ndim == 2 and w_hh.ndim == 2 and h.shape[0] == input.shape[0]
-        and w_ih.shape == (gates * hidden, input.shape[1]) and w_hh.shape == (gates * hidden, hidden)
+        input.ndim == 2 and h.ndim == 2 and w_ih.ndim == 2 and w_hh.ndim == 2 and h._tuple_shape[0] == input._tuple_shape[0]
+        and w_ih._tuple_shape == (gates * hidden, input._tuple_shape[1]) and w_hh._tuple_shape == (gates * hidden, hidden)
     )  # fmt: skip
-    require(fits, f"{op}: input has shape {input.shape}, hx {h.shape}, w_ih {w_ih.shape}, w_hh {w_hh.shape}")
+    require(fits, f"{op}: input has shape {input._tuple_shape}, hx {h._tuple_shape}, w_ih {w_ih._tuple_shape}, w_hh {w_hh._tuple_shape}")
 
 
 def _biases(b_ih, b_hh, rows):
@@ -73,7 +73,7 @@ def rnn_cell(
         Tensor([[2.]], device=xpux:0)
     """
     _check_cell("rnn_cell", input, hx, w_ih, w_hh, 1)
-    b_ih, b_hh = _biases(b_ih, b_hh, w_ih.shape[0])
+    b_ih, b_hh = _biases(b_ih, b_hh, w_ih._tuple_shape[0])
     return _ops.RNNCellForward(input, w_ih, b_ih, hx, w_hh, b_hh, nonlineMode=_nonlinearity("rnn_cell", nonlinearity))
 
 
@@ -104,7 +104,7 @@ def lstm_cell(
     """
     h, c = hx
     _check_cell("lstm_cell", input, h, w_ih, w_hh, 4)
-    b_ih, b_hh = _biases(b_ih, b_hh, w_ih.shape[0])
+    b_ih, b_hh = _biases(b_ih, b_hh, w_ih._tuple_shape[0])
     h, c, _ = _ops.LSTMCellForward(input, w_ih, b_ih, h, w_hh, b_hh, c)
     return h, c
 
@@ -143,7 +143,7 @@ def gru_cell(
 
 def _gru_step(x_gates, h, w_hh, b_hh):
     """From the input's share of the gates, (N, 3H), and the old state to the new one."""
-    hidden = h.shape[1]
+    hidden = h._tuple_shape[1]
     h_gates = _ops.MatrixMul(h, w_hh, transposeB=True)
     if b_hh is not None:
         h_gates = h_gates + b_hh
@@ -216,12 +216,12 @@ def sequence_mask(lengths, steps: int) -> Tensor:
 def _walk(kind, x, states, cell, reverse, mask, nonlinearity):
     """One layer in one direction, step by step. Returns the outputs (T, N, H) and the last states."""
     w_ih, w_hh, b_ih, b_hh = cell
-    steps, batch = x.shape[0], x.shape[1]
+    steps, batch = x._tuple_shape[0], x._tuple_shape[1]
     if kind == "gru":  # the input's share of the gates, for all steps at once
-        gates = _ops.MatrixMul(reshape(x, (steps * batch, x.shape[2])), w_ih, transposeB=True)
+        gates = _ops.MatrixMul(reshape(x, (steps * batch, x._tuple_shape[2])), w_ih, transposeB=True)
         if b_ih is not None:
             gates = gates + b_ih
-        x = reshape(gates, (steps, batch, w_ih.shape[0]))
+        x = reshape(gates, (steps, batch, w_ih._tuple_shape[0]))
     outputs = [None] * steps
     for t in reversed(range(steps)) if reverse else range(steps):
         xt = at(x, 0, t)
@@ -254,27 +254,27 @@ def run(kind, x, states, weights, num_layers, bias, dropout, training, bidirecti
         nonlinearity="tanh"):  # fmt: skip
     """A whole network over a batch of sequences; the outputs and the list of last states."""
     check_tensor(kind, input=x, **{f"hx[{i}]": s for i, s in enumerate(states)})
-    require(x.ndim == 3, f"{kind}: input has shape {x.shape}, expected 3 dimensions")
+    require(x.ndim == 3, f"{kind}: input has shape {x._tuple_shape}, expected 3 dimensions")
     require(isinstance(num_layers, int) and num_layers >= 1, f"{kind}: num_layers is {shown(num_layers)}")
     require(0 <= dropout <= 1, f"{kind}: dropout is {dropout}, expected a number in [0, 1]")
     if batch_first:
         x = dimshuffle(x, (1, 0, 2))
     directions = 2 if bidirectional else 1
-    steps, batch, width = x.shape
+    steps, batch, width = x._tuple_shape
     require(steps > 0, f"{kind}: input has no steps")
     for s in states:
-        fits = s.ndim == 3 and s.shape[:2] == (num_layers * directions, batch)
+        fits = s.ndim == 3 and s._tuple_shape[:2] == (num_layers * directions, batch)
         require(
-            fits, f"{kind}: hidden state has shape {s.shape}, expected {(num_layers * directions, batch)} and the size"
+            fits, f"{kind}: hidden state has shape {s._tuple_shape}, expected {(num_layers * directions, batch)} and the size"
         )
-    hidden = states[0].shape[2]
+    hidden = states[0]._tuple_shape[2]
     layout = _Layout(kind, width, hidden, num_layers, bidirectional, bias)
     size = weights.size if is_tensor(weights) else sum(w.size for w in weights)
     require(size == layout.size(), f"{kind}: weights have {size} numbers, expected {layout.size()}")
     between = dropout if training and num_layers > 1 else 0
     mask = None if lengths is None else sequence_mask(lengths, steps)
     if mask is not None:
-        require(mask.shape[1] == batch, f"{kind}: {mask.shape[1]} lengths for {batch} sequences")
+        require(mask._tuple_shape[1] == batch, f"{kind}: {mask._tuple_shape[1]} lengths for {batch} sequences")
 
     if kind != "gru" and mask is None and not between:
         packed = weights if is_tensor(weights) else pack_weights(weights)

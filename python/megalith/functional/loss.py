@@ -104,7 +104,7 @@ def cross_entropy(
     from .nn import indexing_one_hot, logsumexp
 
     check_tensor("cross_entropy", pred=pred, label=label)
-    require(pred.ndim == label.ndim + 1, f"cross_entropy: pred has shape {pred.shape}, label {label.shape}")
+    require(pred.ndim == label.ndim + 1, f"cross_entropy: pred has shape {pred._tuple_shape}, label {label._tuple_shape}")
     axis = normalize_axis("cross_entropy", axis, pred.ndim)
     taken = indexing_one_hot(pred, label, axis)
     total = logsumexp(pred, axis) if with_logits else 0
@@ -207,8 +207,8 @@ def ctc_loss(
     """
     op = "ctc_loss"
     check_tensor(op, pred=pred, pred_lengths=pred_lengths, label=label, label_lengths=label_lengths)
-    require(pred.ndim == 3, f"{op}: pred has shape {pred.shape}, expected 3 dimensions")
-    steps, n, classes = pred.shape
+    require(pred.ndim == 3, f"{op}: pred has shape {pred._tuple_shape}, expected 3 dimensions")
+    steps, n, classes = pred._tuple_shape
     require(pred_lengths.size == n, f"{op}: {pred_lengths.size} pred_lengths for {n} sequences")
     require(label_lengths.size == n, f"{op}: {label_lengths.size} label_lengths for {n} sequences")
     require(0 <= blank < classes, f"{op}: blank is {blank}, expected one of {classes} classes")
@@ -223,7 +223,7 @@ def ctc_loss(
         )
     else:
         fits = classes_of.ndim == 2 and len(classes_of) == n and sizes.max() <= classes_of.shape[1]
-        require(fits, f"{op}: label has shape {label.shape}, label_lengths are {sizes.tolist()}")
+        require(fits, f"{op}: label has shape {label._tuple_shape}, label_lengths are {sizes.tolist()}")
     if reduction not in ("mean", "sum", "none"):
         raise ValueError(f"{shown(reduction)} is no reduction: use 'mean', 'sum' or 'none'")
     extended = _labels(classes_of, sizes, blank)

@@ -4,10 +4,11 @@ import math
 from typing import Iterable, Optional, Sequence, Tuple, Union
 
 from .. import _core, _ops
+from ..core._trace_option import sizes
 from ..core.tensor import amp
 from ..tensor import Tensor
 from .elemwise import _M, _elemwise, abs, clip
-from .tensor import _one_of, broadcast_to, expand_dims, squeeze
+from .tensor import _one_of, expand_dims, squeeze
 
 __all__ = ["argmax", "argmin", "argsort", "dot", "isinf", "isnan", "matinv", "matmul", "max", "mean", "min", "norm",
            "normalize", "prod", "sign", "sort", "std", "sum", "svd", "topk", "var"]  # fmt: skip
@@ -24,7 +25,7 @@ def isnan(inp: Tensor) -> Tensor:
         Tensor([False  True False], dtype=bool, device=xpux:0)
     """
     if inp.dtype.kind != "f":
-        return broadcast_to(Tensor(False), inp.shape)
+        return _core.full(sizes(inp), Tensor(False))
     return _elemwise(_M["ISNAN"], inp)
 
 
@@ -37,7 +38,7 @@ def isinf(inp: Tensor) -> Tensor:
         Tensor([False False  True], dtype=bool, device=xpux:0)
     """
     if inp.dtype.kind != "f":
-        return broadcast_to(Tensor(False), inp.shape)
+        return _core.full(sizes(inp), Tensor(False))
     return _elemwise(_M["ISINF"], inp)
 
 

@@ -33,6 +33,6 @@ def topk_accuracy(
     _, best = _topk(logits, k=max(ks), descending=True)
     accuracies = []
     for k in ks:
-        correct = best[:, :k].detach() == broadcast_to(transpose(target, (0, "x")), (target.shape[0], k))
-        accuracies.append(correct.astype(np.float32).sum() / target.shape[0])
+        correct = best[:, :k].detach() == broadcast_to(transpose(target, (0, "x")), (target._tuple_shape[0], k))
+        accuracies.append(correct.astype(np.float32).sum() / target._tuple_shape[0])
     return accuracies[0] if len(ks) == 1 else accuracies

@@ -5,6 +5,7 @@ from typing import Optional, Sequence, Tuple, Union
 import numpy as np
 
 from .. import _core, _ops
+from ..core._trace_option import sizes
 from .._errors import ArgumentError, require
 from ..core import _config
 from ..core.tensor import amp
@@ -123,15 +124,15 @@ def linear(
         Tensor([[11.5]], device=xpux:0)
     """
     check_tensor("linear", inp=inp, weight=weight)
-    if weight.ndim != 2 or inp.ndim < 1 or inp.shape[-1] != weight.shape[1]:
-        raise ArgumentError(f"linear: inp has shape {inp.shape}, weight {weight.shape}")
-    shape = inp.shape
+    if weight.ndim != 2 or inp.ndim < 1 or inp._tuple_shape[-1] != weight._tuple_shape[1]:
+        raise ArgumentError(f"linear: inp has shape {inp._tuple_shape}, weight {weight._tuple_shape}")
+    shape = inp._tuple_shape
     inp, weight = promote(inp, weight)
     mode = "float32" if amp._enabled else _config._get_actual_op_param(compute_mode, _config._compute_mode)
-    flat = inp if len(shape) == 2 else reshape(inp, (int(np.prod(shape[:-1])), shape[-1]))
+    flat = inp if len(shape) == 2 else reshape(inp, (-1 if inp.size else 0, shape[-1]))
     out = _ops.MatrixMul(flat, weight, transposeB=True, compute_mode=str(getattr(mode, "name", mode)).upper())
     if len(shape) != 2:
-        out = reshape(out, (*shape[:-1], weight.shape[0]))
+        out = reshape(out, (*sizes(inp)[:-1], weight._tuple_shape[0]))
     if bias is None:
         return out
     return out + (amp.low(bias) if amp._enabled else bias)
@@ -405,7 +406,7 @@ def logsumexp(inp: Tensor, axis: Union[int, Sequence[int]], keepdims: bool = Fal
     return (
         (rest._with_scalar(False) + reshape(top, (1,)))._with_scalar(True)
         if rest._scalar
-        else rest + reshape(top, rest.shape)
+        else rest + reshape(top, sizes(rest))
     )
 
 
@@ -489,12 +490,11 @@ def one_hot(inp: Tensor, num_classes: int) -> Tensor:
     )
     if inp.dtype.kind not in "iu":
         raise TypeError(f"one_hot: inp has type {inp.dtype}, expected integers")
-    shape = inp.shape
-    flat = reshape(inp, (inp.size,))
+    flat = reshape(inp, (-1 if inp.size else 0,))
     index = flat if flat._dtype_id == 4 else _core.astype(flat, 4)
-    zeros = full((inp.size, num_classes), 0, inp.dtype)
-    out = _ops.IndexingSetOneHot(zeros, index, full((inp.size, 1), 1, inp.dtype), axis=1)
-    return reshape(out, (*shape, num_classes))
+    (n,) = sizes(flat)
+    out = _ops.IndexingSetOneHot(full((n, num_classes), 0, inp.dtype), index, full((n, 1), 1, inp.dtype), axis=1)
+    return reshape(out, (*sizes(inp), num_classes))
 
 
 def embedding(
@@ -527,9 +527,9 @@ def embedding(
     check_tensor("embedding", inp=inp, weight=weight)
     if inp.dtype.kind not in "iu":
         raise TypeError(f"embedding: inp has type {inp.dtype}, expected integers")
-    index = reshape(inp, (inp.size,))
+    index = reshape(inp, (-1 if inp.size else 0,))
     rows = take_rows(weight, index if index._dtype_id == 4 else _core.astype(index, 4))
-    return reshape(rows, (*inp.shape, *weight.shape[1:]))
+    return reshape(rows, (*sizes(inp), *weight._tuple_shape[1:]))
 
 
 def indexing_one_hot(src: Tensor, index: Tensor, axis: int = 1, keepdims=False) -> Tensor:
@@ -549,9 +549,10 @@ def indexing_one_hot(src: Tensor, index: Tensor, axis: int = 1, keepdims=False) 
         index = Tensor(index)
     axis = normalize_axis("indexing_one_hot", axis, src.ndim)
     index = _core.astype(index, 4)
-    expected = src.shape[:axis] + src.shape[axis + 1 :]
+    expected = src._tuple_shape[:axis] + src._tuple_shape[axis + 1 :]
     require(
-        tuple(index.shape) == tuple(expected), f"indexing_one_hot: index has shape {index.shape}, expected {expected}"
+        tuple(index._tuple_shape) == tuple(expected),
+        f"indexing_one_hot: index has shape {index._tuple_shape}, expected {expected}",
     )
     out = _ops.IndexingOneHot(src, index, axis=axis)
     return out if keepdims else squeeze(out, axis)
@@ -602,10 +603,11 @@ def pixel_shuffle(inp: Tensor, upscale_factor: int) -> Tensor:
     op, r = "pixel_shuffle", upscale_factor
     check_tensor(op, inp=inp)
     require(isinstance(r, int) and r > 0, f"{op}: upscale_factor is {shown(r)}, expected a positive integer")
-    require(inp.ndim >= 3, f"{op}: inp has shape {inp.shape}, expected at least 3 dimensions")
-    *batch, channels, rows, columns = inp.shape
+    require(inp.ndim >= 3, f"{op}: inp has shape {inp._tuple_shape}, expected at least 3 dimensions")
+    *batch, channels, rows, columns = inp._tuple_shape
     require(channels % (r * r) == 0, f"{op}: inp has {channels} channels, which {r} * {r} doesn't divide")
-    out = reshape(inp, (int(np.prod(batch)) if batch else 1, channels // (r * r), r, r, rows, columns))
+    *batch, _, rows, columns = sizes(inp)
+    out = reshape(inp, (-1 if inp.size else int(np.prod(batch)), channels // (r * r), r, r, rows, columns))
     out = dimshuffle(out, (0, 1, 4, 2, 5, 3))
     return reshape(out, (*batch, channels // (r * r), rows * r, columns * r))
 

@@ -1,10 +1,12 @@
 """Making, joining, cutting and rearranging Tensors."""
 
+import math
 from typing import Iterable, List, Optional, Sequence, Tuple, Union
 
 import numpy as np
 
 from .. import _core, _ops
+from ..core._trace_option import sizes
 from ..core.tensor.dtype import to_native
 from ..device import CompNode, as_device
 from ..tensor import Tensor
@@ -103,7 +105,7 @@ def eye(N: int, M: int = None, *, dtype="float32", device=None) -> Tensor:
     """A matrix with ones on its diagonal and zeros elsewhere.
 
     Args:
-        N: rows.
+        N: rows, or both sizes.
         M: columns, by default as many as rows.
         dtype: element type.
         device: device of the result.
@@ -118,6 +120,8 @@ def eye(N: int, M: int = None, *, dtype="float32", device=None) -> Tensor:
         shape = _core.as_shape((N, M))
     elif isinstance(N, _core.TensorBase):
         shape = N
+    elif isinstance(N, (list, tuple)):
+        shape = _core.as_shape(N)
     else:
         shape = Tensor(_core.as_integer(N), dtype="int32")
     return _on(_ops.Eye(shape, k=0, dtype=to_native(dtype)), device)
@@ -285,7 +289,7 @@ def stack(inps, axis=0, device=None):
         out = expand_dims(inps[0], axis)
         return out if device is None else copy(out, device)
     rows = [x._with_scalar(False) if x._scalar else x for x in _tensors("stack", inps)]
-    shapes = {x.shape for x in rows}
+    shapes = {x._tuple_shape for x in rows}
     if len(shapes) > 1:
         raise _core.OpError(f"stack: shapes differ: {', '.join(map(str, sorted(shapes)))}")
     return _on(_ops.Concat(*(expand_dims(x, axis) for x in rows), axis=axis), device)
@@ -316,7 +320,7 @@ def split(inp, nsplits_or_sections, axis=0):
     if not -ndim <= axis < ndim:
         raise IndexError(f"split: axis {axis} is out of range for {ndim} dimensions")
     axis %= ndim
-    total = inp.shape[axis]
+    total = inp._tuple_shape[axis]
     if isinstance(nsplits_or_sections, (Sequence, np.ndarray)) and not isinstance(nsplits_or_sections, str):
         at = [0, *(_core.as_integer(i) for i in nsplits_or_sections), total]
         if any(a > b for a, b in zip(at, at[1:])):
@@ -338,14 +342,15 @@ def _size(n):
 
 def _index_of(index, axis):
     """For every axis the index that a walk over ``index`` uses."""
-    shape = index.shape
+    shape = sizes(index)
     ndim = len(shape)
     parts = []
     for i, n in enumerate(shape):
         if i == axis % ndim:
             parts.append(index)
-        else:
-            parts.append(Tensor(np.arange(n, dtype=np.int32).reshape([n if k == i else 1 for k in range(ndim)])))
+            continue
+        row = arange(n, dtype="int32") if isinstance(n, _core.TensorBase) else Tensor(np.arange(n, dtype=np.int32))
+        parts.append(_core.reshape(row, [n if k == i else 1 for k in range(ndim)]))
     return tuple(parts)
 
 
@@ -393,7 +398,7 @@ def scatter(inp: Tensor, axis: int, index: Tensor, source: Tensor) -> Tensor:
         Tensor([[9 2]
          [3 8]], dtype=int32, device=xpux:0)
     """
-    shape, index_shape, source_shape = inp.shape, index.shape, source.shape
+    shape, index_shape, source_shape = inp._tuple_shape, index._tuple_shape, source._tuple_shape
     if not len(shape) == len(index_shape) == len(source_shape):
         raise ValueError(f"scatter: input {shape}, index {index_shape} and source {source_shape} need one rank")
     if not -len(shape) <= axis < len(shape):
@@ -566,9 +571,9 @@ def repeat(inp: Tensor, repeats: int, axis: Optional[int] = None):
     """
     if axis is None:
         inp, axis = inp.reshape(-1), 0
-    shape = list(inp.shape)
+    shape = list(sizes(inp))
     if not 0 <= axis < len(shape):
-        raise _core.ArgumentError(f"repeat: axis {axis} is out of range for shape {tuple(shape)}")
+        raise _core.ArgumentError(f"repeat: axis {axis} is out of range for shape {inp._tuple_shape}")
     n = _core.as_integer(repeats)
     if n < 1:
         raise _core.ArgumentError(f"repeat: repeats is {n}, not at least 1")
@@ -590,7 +595,7 @@ def tile(inp: Tensor, reps: Iterable[int]):
         Tensor([[1 2 1 2]
          [1 2 1 2]], dtype=int32, device=xpux:0)
     """
-    shape = list(inp.shape)
+    shape = list(sizes(inp))
     reps = [_core.as_integer(r) for r in reps]
     extra = len(reps) - len(shape)
     if extra < 0:
@@ -600,7 +605,7 @@ def tile(inp: Tensor, reps: Iterable[int]):
     for axis, r in enumerate(reps[extra:]):
         if r != 1:
             wide = _core.broadcast(_core.expand_dims(inp, axis), shape[:axis] + [r] + shape[axis:])
-            shape[axis] *= r
+            shape[axis] = shape[axis] * r
             inp = _core.reshape(wide, shape)
     if extra:
         inp = _core.broadcast(inp, reps[:extra] + shape)
@@ -631,9 +636,9 @@ def roll(inp: Tensor, shift: Union[int, Iterable[int]], axis: Optional[Union[int
         >>> F.roll(mge.Tensor([1, 2, 3]), 1)
         Tensor([3 1 2], dtype=int32, device=xpux:0)
     """
-    shape = inp.shape
+    shape = inp._tuple_shape
     if axis is None:
-        return roll(inp.flatten(), shift, 0).reshape(shape)
+        return roll(inp.flatten(), shift, 0).reshape(sizes(inp))
     shifts = list(shift) if isinstance(shift, Iterable) else [shift]
     axes = list(axis) if isinstance(axis, Iterable) else [axis]
     if len(shifts) != len(axes):
@@ -643,10 +648,10 @@ def roll(inp: Tensor, shift: Union[int, Iterable[int]], axis: Optional[Union[int
         if not -ndim <= a < ndim:
             raise _core.ArgumentError(f"roll: axis {a} is out of range for {ndim} dimensions")
         a %= ndim
-        s = s % shape[a] if shape[a] else 0
+        s = int(math.fmod(s, shape[a])) if shape[a] else 0
         if s:
-            head, tail = split(inp, [shape[a] - s], a)
-            inp = concat([tail, head], a)
+            before = (slice(None),) * a
+            inp = concat([inp[(*before, slice(-s, None))], inp[(*before, slice(None, -s))]], a)
     return inp
 
 
@@ -691,7 +696,7 @@ def meshgrid(*inputs: Tensor, indexing: str = "xy") -> List[Tensor]:
     order = list(range(n))
     if indexing == "xy" and n > 1:
         order[:2] = 1, 0
-    shape = [inputs[i].shape[0] for i in order]
+    shape = [sizes(inputs[i])[0] for i in order]
     return tuple(
         _core.broadcast(_core.reshape(x, [-1 if order[k] == i else 1 for k in range(n)]), shape)
         for i, x in enumerate(inputs)

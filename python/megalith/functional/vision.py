@@ -5,12 +5,14 @@ from typing import Iterable, Optional, Tuple, Union
 import numpy as np
 
 from .. import _core, _ops
+from ..core._trace_option import sizes
 from .._errors import require
 from ..tensor import Tensor
 from ._compose import (
     broadcast_to,
     check_tensor,
     concat,
+    elwise,
     expand_dims,
     int_vector,
     is_tensor,
@@ -234,10 +236,15 @@ def nms(boxes: Tensor, scores: Tensor, iou_thresh: float, max_output: Optional[i
         Tensor([1 2], dtype=int32, device=xpux:0)
     """
     check_tensor("nms", boxes=boxes, scores=scores)
-    require(boxes.ndim == 2 and boxes.shape[1] == 4, f"nms: boxes have shape {boxes.shape}, expected (N, 4)")
-    require(scores.ndim == 1, f"nms: scores have shape {scores.shape}, expected (N,)")
-    require(boxes.shape[0] == scores.shape[0], f"nms: {boxes.shape[0]} boxes, but {scores.shape[0]} scores")
-    count = int(boxes.shape[0])
+    require(
+        boxes.ndim == 2 and boxes._tuple_shape[1] == 4, f"nms: boxes have shape {boxes._tuple_shape}, expected (N, 4)"
+    )
+    require(scores.ndim == 1, f"nms: scores have shape {scores._tuple_shape}, expected (N,)")
+    require(
+        boxes._tuple_shape[0] == scores._tuple_shape[0],
+        f"nms: {boxes._tuple_shape[0]} boxes, but {scores._tuple_shape[0]} scores",
+    )
+    count = int(boxes._tuple_shape[0])
     if max_output is None:
         max_output = count
     require(isinstance(max_output, (int, np.integer)) and max_output >= 0, f"nms: max_output is {shown(max_output)}")
@@ -371,7 +378,10 @@ def _scaled_size(inp, scale_factor, mode):
     require(len(factors) == axes, f"interpolate: scale_factor has {len(factors)} numbers, expected {axes}")
     for f in factors:
         require(isinstance(f, (float, int)), f"interpolate: scale_factor is {shown(scale_factor)}, expected numbers")
-    return [int(np.floor(np.float32(inp.shape[2 + i] * float(f)))) for i, f in enumerate(factors)]
+    lengths = sizes(inp)[2:]
+    if not is_tensor(lengths[0]):
+        return [int(np.floor(np.float32(n * float(f)))) for n, f in zip(lengths, factors)]
+    return [elwise("FLOOR", n.astype("float32") * float(f)).astype("int32") for n, f in zip(lengths, factors)]
 
 
 def interpolate(
@@ -409,10 +419,10 @@ def interpolate(
     if mode not in linear and align_corners is not None:
         raise ValueError(f"{op}: align_corners goes with linear modes, not {shown(mode)}")
     if mode == "linear":
-        require(inp.ndim == 3, f"{op}: inp has shape {inp.shape}, but mode 'linear' takes 3 dimensions")
+        require(inp.ndim == 3, f"{op}: inp has shape {inp._tuple_shape}, but mode 'linear' takes 3 dimensions")
         inp = expand_dims(inp, 3)
     dims = 5 if mode == "trilinear" else 4
-    require(inp.ndim == dims, f"{op}: inp has shape {inp.shape}, but mode {shown(mode)} takes {dims} dimensions")
+    require(inp.ndim == dims, f"{op}: inp has shape {inp._tuple_shape}, but mode {shown(mode)} takes {dims} dimensions")
     if size is None:
         if scale_factor is None:
             raise ValueError(f"{op}: neither size nor scale_factor is given")
@@ -438,8 +448,10 @@ def interpolate(
 
 def _corner_matrix(inp, size, mode):
     """Matrices that keep the centres of corner pixels in place."""
-    n, rows, columns = inp.shape[0], inp.shape[2], inp.shape[3]
-    if is_tensor(size) or any(is_tensor(s) for s in size):
+    n, _, rows, columns = sizes(inp)
+    if is_tensor(rows):
+        rows, columns = (reshape(v.astype("float32"), (1,)) for v in (rows, columns))
+    if is_tensor(rows) or is_tensor(size) or any(is_tensor(s) for s in size):
         size = int_vector(size).astype("float32")
         height, width = reshape(part(size, 0, 0, 1), (1,)), reshape(part(size, 0, 1, 2), (1,))
         y = (rows - 1.0) / (height - 1.0)
@@ -466,5 +478,7 @@ def nvof(src: Tensor, precision: int = 1) -> Tensor:
         NotImplementedError: this build computes on the CPU.
     """
     check_tensor("nvof", src=src)
-    require(src.ndim == 5 and src.shape[4] == 4, f"nvof: src has shape {src.shape}, expected (N, T, H, W, 4)")
+    require(
+        src.ndim == 5 and src._tuple_shape[4] == 4, f"nvof: src has shape {src._tuple_shape}, expected (N, T, H, W, 4)"
+    )
     return _ops.NvOf(src.detach(), precision=precision)

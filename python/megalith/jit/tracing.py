@@ -5,6 +5,7 @@ import functools
 from typing import Any
 
 from .. import _core
+from ..core import _trace_option
 from ..tensor import Tensor
 
 __all__ = ["TraceError", "exclude_from_trace", "is_tracing", "trace"]
@@ -55,8 +56,10 @@ class trace:
         symbolic: accepted for compatibility; recorded ops are always run as well.
         capture_as_const: constants of :meth:`dump` are the values of Tensors that the function takes from outside.
         record_only: record without checking later calls.
-        sublinear_memory_config, dtr_config, profiling, opt_level, graph_opt_config, symbolic_shape, without_host:
-            accepted for compatibility.
+        symbolic_shape: whether ``shape`` is a Tensor while the function runs, so that the graph works for inputs of other
+            sizes.
+        sublinear_memory_config, dtr_config, profiling, opt_level, graph_opt_config, without_host: accepted for
+            compatibility.
 
     The first call records; later calls run, and raise TraceError when their ops differ from the recorded ones.
 
@@ -87,6 +90,7 @@ class trace:
         self.__wrapped__ = function
         self._capture_as_const = capture_as_const or record_only
         self._record_only = record_only
+        self._symbolic_shape = symbolic_shape
         self._recorder = None
         self._graph = None
         self._input_names = []
@@ -106,9 +110,11 @@ class trace:
             recorder.add_input(tensor, name)
         recorder.start()
         active_trace = self
+        symbolic = _trace_option.set_symbolic_shape(self._symbolic_shape)
         try:
             results = self.__wrapped__(*args, **kwargs)
         finally:
+            _trace_option.set_symbolic_shape(symbolic)
             active_trace = None
             recorder.stop()
             self._recorder = None

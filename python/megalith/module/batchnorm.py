@@ -5,7 +5,7 @@ from typing import Optional
 import numpy as np
 
 from .._errors import require
-from ..functional._compose import reshape
+from ..functional._compose import expand_dims, squeeze
 from ..functional.nn import batch_norm, sync_batch_norm
 from ..tensor import Parameter, Tensor
 from . import init
@@ -72,9 +72,8 @@ class _BatchNorm(Module):
             if bias is not None:
                 shift = shift + bias.detach()
             if inp.ndim != 4:
-                shape = inp.shape
-                inp = reshape(inp, (*shape, *(1,) * (4 - len(shape))))
-                return reshape(inp * scale + shift, shape)
+                added = list(range(inp.ndim, 4))
+                return squeeze(expand_dims(inp, added) * scale + shift, added)
             return inp * scale + shift
         tracked = self.track_running_stats
         return batch_norm(
@@ -118,8 +117,8 @@ class SyncBatchNorm(_BatchNorm):
         self.group = group
 
     def _check_input_ndim(self, inp):
-        if len(inp.shape) not in (2, 3, 4):
-            raise ValueError(f"expected 2D, 3D or 4D input (got {len(inp.shape)}D input)")
+        if len(inp._tuple_shape) not in (2, 3, 4):
+            raise ValueError(f"expected 2D, 3D or 4D input (got {len(inp._tuple_shape)}D input)")
 
     def forward(self, inp):
         self._check_input_ndim(inp)
@@ -136,8 +135,8 @@ class BatchNorm1d(_BatchNorm):
     """Normalizes features of shape `(N, C)` or `(N, C, L)`; arguments as in :class:`BatchNorm2d`."""
 
     def _check_input_ndim(self, inp):
-        if len(inp.shape) not in (2, 3):
-            raise ValueError(f"expected 2D or 3D input (got {len(inp.shape)}D input)")
+        if len(inp._tuple_shape) not in (2, 3):
+            raise ValueError(f"expected 2D or 3D input (got {len(inp._tuple_shape)}D input)")
 
 
 class BatchNorm2d(_BatchNorm):
@@ -161,5 +160,5 @@ class BatchNorm2d(_BatchNorm):
     """
 
     def _check_input_ndim(self, inp):
-        if len(inp.shape) != 4:
-            raise ValueError(f"expected 4D input (got {len(inp.shape)}D input)")
+        if len(inp._tuple_shape) != 4:
+            raise ValueError(f"expected 4D input (got {len(inp._tuple_shape)}D input)")

@@ -51,8 +51,8 @@ class Embedding(Module):
             self.weight = Parameter(np.zeros((num_embeddings, embedding_dim), np.float32))
             self.reset_parameters()
         else:
-            if tuple(initial_weight.shape) != (num_embeddings, embedding_dim):
-                raise ValueError(f"Embedding: initial_weight has shape {initial_weight.shape}, "
+            if tuple(initial_weight._tuple_shape) != (num_embeddings, embedding_dim):
+                raise ValueError(f"Embedding: initial_weight has shape {initial_weight._tuple_shape}, "
                                  f"expected {(num_embeddings, embedding_dim)}")  # fmt: skip
             self.weight = Parameter(initial_weight.numpy())
 
@@ -73,8 +73,8 @@ class Embedding(Module):
         norm_type: Optional[float] = None,
     ):
         """An Embedding with the table ``embeddings``, which gets no gradient unless ``freeze`` is False."""
-        if len(embeddings.shape) != 2:
-            raise ValueError(f"Embedding: embeddings have shape {embeddings.shape}, expected 2 dimensions")
-        rows, columns = embeddings.shape
+        if len(embeddings._tuple_shape) != 2:
+            raise ValueError(f"Embedding: embeddings have shape {embeddings._tuple_shape}, expected 2 dimensions")
+        rows, columns = embeddings._tuple_shape
         return cls(num_embeddings=rows, embedding_dim=columns, initial_weight=embeddings, padding_idx=padding_idx,
                    max_norm=max_norm, norm_type=norm_type, freeze=freeze)  # fmt: skip

@@ -11,7 +11,7 @@ from ..tensor import Tensor
 
 
 def _size(tensor):
-    shape = tensor.shape
+    shape = tensor._tuple_shape
     return int_vector(shape if len(shape) else (1,))
 
 
@@ -30,7 +30,7 @@ def fill_(tensor: Tensor, val: Union[float, int]) -> None:
         >>> x
         Tensor([3. 3.], device=xpux:0)
     """
-    _fill(tensor, full(tensor.shape, val, tensor.dtype))
+    _fill(tensor, full(tensor._tuple_shape, val, tensor.dtype))
 
 
 def zeros_(tensor: Tensor) -> None:
@@ -114,7 +114,7 @@ def calculate_fan_in_and_fan_out(tensor: Tensor) -> Tuple[float, float]:
         >>> M.init.calculate_fan_in_and_fan_out(mge.Tensor(np.zeros((4, 2, 3, 3))))
         (18, 36)
     """
-    shape = tuple(int(s) for s in tensor.shape)
+    shape = tuple(int(s) for s in tensor._tuple_shape)
     if len(shape) < 2:
         raise ValueError(f"a tensor of shape {shape} has no fan_in and fan_out: it has less than 2 dimensions")
     if len(shape) >= 5:  # groups come first

@@ -391,7 +391,7 @@ class Module(metaclass=ABCMeta):
                 skipped.add(key)
                 continue
             require(isinstance(value, np.ndarray), f"param `{key}` is a {type(value).__name__}, expected an ndarray")
-            shape = tuple(var.shape)
+            shape = tuple(var._tuple_shape)
             if shape != value.shape:
                 if not issubclass(kind, flat):
                     raise ValueError(f"param `{key}` shape mismatch, should be {shape}, get {value.shape}")

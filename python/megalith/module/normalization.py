@@ -126,10 +126,10 @@ class GeneralNorm(_Norm):
     def forward(self, x):
         self.normalized_axis = [a + x.ndim if a < 0 else a for a in self.normalized_axis]
         if self.normalized_shape is not None:
-            sizes = [int(x.shape[a]) for a in self.normalized_axis]
+            sizes = [int(x._tuple_shape[a]) for a in self.normalized_axis]
             require(
                 sizes == list(self.normalized_shape),
-                f"GeneralNorm: inp has shape {x.shape}, so axes {self.normalized_axis} have sizes {sizes}, "
+                f"GeneralNorm: inp has shape {x._tuple_shape}, so axes {self.normalized_axis} have sizes {sizes}, "
                 f"expected {self.normalized_shape}",
             )
         return general_norm(x, self.normalized_axis, self.affine, self.weight, self.bias, self.eps)

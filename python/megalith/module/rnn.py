@@ -44,7 +44,7 @@ class RNNCellBase(Module):
             init.uniform_(weight, -bound, bound)
 
     def _zeros(self, input):
-        return full((input.shape[0], self.hidden_size), 0)
+        return full((input._tuple_shape[0], self.hidden_size), 0)
 
     @abstractmethod
     def forward(self, input: Tensor, hx: Optional[Tensor] = None) -> Tensor:
@@ -235,16 +235,16 @@ class RNNBase(Module):
             padded, lengths = unpack(input)
             if hx is not None and input.sorted_indices is not None:
                 hx = self._apply_fn_to_hx(hx, lambda h: _reorder(h, input.sorted_indices))
-            output, h = self.apply_op(padded, self.init_hidden(padded.shape[1]) if hx is None else hx, lengths)
+            output, h = self.apply_op(padded, self.init_hidden(padded._tuple_shape[1]) if hx is None else hx, lengths)
             if input.unsorted_indices is not None:
                 h = self._apply_fn_to_hx(h, lambda h: _reorder(h, input.unsorted_indices))
             return pack_like(output, input), h
         if input.ndim != 3:
-            raise ValueError(f"{type(self).__name__}: input has shape {input.shape}, expected 3 dimensions")
+            raise ValueError(f"{type(self).__name__}: input has shape {input._tuple_shape}, expected 3 dimensions")
         if self.batch_first:
             input = F.dimshuffle(input, (1, 0, 2))
         if hx is None:
-            hx = self.init_hidden(input.shape[1])
+            hx = self.init_hidden(input._tuple_shape[1])
         output, h = self.apply_op(input, hx, lengths)
         if self.batch_first:
             output = F.dimshuffle(output, (1, 0, 2))

@@ -93,7 +93,7 @@ class Optimizer(metaclass=ABCMeta):
 
     def _add_state(self, param, state_name, initializer=None, dtype=None):
         if initializer is None:
-            initializer = np.zeros(param.shape, dtype=np.float32)
+            initializer = np.zeros(param._tuple_shape, dtype=np.float32)
         states = self._state.setdefault(param, {})
         require(state_name not in states, f"there is a state {state_name} already")
         states[state_name] = Tensor(initializer, dtype=dtype)

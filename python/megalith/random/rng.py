@@ -36,7 +36,7 @@ def _parameters(op, size, **values):
             require(value > 0, f"{op}: {name} is {value}, expected a number above 0")
             value = Tensor(value, dtype="float32")
         tensors.append(value)
-    shapes = [tuple(t.shape) for t in tensors]
+    shapes = [tuple(t._tuple_shape) for t in tensors]
     try:
         shape = np.broadcast_shapes(*shapes)
     except ValueError:
@@ -47,7 +47,7 @@ def _parameters(op, size, **values):
         shape = tuple(int(n) for n in size) + shape
     if shape == ():
         return [t._with_scalar(False) for t in tensors]
-    return [t if tuple(t.shape) == shape else t._broadcast(shape) for t in tensors]
+    return [t if tuple(t._tuple_shape) == shape else t._broadcast(shape) for t in tensors]
 
 
 def _size(size):
@@ -234,7 +234,7 @@ class RNG:
         inp._reset(self._shuffled("shuffle", inp))
 
     def _shuffled(self, name, inp):
-        require(inp.ndim == 0 or 0 not in tuple(inp.shape), f"{name}: a tensor of shape {inp.shape} has no elements")
+        require(inp.ndim == 0 or 0 not in tuple(inp._tuple_shape), f"{name}: a tensor of shape {inp._tuple_shape} has no elements")
         return self._draw("ShuffleRNG", inp)
 
 

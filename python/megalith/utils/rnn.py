@@ -63,10 +63,10 @@ def pack_padded_sequence(
     lengths = _lengths(lengths)
     if batch_first:
         input = dimshuffle(input, (1, 0, *range(2, input.ndim)))
-    steps, batch = int(input.shape[0]), int(input.shape[1])
+    steps, batch = int(input._tuple_shape[0]), int(input._tuple_shape[1])
     require(
         lengths.size == batch and lengths.max() <= steps,
-        f"lengths are {lengths.tolist()} for input of shape {input.shape}",
+        f"lengths are {lengths.tolist()} for input of shape {input._tuple_shape}",
     )
     order = inverse = None
     if not (np.diff(lengths) <= 0).all():
@@ -79,7 +79,7 @@ def pack_padded_sequence(
         alive = columns[lengths[columns] > t]
         sizes.append(len(alive))
         rows.append(t * batch + alive)
-    flat = reshape(input, (steps * batch, *input.shape[2:]))
+    flat = reshape(input, (steps * batch, *input._tuple_shape[2:]))
     return PackedSequence(take(flat, np.concatenate(rows)), np.array(sizes), order, inverse)
 
 
@@ -92,7 +92,7 @@ def unpack(packed: PackedSequence):
     index = np.full((len(sizes), batch), total, np.int32)
     for t, size in enumerate(sizes):
         index[t, :size] = starts[t] + np.arange(size)
-    rest = packed.data.shape[1:]
+    rest = packed.data._tuple_shape[1:]
     padded = take(concat([packed.data, full((1, *rest), 0)], 0), index.reshape(-1))
     return reshape(padded, (len(sizes), batch, *rest)), (index != total).sum(0)
 
@@ -102,7 +102,7 @@ def pack_like(padded: Tensor, packed: PackedSequence) -> PackedSequence:
     sizes = np.asarray(packed.batch_sizes)
     batch = int(sizes[0])
     rows = np.concatenate([t * batch + np.arange(size) for t, size in enumerate(sizes)])
-    flat = reshape(padded, (len(sizes) * batch, *padded.shape[2:]))
+    flat = reshape(padded, (len(sizes) * batch, *padded._tuple_shape[2:]))
     return packed._replace(data=take(flat, rows))
 
 
@@ -128,14 +128,14 @@ def pad_packed_sequence(
         ([[1.0, 4.0], [2.0, 0.0]], [2, 1])
     """
     padded, lengths = unpack(sequence)
-    rest = padded.shape[2:]
+    rest = padded._tuple_shape[2:]
     if total_length is not None:
-        extra = total_length - int(padded.shape[0])
-        require(extra >= 0, f"total_length is {total_length}, but the longest sequence has {padded.shape[0]} steps")
+        extra = total_length - int(padded._tuple_shape[0])
+        require(extra >= 0, f"total_length is {total_length}, but the longest sequence has {padded._tuple_shape[0]} steps")
         if extra:
-            padded = concat([padded, full((extra, *padded.shape[1:]), 0)], 0)
+            padded = concat([padded, full((extra, *padded._tuple_shape[1:]), 0)], 0)
     if padding_value != 0:
-        ended = (np.arange(padded.shape[0])[:, None] >= lengths).astype(np.float32) * np.float32(padding_value)
+        ended = (np.arange(padded._tuple_shape[0])[:, None] >= lengths).astype(np.float32) * np.float32(padding_value)
         padded = padded + reshape(Tensor(ended), (*ended.shape, *(1,) * len(rest)))
     if sequence.unsorted_indices is not None:
         padded = dimshuffle(take(dimshuffle(padded, (1, 0, *range(2, padded.ndim))), sequence.unsorted_indices),
@@ -156,11 +156,11 @@ def pad_sequence(sequences: Sequence[Tensor], batch_first: bool = False, padding
     """
     from ..functional._compose import stack
 
-    longest = max(int(s.shape[0]) for s in sequences)
+    longest = max(int(s._tuple_shape[0]) for s in sequences)
     rows = [
         s
-        if s.shape[0] == longest
-        else concat([s, full((longest - s.shape[0], *s.shape[1:]), padding_value, s.dtype)], 0)
+        if s._tuple_shape[0] == longest
+        else concat([s, full((longest - s._tuple_shape[0], *s._tuple_shape[1:]), padding_value, s.dtype)], 0)
         for s in sequences
     ]
     return stack(rows, 0 if batch_first else 1)
@@ -168,7 +168,7 @@ def pad_sequence(sequences: Sequence[Tensor], batch_first: bool = False, padding
 
 def pack_sequence(sequences: Sequence[Tensor], enforce_sorted: bool = True) -> PackedSequence:
     """Packs sequences `(L, *)` of different lengths."""
-    return pack_padded_sequence(pad_sequence(sequences), [s.shape[0] for s in sequences], enforce_sorted=enforce_sorted)
+    return pack_padded_sequence(pad_sequence(sequences), [s._tuple_shape[0] for s in sequences], enforce_sorted=enforce_sorted)
 
 
 def _array(value):
@@ -187,7 +187,7 @@ def _store(module, cells):
                 require(array.shape == shape, f"layer {layer} has weights of shape {array.shape}, expected {shape}")
                 flat.append(array.reshape(-1))
             at += 1
-    module._flatten_weights.set_value(np.concatenate(flat).reshape(module._flatten_weights.shape))
+    module._flatten_weights.set_value(np.concatenate(flat).reshape(module._flatten_weights._tuple_shape))
 
 
 def load_torch_weights(module, state_dict, prefix: str = ""):

@@ -3,6 +3,7 @@
 import numpy as np
 
 from ... import _core
+from .._trace_option import sizes
 
 
 def _operand(value):
@@ -30,13 +31,13 @@ class ArrayMethodMixin:
         return bool(np.any(self.numpy() == np.asarray(value)))
 
     def __len__(self):
-        shape = self.shape
+        shape = self._tuple_shape
         if not shape:
             raise TypeError("len() of a scalar tensor")
         return int(shape[0])
 
     def __iter__(self):
-        if not self.shape:
+        if not self._tuple_shape:
             raise TypeError("iteration over a scalar tensor")
         for i in range(len(self)):
             yield self[i]
@@ -73,7 +74,9 @@ class ArrayMethodMixin:
         if args:
             return self.numpy().item(*args)
         if self.size != 1:
-            raise _core.ArgumentError(f"item() of a tensor of shape {tuple(self.shape)}; it has {self.size} elements")
+            raise _core.ArgumentError(
+                f"item() of a tensor of shape {tuple(self._tuple_shape)}; it has {self.size} elements"
+            )
         return self.numpy().item()
 
     def tolist(self):
@@ -88,13 +91,15 @@ class ArrayMethodMixin:
 
     def flatten(self, start_axis: int = 0, end_axis: int = -1):
         """The axes from ``start_axis`` to ``end_axis``, both included, as one."""
-        shape = self.shape
+        shape = self._tuple_shape
         start = start_axis + len(shape) if start_axis < 0 else start_axis
-        tail = () if end_axis == -1 else tuple(shape[end_axis + 1 :])
-        return _core.reshape(self, *shape[:start], -1, *tail) if 0 not in shape else self._flatten_empty(start, tail)
+        if 0 in shape:
+            return self._flatten_empty(start, () if end_axis == -1 else tuple(shape[end_axis + 1 :]))
+        shape = sizes(self)
+        return _core.reshape(self, *shape[:start], -1, *(() if end_axis == -1 else shape[end_axis + 1 :]))
 
     def _flatten_empty(self, start, tail):
-        shape = self.shape
+        shape = self._tuple_shape
         middle = int(np.prod(shape[start : len(shape) - len(tail)], dtype=np.int64))
         return _core.reshape(self, *shape[:start], middle, *tail)
 

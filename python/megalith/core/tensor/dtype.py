@@ -6,6 +6,8 @@ from typing import Union
 
 import numpy as np
 
+from ... import _core
+
 # number in `.mge` files -> NumPy type of the stored values
 _STORAGE = {
     0: np.float32, 1: np.uint8, 2: np.int8, 3: np.int16, 4: np.int32, 5: np.int8, 6: np.int8, 7: np.int8, 8: np.uint8,
@@ -150,14 +152,14 @@ def is_quantize(dtype) -> bool:
 def get_scale(dtype) -> float:
     """The scale of a quantized dtype."""
     if not is_quantize(dtype):
-        raise TypeError(f"{dtype} has no scale")
+        raise _core.OpError(f"{dtype} has no scale")
     return _info(dtype)["scale"]
 
 
 def get_zero_point(dtype) -> int:
     """The zero point of an asymmetric quantized dtype."""
     if "zero_point" not in _info(dtype):
-        raise TypeError(f"{dtype} has no zero point")
+        raise _core.OpError(f"{dtype} has no zero point")
     return _info(dtype)["zero_point"]
 
 

@@ -47,7 +47,7 @@ class FoldedBatchNorm(QATModule):
         for axis in self._stat_axes:
             total = total.sum(axis=axis, keepdims=True)
             squares = squares.sum(axis=axis, keepdims=True)
-        count = inp.size / inp.shape[1]
+        count = inp.size / inp._tuple_shape[1]
         return total / count, (squares - total**2 / count) / count
 
     def fold_weight_bias(self, bn_mean, bn_var):
@@ -74,7 +74,7 @@ class FoldedBatchNorm(QATModule):
         if self.training and not approx:
             out = self._layer()(inp)
             mean, var = self.get_batch_mean_var(out)
-            self.update_running_mean_and_running_var(mean, var, out.size / out.shape[1])
+            self.update_running_mean_and_running_var(mean, var, out.size / out._tuple_shape[1])
         normalize = self.training and approx
         factor, weight, bias = self._fold(mean, var)
         w_qat = self.apply_quant_weight(weight)

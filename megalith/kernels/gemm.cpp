@@ -358,7 +358,7 @@ void run_task(const Product& p, const Cut& cut, const float* packed_b, int64_t i
   for (int64_t l = 0; l < p.k || l == 0; l += kDepth) {
     const int64_t depth = std::min(kDepth, p.k - l);
     const Run run{0, packed_b ? l * panel : l * p.b.row, depth};
-    Block g{.m = rows, .n = j1 - j0, .runs = &run, .run_count = 1, .accumulate = l > 0};
+    Block g{.m = rows, .n = j1 - j0, .runs = &run, .run_count = 1, .accumulate = p.accumulate || l > 0};
     g.b = packed_b ? packed_b + j0 * p.k : p.b.data + j0;
     g.b_step = packed_b ? panel : p.b.row;
     g.b_panel = packed_b ? p.k * panel : panel;

@@ -88,6 +88,7 @@ struct Product {
   float* c = nullptr;
   int64_t c_row = 0;
   const Sink* sink = nullptr;  // in place of `c`
+  bool accumulate = false;     // C += A B
   const Epilogue* epilogue = nullptr;
 };
 void product(const Product& p, Exec& exec);

@@ -115,10 +115,12 @@ struct Step {
     } else if constexpr (kKind == Kind::kGru) {
       const V r = at(g.saved, 0), z = at(g.saved, 1), n = at(g.saved, 2), m = at(g.saved, 3);
       const V dn = ThroughTanh(n, hn::NegMulAdd(dh, z, dh));
+      const V dm = hn::Mul(dn, r);
       store(ThroughSigmoid(r, hn::Mul(dn, m)), 0);
       store(ThroughSigmoid(z, hn::Mul(dh, hn::Sub(at(g.h_old), n))), 1);
-      store(dn, 2);
-      store(hn::Mul(dn, r), 3);
+      at.Store(dn, g.sums, 2);
+      at.Store(dm, g.sums, 3);
+      at.Store(dm, g.sums_copy, 2);
       at.Store(hn::Mul(dh, z), g.dh);
     } else if constexpr (kKind == Kind::kTanh) {
       store(ThroughTanh(at(g.h_new), dh), 0);

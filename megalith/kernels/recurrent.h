@@ -44,7 +44,8 @@ struct GateGradients {
   Units<const float> dy;            // of the step's result
   Units<float> dh;                  // in: from the step behind; out, GRU: what flows past the products
   Units<float> dc;                  // LSTM: in and out
-  Units<float> sums, sums_copy;     // of the gates before their functions; GRU: r, z, n and W_hn h + b_hn
+  Units<float> sums;                // of the gates before their functions; GRU: r, z, n and W_hn h + b_hn
+  Units<float> sums_copy;           // the same; GRU: r, z and W_hn h + b_hn
 };
 void backward(const GateGradients& g);
 

@@ -103,7 +103,14 @@ void check_sizes(const char* kind, P params, int64_t gates, int states, double t
     for (const auto mode : {param::BNFwdMode::TRAINING, param::BNFwdMode::INFERENCE}) {
       CAPTURE(static_cast<int>(mode));
       params.fwd_mode = mode;
-      check_op(name.c_str(), params, in, tolerance);
+      const std::vector<Tensor> out = check_op(name.c_str(), params, in, tolerance);
+      std::vector<Tensor> back = {in[0], out[0]};
+      for (int i = 0; i < states; ++i) back.push_back(in[1 + static_cast<size_t>(i)]);
+      for (size_t i = 0; i + 1 < out.size(); ++i)
+        back.push_back(gradcheck::uniform(out[i].shape(), -1, 1, 5 + static_cast<uint32_t>(i)));
+      back.push_back(in.back());
+      back.push_back(out.back());
+      check_op(cat(kind, "Backward").c_str(), params, back, 10 * tolerance);
     }
   }
 }

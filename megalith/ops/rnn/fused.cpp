@@ -35,6 +35,16 @@ void each_piece(int64_t begin, int64_t end, int64_t most, Fn&& fn) {
   }
 }
 
+// Pieces of [begin, end), in odd turns from the last to the first: what was read last is still in the cache.
+template <class Fn>
+void to_and_fro(int64_t turn, int64_t begin, int64_t end, int64_t size, Fn&& fn) {
+  const int64_t pieces = (end - begin + size - 1) / size;
+  for (int64_t i = 0; i < pieces; ++i) {
+    const int64_t at = begin + (turn % 2 ? pieces - 1 - i : i) * size;
+    fn(at, std::min(end, at + size));
+  }
+}
+
 // Panels of hidden weights, one after the other, or, where few rows of a batch read four at once, in groups of four
 // whose rows alternate: then a step reads one stream from its beginning to its end.
 struct Panels {
@@ -48,12 +58,13 @@ struct Panels {
     const int64_t panel = gemm::panel_width();
     return grouped ? (i / kGroup * kGroup * k + i % kGroup) * panel : i * k * panel;
   }
-  // c[row][...] = a[row][0, k) times panels [begin, end), rows of both `a_row` and `c_row` apart.
-  void multiply(int64_t rows, const float* a, int64_t a_row, int64_t begin, int64_t end, float* c,
-                int64_t c_row) const {
+  // c[row][...] (+)= a[row][0, k) times panels [begin, end), rows of both `a_row` and `c_row` apart.
+  void multiply(int64_t rows, const float* a, int64_t a_row, int64_t begin, int64_t end, float* c, int64_t c_row,
+                bool accumulate = false) const {
     const int64_t panel = gemm::panel_width();
     const gemm::Run run{0, 0, k};
     gemm::Block block{.m = rows, .a = a, .a_row = a_row, .runs = &run, .run_count = 1, .c_row = c_row};
+    block.accumulate = accumulate;
     for (int64_t i = begin; i < end;) {
       const int64_t next = grouped ? std::min(end, (i / kGroup + 1) * kGroup) : end;
       block.n = (next - i) * panel;
@@ -158,17 +169,14 @@ struct Forward {
     const int64_t at_once = d.kind == Kind::kLstm ? 1 : d.kind == Kind::kGru && row_end - row > kFewRows ? 1 : 4;
     const int64_t width = std::min(at_once, u_end - u) * G * panel;
     float* tile = Scratch::get(Scratch::kSums, std::min(row_end - row, kTileRows) * width);
-    // To and fro: what was read last is still in the cache.
-    const int64_t blocks = (u_end - u + at_once - 1) / at_once;
-    for (int64_t k = 0; k < blocks; ++k) {
-      const int64_t from = u + (i % 2 ? blocks - 1 - k : k) * at_once, to = std::min(u_end, from + at_once);
+    to_and_fro(i, u, u_end, at_once, [&](int64_t from, int64_t to) {
       each_piece(row, row_end, kTileRows, [&](int64_t begin, int64_t end) {
         for (int64_t v = from; v < to; ++v) fetch(i, begin, end, v * panel);
         weights.multiply(end - begin, h[i % 2] + begin * h_row, h_row, from * G, to * G, tile, width);
         for (int64_t v = from; v < to; ++v)
           recurrent::forward(gates(i, begin, end, v * panel, tile + (v - from) * G * panel, width));
       });
-    }
+    });
   }
 
  private:
@@ -292,6 +300,152 @@ void forward_layer(const Dims& d, const ForwardArgs& a, const PackedWeights& wei
   }
 }
 
+// One direction of one layer on its way back.
+struct Backward {
+  const Dims& d;
+  bool reverse = false;
+  Panels weights;
+  const float *saved = nullptr, *cells = nullptr;  // of the forward run
+  const float *h_first = nullptr, *c_first = nullptr;
+  const float *y = nullptr, *dy = nullptr;  // of step 0
+  float* sums = nullptr;                    // gradients of all steps' gates
+  float* step_sums[2] = {};                 // of a step, in turns: those that meet the hidden weights
+  float* dh = nullptr;
+  float* dc = nullptr;
+  int64_t step_row = 0, dh_row = 0;
+
+  int64_t step_of(int64_t i) const { return reverse ? d.seq - 1 - i : i; }
+  // Gradients of a row's gates; a GRU's n has two, one for each product.
+  static int64_t sums_of(const Dims& d) { return std::max<int64_t>(1, d.saved()) * d.hidden; }
+
+  // The gates' gradients in the i-th step.
+  void gates(int64_t i, int64_t row, int64_t row_end, int64_t u, int64_t u_end) const {
+    const int64_t H = d.hidden, t = step_of(i), at = t * d.batch + row, unit = u * gemm::panel_width();
+    const int64_t y_row = d.dirs * H, width = d.saved() * H, here = row * H + unit;
+    recurrent::GateGradients g{.kind = d.kind, .rows = row_end - row};
+    g.units = std::min(u_end * gemm::panel_width(), H) - unit;
+    if (saved) g.saved = {saved + at * width + unit, width, H};
+    if (i == 0)
+      g.h_old = {h_first + here, H};
+    else
+      g.h_old = {y + (step_of(i - 1) * d.batch + row) * y_row + unit, y_row};
+    g.h_new = {y + at * y_row + unit, y_row};
+    if (d.kind == Kind::kLstm) {
+      g.c_old = {(i == 0 ? c_first : cells + step_of(i - 1) * d.state()) + here, H};
+      g.c_new = {cells + t * d.state() + here, H};
+      g.dc = {dc + here, H};
+    }
+    g.dy = {dy + at * y_row + unit, y_row};
+    g.dh = {dh + row * dh_row + unit, dh_row};
+    g.sums = {sums + at * sums_of(d) + unit, sums_of(d), H};
+    g.sums_copy = {step_sums[i % 2] + row * step_row + unit, step_row, H};
+    recurrent::backward(g);
+  }
+
+  // What flows to the state before the i-th step.
+  void state(int64_t i, int64_t row, int64_t row_end, int64_t u, int64_t u_end) const {
+    constexpr int64_t kPanels = 4;
+    to_and_fro(i, u, u_end, kPanels, [&](int64_t from, int64_t to) {
+      weights.multiply(row_end - row, step_sums[i % 2] + row * step_row, step_row, from, to,
+                       dh + row * dh_row + from * gemm::panel_width(), dh_row, d.kind == Kind::kGru);
+    });
+  }
+};
+
+// The products of a layer's gradients with its inputs, weights and states.
+void weight_gradients(const Dims& d, const Backward& b, const PackedWeights& weights, int64_t layer, int64_t dir,
+                      const float* in, float* din, const CellWeights<float>& dw, Exec& exec) {
+  const int64_t H = d.hidden, R = d.rows(), I = d.layer_input(layer), N = d.seq * d.batch;
+  const int64_t width = Backward::sums_of(d), y_row = d.dirs * H;
+  gemm::product({.m = R, .n = I, .k = N, .a = {b.sums, 1, width}, .b = {in, I, 1}, .c = dw.w_ih, .c_row = I}, exec);
+  // The states before the steps: the first one, and the results of all steps but the last.
+  const int64_t rest = d.seq > 0 ? N - d.batch : 0, first = d.seq > 0 ? d.batch : 0;
+  const auto hidden = [&](int64_t rows, const float* sums, float* to) {
+    gemm::product({.m = rows,
+                   .n = H,
+                   .k = rest,
+                   .a = {sums + (b.reverse ? 0 : first * width), 1, width},
+                   .b = {b.y + (b.reverse ? first * y_row : 0), y_row, 1},
+                   .c = to,
+                   .c_row = H},
+                  exec);
+    gemm::product({.m = rows,
+                   .n = H,
+                   .k = first,
+                   .a = {sums + (b.reverse ? rest * width : 0), 1, width},
+                   .b = {b.h_first, H, 1},
+                   .c = to,
+                   .c_row = H,
+                   .accumulate = true},
+                  exec);
+  };
+  const bool gru = d.kind == Kind::kGru;
+  hidden(gru ? 2 * H : R, b.sums, dw.w_hh);
+  if (gru) hidden(H, b.sums + 3 * H, dw.w_hh + 2 * H * H);
+  if (d.bias) {
+    constexpr int64_t kColumns = 64;
+    exec.parallel_for((R + kColumns - 1) / kColumns, 1 + 65536 / (kColumns * std::max<int64_t>(1, N)),
+                      [&](int64_t begin, int64_t end) {
+                        const int64_t j = begin * kColumns, n = std::min(R, end * kColumns) - j;
+                        recurrent::column_sums(b.sums + j, width, N, n, dw.b_ih + j);
+                      });
+    std::copy_n(dw.b_ih, R, dw.b_hh);
+    if (gru) recurrent::column_sums(b.sums + 3 * H, width, N, H, dw.b_hh + 2 * H);
+  }
+  gemm::product({.m = N,
+                 .n = I,
+                 .k = R,
+                 .a = {b.sums, width, 1},
+                 .packed_b = weights.input(layer, dir),
+                 .c = din,
+                 .c_row = I,
+                 .accumulate = dir > 0},
+                exec);
+}
+
+void backward_layer(const Dims& d, const BackwardArgs& a, const PackedWeights& weights, int64_t layer, const float* in,
+                    const float* out, const float* dout, float* din, Exec& exec) {
+  const int64_t H = d.hidden, panel = gemm::panel_width(), all = gemm::panels(H);
+  const int64_t step_row = padded(d.rows()), dh_row = all * panel + 16;
+  const int64_t steps = d.batch * step_row, states = d.batch * dh_row, sums = d.seq * d.batch * Backward::sums_of(d);
+  float* scratch = Scratch::get(Scratch::kGates, d.dirs * (2 * steps + states + sums));
+  std::vector<Backward> directions;
+  for (int64_t dir = 0; dir < d.dirs; ++dir) {
+    const int64_t state = (layer * d.dirs + dir) * d.state();
+    Backward b{.d = d, .reverse = dir == 1, .weights = weights.hidden(layer, dir)};
+    if (d.saved()) b.saved = a.reserve + d.saved_at(layer, dir);
+    if (d.kind == Kind::kLstm) {
+      b.cells = a.reserve + d.cells_at(layer, dir);
+      b.c_first = a.c + state;
+      b.dc = a.dc_out + state;
+      std::copy_n(a.dc + state, d.state(), b.dc);
+    }
+    b.h_first = a.h + state;
+    b.y = out + dir * H;
+    b.dy = dout + dir * H;
+    b.step_sums[0] = scratch, b.step_sums[1] = scratch + steps;
+    b.dh = scratch + 2 * steps;
+    b.sums = b.dh + states;
+    b.step_row = step_row, b.dh_row = dh_row;
+    scratch = b.sums + sums;
+    std::fill_n(b.dh, states, 0.f);
+    copy_rows(a.dh + state, H, b.dh, dh_row, d.batch, H);
+    directions.push_back(b);
+  }
+  each_task(d, exec, [&](int64_t dir, int64_t row, int64_t row_end) {
+    const Backward& b = directions[static_cast<size_t>(dir)];
+    for (int64_t i = d.seq - 1; i >= 0; --i) {
+      b.gates(i, row, row_end, 0, all);
+      b.state(i, row, row_end, 0, all);
+    }
+  });
+  for (int64_t dir = 0; dir < d.dirs; ++dir) {
+    const Backward& b = directions[static_cast<size_t>(dir)];
+    copy_rows(b.dh, dh_row, a.dh_out + (layer * d.dirs + dir) * d.state(), H, d.batch, H);
+    weight_gradients(d, b, weights, layer, dir, in, din, cell_weights(d, a.dweights, layer, dir), exec);
+  }
+}
+
 }  // namespace
 
 void fused_forward(const Dims& d, const ForwardArgs& a, Exec& exec) {
@@ -307,6 +461,38 @@ void fused_forward(const Dims& d, const ForwardArgs& a, Exec& exec) {
                                        : between[static_cast<size_t>(layer % 2)].data<float>();
     forward_layer(d, a, weights, layer, in, out, exec);
     in = out;
+  }
+  Scratch::release(Scratch::kGates);
+}
+
+void fused_backward(const Dims& d, const BackwardArgs& a, Exec& exec) {
+  if (d.batch == 0) {
+    std::fill_n(a.dweights, d.weights(), 0.f);
+    return;
+  }
+  if (!d.training) {  // the forward run kept nothing
+    Dims training = d;
+    training.training = true;
+    const auto floats = [](int64_t n) { return Tensor::empty(DTypeEnum::Float32, {n}); };
+    const Tensor y = floats(d.results()), h = floats(d.layers * d.dirs * d.state()), c = floats(h.count()),
+                 reserve = floats(training.reserve());
+    fused_forward(training,
+                  {a.x, a.h, a.c, a.weights, y.data<float>(), h.data<float>(), c.data<float>(), reserve.data<float>()},
+                  exec);
+    BackwardArgs again = a;
+    again.reserve = reserve.data<float>();
+    return fused_backward(training, again, exec);
+  }
+  const PackedWeights weights(d, true, a.weights, exec);
+  std::vector<Tensor> between(static_cast<size_t>(std::min<int64_t>(2, d.layers - 1)));  // in turns
+  for (Tensor& t : between) t = Tensor::empty(DTypeEnum::Float32, {d.results()});
+  const float* dout = a.dy;
+  for (int64_t layer = d.layers - 1; layer >= 0; --layer) {
+    const float* in = layer == 0 ? a.x : a.reserve + (layer - 1) * d.results();
+    const float* out = layer + 1 == d.layers ? a.y : a.reserve + layer * d.results();
+    float* din = layer == 0 ? a.dx : between[static_cast<size_t>(layer) % between.size()].data<float>();
+    backward_layer(d, a, weights, layer, in, out, dout, din, exec);
+    dout = din;
   }
   Scratch::release(Scratch::kGates);
 }

@@ -337,6 +337,28 @@ void run_backward(const KernelArgs& a) {
   std::copy(dy.begin(), dy.end(), a.out[0].data<float>());
 }
 
+template <class P>
+void run_fused_backward(const KernelArgs& a) {
+  constexpr size_t s = std::is_same_v<P, param::LSTM> ? 2 : 1;
+  const Dims d = dims_of(a.param<P>(), a.in[0].shape());
+  const auto in = [&](size_t i) { return a.in[i].template data<float>(); };
+  rnn::fused_backward(d,
+                      {.x = in(0),
+                       .y = in(1),
+                       .h = in(2),
+                       .c = s == 2 ? in(3) : nullptr,
+                       .dy = in(2 + s),
+                       .dh = in(3 + s),
+                       .dc = s == 2 ? in(4 + s) : nullptr,
+                       .weights = a.in[3 + 2 * s],
+                       .reserve = in(4 + 2 * s),
+                       .dx = a.out[0].template data<float>(),
+                       .dh_out = a.out[1].template data<float>(),
+                       .dc_out = s == 2 ? a.out[2].template data<float>() : nullptr,
+                       .dweights = a.out[1 + s].template data<float>()},
+                      a.exec);
+}
+
 // The gradients of x, W_ih, b_ih, h, W_hh and b_hh from that of the sums (batch, rows).
 void linear_gradients(const GradContext& c, const Var& d, std::vector<Var>& r) {
   const auto matmul = [](const Var& a, bool ta, const Var& b) {
@@ -467,7 +489,8 @@ MEGALITH_OPS(rnn_recurrent) {
          .max_inputs = 7,
          .outputs = outputs_three,
          .infer = infer_backward<param::RNN>,
-         .kernels = {{.name = "reference", .run = run_backward<param::RNN>}}});
+         .kernels = {{.name = "fused", .run = run_fused_backward<param::RNN>},
+                     {.name = "reference", .run = run_backward<param::RNN>}}});
   r.add({.name = "LSTMBackward",
          .doc = "Gradients of LSTMForward: of the input, of the first hidden and cell states, of the weights.",
          .mge = {"LSTMBackward"},
@@ -476,5 +499,6 @@ MEGALITH_OPS(rnn_recurrent) {
          .max_inputs = 9,
          .outputs = outputs_four,
          .infer = infer_backward<param::LSTM>,
-         .kernels = {{.name = "reference", .run = run_backward<param::LSTM>}}});
+         .kernels = {{.name = "fused", .run = run_fused_backward<param::LSTM>},
+                     {.name = "reference", .run = run_backward<param::LSTM>}}});
 }

@@ -287,6 +287,14 @@ class Planner {
       place_views(id, node, op, ctx);
       return true;
     }
+    // Views cost nothing, but kernels may bring what they see into an order of their own.
+    for (size_t i = 0; i < ctx.in.size(); ++i) {
+      const size_t needs = tensor_bytes(ctx.in[i].dtype, ctx.in[i].shape);
+      if (options_.memory_limit && needs > options_.memory_limit) {
+        ctx.fail("input ", i, " of shape ", ctx.in[i].shape, " needs ", needs, " bytes; the memory limit is ",
+                 options_.memory_limit);
+      }
+    }
     const KernelQuery query{node.attrs, ctx.in, out};
     const Kernel& kernel = select_kernel(op, query, options_.reference, node.name, options_.workspace_limit);
     const bool known = std::all_of(ctx.in.begin(), ctx.in.end(), [](const TensorSpec& s) { return s.value.defined(); });
@@ -326,7 +334,7 @@ class Planner {
 
   void fold(const Node& node, const OpDef& op, const InferContext& ctx, const Kernel& kernel) {
     std::vector<Tensor> in;
-    for (const TensorSpec& s : ctx.in) in.push_back(kernel.strided ? s.value : materialize(s.value, op));
+    for (const TensorSpec& s : ctx.in) in.push_back(kernel.strided ? s.value : s.value.to_contiguous());
     std::vector<Tensor> out;
     for (const TensorSpec& o : ctx.out) out.push_back(op.dynamic ? Tensor{} : Tensor::empty(o.dtype, o.shape));
     Step step{.op = &op, .attrs = &node.attrs, .kernel = &kernel, .in = std::move(in), .out = std::move(out)};
@@ -340,14 +348,6 @@ class Planner {
       seg_->memory.folded += step.out[i].bytes();
       set_known(node.outputs[i], step.out[i]);
     }
-  }
-
-  Tensor materialize(const Tensor& t, const OpDef& op) const {
-    if (!t.contiguous() && options_.memory_limit && t.bytes() > options_.memory_limit) {
-      throw OpError(cat(op.name, ": an input of shape ", t.shape(), " needs ", t.bytes(),
-                        " bytes; the memory limit is ", options_.memory_limit));
-    }
-    return t.to_contiguous();
   }
 
   void set_known(ValueId v, const Tensor& t) {
@@ -386,7 +386,7 @@ class Planner {
     const ValueId v = node.inputs[i];
     Place p = places_[static_cast<size_t>(v)];
     if (p.kind == Place::kKnown) {
-      p.known = materialize(p.known, *node.op);
+      p.known = p.known.to_contiguous();
       return p;
     }
     if (p.layout.contiguous()) return p;

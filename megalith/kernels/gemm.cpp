@@ -314,9 +314,11 @@ void transpose(const float* from, int64_t from_row, int64_t rows, int64_t cols, 
 
 namespace {
 
-constexpr int64_t kDepth = 256;          // k in one pass: a panel of B stays in the first cache
-constexpr int64_t kRowsInCache = 280;    // rows of A in one pass, in the second
-constexpr int64_t kSumsInCache = 32768;  // of C that wait for a sink
+constexpr int64_t kDepth = 256;                       // k in one pass: a panel of B stays in the first cache
+constexpr int64_t kRowsInCache = 280;                 // rows of A in one pass, in the second
+constexpr int64_t kSumsInCache = 32768;               // of C that wait for a sink
+constexpr int64_t kPackedAtOnce = int64_t{64} << 20;  // floats of B; a larger B is packed in pieces, by every task
+constexpr int64_t kPieceColumns = 1024;
 
 int64_t round_up(int64_t v, int64_t to) { return (v + to - 1) / to * to; }
 
@@ -324,6 +326,7 @@ int64_t round_up(int64_t v, int64_t to) { return (v + to - 1) / to * to; }
 struct Cut {
   int64_t rows, cols;
   bool pack_a, pack_b;
+  bool pack_pieces;  // of B, where all of it would take too much memory
 };
 
 Cut cut_of(const Product& p, int threads) {
@@ -333,9 +336,11 @@ Cut cut_of(const Product& p, int threads) {
   // Rows that are a multiple of 4 KiB apart fall into the same places of the first cache.
   const bool crowded = p.a.col == 1 && p.a.row % 1024 == 0 && p.m > 8;
   c.pack_a = !gathered && p.m > 1 && (p.n > 4 * panel || crowded) && p.k > 8;
-  c.pack_b = !p.packed_b && (p.b.col != 1 || p.m > 4 * tile);
+  const bool pack = !p.packed_b && (p.b.col != 1 || p.m > 4 * tile);
+  c.pack_b = pack && packs_tightly(1, p.k, p.n) && packed_floats(p.k, p.n) <= kPackedAtOnce;
+  c.pack_pieces = pack && !c.pack_b;
   c.rows = std::min(p.m, round_up(kRowsInCache, tile));
-  c.cols = p.n;
+  c.cols = c.pack_pieces ? std::min(p.n, kPieceColumns) : p.n;
   if (p.sink) c.rows = std::min(c.rows, std::max(4 * tile, round_up(kSumsInCache / p.n, tile)));
   const auto tasks = [&] { return ((p.m + c.rows - 1) / c.rows) * ((p.n + c.cols - 1) / c.cols); };
   if (threads > 1 && p.m * p.n * p.k > 64 * 64 * 64) {
@@ -355,13 +360,22 @@ void run_task(const Product& p, const Cut& cut, const float* packed_b, int64_t i
   const bool copied = cut.pack_a || p.gather || p.gather_t;
   float* piece = copied ? Scratch::get(Scratch::kTilesOfA, (tile_room + 16) * (kDepth + 16)) : nullptr;
   float* sums = p.sink ? Scratch::get(Scratch::kSums, rows * (j1 - j0)) : nullptr;
+  float* piece_of_b = cut.pack_pieces ? Scratch::get(Scratch::kPanelsOfB, packed_floats(kDepth, j1 - j0)) : nullptr;
   for (int64_t l = 0; l < p.k || l == 0; l += kDepth) {
     const int64_t depth = std::min(kDepth, p.k - l);
-    const Run run{0, packed_b ? l * panel : l * p.b.row, depth};
+    Run run{0, packed_b ? l * panel : l * p.b.row, depth};
     Block g{.m = rows, .n = j1 - j0, .runs = &run, .run_count = 1, .accumulate = p.accumulate || l > 0};
     g.b = packed_b ? packed_b + j0 * p.k : p.b.data + j0;
     g.b_step = packed_b ? panel : p.b.row;
     g.b_panel = packed_b ? p.k * panel : panel;
+    if (piece_of_b) {
+      pack_b(p.b.data + l * p.b.row + j0 * p.b.col, p.b.row, p.b.col, depth, g.n, piece_of_b, depth * panel, 0,
+             panels(g.n));
+      g.b = piece_of_b;
+      g.b_step = panel;
+      g.b_panel = depth * panel;
+      run.b = 0;
+    }
     Epilogue e;
     if (p.epilogue && l + kDepth >= p.k) {
       e = *p.epilogue;

@@ -57,6 +57,9 @@ int64_t panel_width();
 int64_t tile_rows();  // rows of the largest tile; multiples of it waste nothing
 inline int64_t panels(int64_t n) { return (n + panel_width() - 1) / panel_width(); }
 inline int64_t packed_floats(int64_t k, int64_t n) { return panels(n) * panel_width() * k; }
+// Whether `count` matrices of k rows and n columns take at most four times their size when they are packed, or 2 MiB:
+// a panel has up to 32 columns, however few of them are used.
+inline bool packs_tightly(int64_t count, int64_t k, int64_t n) { return n >= 8 || count * k <= (1 << 19) / 32; }
 
 // Packs panels [begin, end) of B(l, j) = b[l * row + j * col]; a panel is `to_panel` floats behind the one before it.
 void pack_b(const float* b, int64_t row, int64_t col, int64_t k, int64_t n, float* to, int64_t to_panel, int64_t begin,

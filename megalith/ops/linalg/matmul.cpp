@@ -151,7 +151,8 @@ void tiles(const KernelArgs& args) {
   const int64_t m = out.dim(d - 2), n = out.dim(d - 1), k = a.dim(d - (p.transposeA ? 2 : 1));
   const int64_t batches = out.shape().count(0, d - 2);
   std::shared_ptr<Storage> weights;
-  if (batches == 1 && b.storage()->frozen() && n * k > 1024) {
+  if (batches == 1 && b.storage()->frozen() && b.storage()->bytes() >= b.bytes() && n * k > 1024 &&
+      gemm::packs_tightly(1, k, n)) {
     const gemm::Matrix whole = matrix_of(b, p.transposeB, 0);
     weights = packed(b, p.transposeB ? 1 : 0, static_cast<size_t>(gemm::packed_floats(k, n)) * sizeof(float),
                      [&](std::byte* to) {

@@ -63,13 +63,30 @@ class Dense {
   bool copied_ = false;
 };
 
+// Which axes of a filter hold what.
+template <class P>
+struct FilterAxes {
+  explicit FilterAxes(const P& p)
+      : group(p.sparse == param::ConvolutionSparse::GROUP ? 1 : 0),
+        in(is_nhwc(p) ? group + 3 : group + 1),
+        row(is_nhwc(p) ? group + 1 : group + 2) {}
+  int group;  // 1: axis 0 counts groups
+  int in, row, out = group, col = row + 1;
+};
+
 template <class P>
 Filter filter_of(const P& p, const Tensor& t) {
-  const int g = p.sparse == param::ConvolutionSparse::GROUP ? 1 : 0;
-  const bool nhwc = is_nhwc(p);
-  const int in = nhwc ? g + 3 : g + 1, row = nhwc ? g + 1 : g + 2, col = nhwc ? g + 2 : g + 3;
+  const FilterAxes<P> x(p);
   const Shape& d = t.stride();
-  return {t.data<float>(), g ? t.dim(0) : 1, t.dim(in), t.dim(g), g ? d[0] : 0, d[in], d[g], d[row], d[col]};
+  return {t.data<float>(),
+          x.group ? t.dim(0) : 1,
+          t.dim(x.in),
+          t.dim(x.out),
+          x.group ? d[0] : 0,
+          d[x.in],
+          d[x.out],
+          d[x.row],
+          d[x.col]};
 }
 
 // One axis of a convolution: the image's and the result's size, the window.
@@ -81,7 +98,7 @@ struct Window {
 
 template <class P>
 void windows(const P& p, const Tensor& filter, const Layout& x, const Layout& y, Window& h, Window& w) {
-  const int g = p.sparse == param::ConvolutionSparse::GROUP ? 1 : 0, row = is_nhwc(p) ? g + 1 : g + 2;
+  const int row = FilterAxes<P>(p).row;
   const bool flip = p.mode == param::ConvolutionMode::CONVOLUTION;
   h = {x.shape[2], y.shape[2], filter.dim(row), p.pad_h, p.stride_h, p.dilate_h, flip};
   w = {x.shape[3], y.shape[3], filter.dim(row + 1), p.pad_w, p.stride_w, p.dilate_w, flip};
@@ -216,11 +233,31 @@ bool all_floats(const KernelQuery& q) {
   return std::all_of(q.in.begin(), q.in.end(), is) && is(q.out[0]);
 }
 
+// Filters whose packed form takes much more memory than they do, and those with very many taps, are left to the
+// reference.
+template <class P>
+bool packs(const P& p, const Shape& filter, bool from_results) {
+  const FilterAxes<P> x(p);
+  const int64_t taps = filter[x.row] * filter[x.col], groups = x.group ? filter[0] : 1;
+  const int64_t ins = filter[from_results ? x.out : x.in], outs = filter[from_results ? x.in : x.out];
+  return taps <= 65536 && ((ins == 1 && outs == 1) || gemm::packs_tightly(groups, taps * ins, outs));
+}
+
 template <class P, bool kNhwc>
 bool accepts(const KernelQuery& q) {
   const P& p = q.attrs.param<P>();
-  return all_floats(q) && p.format == (kNhwc ? Format::NHWC : Format::NCHW) &&
-         int64_t{p.stride_h} * p.stride_w <= 64;  // a phase each in the gradient
+  return all_floats(q) && p.format == (kNhwc ? Format::NHWC : Format::NCHW) && packs(p, q.in[1].shape, false);
+}
+template <bool kNhwc>
+bool accepts_backward_data(const KernelQuery& q) {
+  const auto& p = q.attrs.param<param::Convolution>();
+  return all_floats(q) && p.format == (kNhwc ? Format::NHWC : Format::NCHW) && packs(p, q.in[0].shape, true) &&
+         int64_t{p.stride_h} * p.stride_w <= 64;  // a phase each
+}
+template <bool kNhwc>
+bool accepts_backward_filter(const KernelQuery& q) {
+  const auto& p = q.attrs.param<param::Convolution>();
+  return all_floats(q) && p.format == (kNhwc ? Format::NHWC : Format::NCHW) && packs(p, q.out[0].shape, false);
 }
 
 template <bool kNhwc>
@@ -252,12 +289,10 @@ std::vector<Kernel> nhwc_conv_bias() {
   return kernels(run_conv_bias, accepts_bias<false>, accepts_bias<true>, Order::kChannelsLast);
 }
 std::vector<Kernel> nhwc_backward_data() {
-  using P = param::Convolution;
-  return kernels(run_backward_data, accepts<P, false>, accepts<P, true>, Order::kChannelsLast);
+  return kernels(run_backward_data, accepts_backward_data<false>, accepts_backward_data<true>, Order::kChannelsLast);
 }
 std::vector<Kernel> nhwc_backward_filter() {
-  using P = param::Convolution;
-  return kernels(run_backward_filter, accepts<P, false>, accepts<P, true>, Order::kRowMajor);
+  return kernels(run_backward_filter, accepts_backward_filter<false>, accepts_backward_filter<true>, Order::kRowMajor);
 }
 
 }  // namespace megalith::conv

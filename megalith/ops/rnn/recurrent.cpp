@@ -219,6 +219,13 @@ void run_fused(const KernelArgs& a) {
                      a.exec);
 }
 
+// Rows of states and panels of weights are padded: where that would take much memory, the reference runs.
+template <class P>
+bool fused_accepts(const KernelQuery& q) {
+  const Dims d = dims_of(q.attrs.param<P>(), q.in[0].shape);
+  return d.hidden >= 32 || (d.batch <= 4096 && (d.hidden >= 8 || d.weights() <= 16384));
+}
+
 // Inputs: x, y, h (, c), dy, dh (, dc), weights, reserve. Outputs: dx, dh (, dc), dweights.
 template <class P>
 void infer_backward(InferContext& c) {
@@ -467,7 +474,7 @@ MEGALITH_OPS(rnn_recurrent) {
          .max_inputs = 3,
          .outputs = outputs_three,
          .infer = infer_recurrent<param::RNN>,
-         .kernels = {{.name = "fused", .run = run_fused<param::RNN>},
+         .kernels = {{.name = "fused", .run = run_fused<param::RNN>, .accepts = fused_accepts<param::RNN>},
                      {.name = "reference", .run = run_recurrent<param::RNN>}},
          .grad = grad_recurrent});
   r.add({.name = "LSTMForward",
@@ -478,7 +485,7 @@ MEGALITH_OPS(rnn_recurrent) {
          .max_inputs = 4,
          .outputs = outputs_four,
          .infer = infer_recurrent<param::LSTM>,
-         .kernels = {{.name = "fused", .run = run_fused<param::LSTM>},
+         .kernels = {{.name = "fused", .run = run_fused<param::LSTM>, .accepts = fused_accepts<param::LSTM>},
                      {.name = "reference", .run = run_recurrent<param::LSTM>}},
          .grad = grad_recurrent});
   r.add({.name = "RNNBackward",

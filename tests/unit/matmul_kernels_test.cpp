@@ -1,0 +1,46 @@
+// The fast kernels of matrix products: packed, in pieces, and in place.
+#include <doctest/doctest.h>
+
+#include "megalith/op.h"
+#include "tests/unit/kernel_check.h"
+
+using namespace megalith;
+
+namespace {
+
+Tensor matrix(Dice& dice, bool transposed, int64_t rows, int64_t cols, int64_t batch = 0) {
+  Shape s = transposed ? Shape{cols, rows} : Shape{rows, cols};
+  if (batch > 0) s.insert(0, batch);
+  return dice.floats(s, false);
+}
+
+// What is multiplied, frozen or not: kernels may keep frozen operands in an order of their own.
+int check_product(Dice& dice, int64_t m, int64_t n, int64_t k, int64_t batch = 0) {
+  const param::MatrixMul p{.transposeA = dice.one_in(2), .transposeB = dice.one_in(2)};
+  const Tensor a = matrix(dice, p.transposeA, m, k, batch), b = matrix(dice, p.transposeB, k, n, batch);
+  if (dice.one_in(2)) b.storage()->freeze();
+  const Allowed sums{.relative = 2e-5, .absolute = 2e-6 * static_cast<double>(k) + 1e-4};
+  return check_kernels(batch > 0 ? "BatchedMatrixMul" : "MatrixMul", p, {a, b}, sums, &dice);
+}
+
+}  // namespace
+
+TEST_SUITE("kernels") {
+  TEST_CASE("matrix products") {
+    Dice dice(31);
+    int ran = 0;
+    for (int i = 0; i < 150; ++i) {
+      const auto size = [&] { return dice.one_in(20) ? 0 : dice.one_in(4) ? dice.pick(1, 300) : dice.pick(1, 40); };
+      const int64_t m = size(), n = size(), k = size();
+      ran += check_product(dice, m, n, k, dice.one_in(3) ? dice.pick(1, 6) : 0);
+    }
+    CHECK(ran == 150);
+  }
+
+  TEST_CASE("long and narrow matrix products") {
+    Dice dice(32);
+    for (int64_t n : {1, 2, 5, 7, 8, 9}) {
+      for (int64_t m : {1, 3, 70}) CHECK(check_product(dice, m, n, 17000) == 1);
+    }
+  }
+}

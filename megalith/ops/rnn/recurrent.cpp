@@ -496,7 +496,7 @@ MEGALITH_OPS(rnn_recurrent) {
          .max_inputs = 7,
          .outputs = outputs_three,
          .infer = infer_backward<param::RNN>,
-         .kernels = {{.name = "fused", .run = run_fused_backward<param::RNN>},
+         .kernels = {{.name = "fused", .run = run_fused_backward<param::RNN>, .accepts = fused_accepts<param::RNN>},
                      {.name = "reference", .run = run_backward<param::RNN>}}});
   r.add({.name = "LSTMBackward",
          .doc = "Gradients of LSTMForward: of the input, of the first hidden and cell states, of the weights.",
@@ -506,6 +506,6 @@ MEGALITH_OPS(rnn_recurrent) {
          .max_inputs = 9,
          .outputs = outputs_four,
          .infer = infer_backward<param::LSTM>,
-         .kernels = {{.name = "fused", .run = run_fused_backward<param::LSTM>},
+         .kernels = {{.name = "fused", .run = run_fused_backward<param::LSTM>, .accepts = fused_accepts<param::LSTM>},
                      {.name = "reference", .run = run_backward<param::LSTM>}}});
 }

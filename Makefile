@@ -33,9 +33,15 @@ test-python: wheel
 	@$(PYTEST) ../python/tests
 	@$(PYTEST) --doctest-modules --pyargs megalith
 
-# Everything that CI runs: the full set and the Python package, then the quick set under sanitizers, with a second
+# The documentation site, in build/site; a broken link or a page that is not in the menu fails.
+docs: wheel
+	@$(VENV)/bin/pip install -q --disable-pip-version-check mkdocs-material==9.8.2
+	@NO_MKDOCS_2_WARNING=1 $(VENV)/bin/mkdocs build --strict --quiet
+	@echo "build/site/index.html"
+
+# Everything that CI runs: the full set, the Python package and the documentation, then the quick set under sanitizers, with a second
 # compiler, for another processor, and a short run of every fuzz target.
-test: test-release test-python test-tsan test-aarch64
+test: test-release test-python docs test-tsan test-aarch64
 	@if ./scripts/install-deps.sh $(CLANG); then $(MAKE) --no-print-directory test-clang fuzz; else \
 	  echo "make test: clang-19 can't be installed here, so NOT tested: the clang build, fuzzing (sanitizers run with gcc)"; \
 	  $(MAKE) --no-print-directory test-asan; fi
@@ -74,4 +80,4 @@ format:
 clean:
 	@rm -rf build
 
-.PHONY: deps build demo check test test-release wheel test-python $(QUICK) fuzz bench clean format
+.PHONY: deps build demo check test test-release wheel test-python docs $(QUICK) fuzz bench clean format

@@ -94,7 +94,7 @@ const std::vector<FlagSpec>& run_flags() {
       {"enable_ioc16", B, "false", "dtype_options", kNone, "operators run in the types of the file"},
       {"enable_fuse_preprocess", B, "false", "optimize_options", kNone, "there is no such pass"},
       {"fuse_grain", B, "false", "optimize_options", kNone, "there is no such pass"},
-      {"weight_preprocess", B, "false", "optimize_options", kNone, "kernels take weights as they are"},
+      {"weight_preprocess", B, "false", "optimize_options", kAlways, "kernels always keep packed weights"},
       {"enable_fuse_conv_bias_nonlinearity", B, "false", "optimize_options", kUsed,
        "the pass fuse_conv_bias (on by default)"},
       {"enable_fuse_conv_bias_with_z", B, "false", "optimize_options", kNone, "there is no such pass"},

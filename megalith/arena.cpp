@@ -1,35 +1,44 @@
 #include "megalith/arena.h"
 
 #include <algorithm>
+#include <cstdint>
 #include <map>
 #include <numeric>
+
+#include "megalith/error.h"
 
 namespace megalith {
 namespace {
 
-constexpr size_t kAlign = 64;
-size_t rounded(size_t n) { return (n + kAlign - 1) / kAlign * kAlign; }
+constexpr uint64_t kAlign = 64;
+uint64_t rounded(uint64_t n) { return (n + kAlign - 1) / kAlign * kAlign; }
+
+// Sums of sizes may be too large for a size_t of 32 bits.
+size_t addressable(uint64_t bytes) {
+  if (bytes > PTRDIFF_MAX) throw Error(cat("out of memory: ", bytes, " bytes for values that are needed at once"));
+  return static_cast<size_t>(bytes);
+}
 
 // Lowest free offset first, in the given order.
 size_t place_in_order(std::vector<ArenaBlock>& blocks, const std::vector<size_t>& order) {
   std::vector<size_t> placed;  // sorted by offset
-  size_t total = 0;
+  uint64_t total = 0;
   for (size_t i : order) {
     ArenaBlock& b = blocks[i];
-    size_t at = 0;
+    uint64_t at = 0;
     for (size_t j : placed) {
       const ArenaBlock& o = blocks[j];
       if (o.last < b.first || b.last < o.first) continue;
       if (at + rounded(b.bytes) <= o.offset) break;
-      at = std::max(at, o.offset + rounded(o.bytes));
+      at = std::max<uint64_t>(at, o.offset + rounded(o.bytes));
     }
-    b.offset = at;
-    total = std::max(total, at + rounded(b.bytes));
+    total = std::max<uint64_t>(total, addressable(at + rounded(b.bytes)));
+    b.offset = static_cast<size_t>(at);
     placed.insert(std::upper_bound(placed.begin(), placed.end(), at,
-                                   [&](size_t off, size_t j) { return off < blocks[j].offset; }),
+                                   [&](uint64_t off, size_t j) { return off < blocks[j].offset; }),
                   i);
   }
-  return total;
+  return static_cast<size_t>(total);
 }
 
 }  // namespace
@@ -61,17 +70,17 @@ size_t place_blocks(std::vector<ArenaBlock>& blocks) {
 }
 
 size_t peak_live(const std::vector<ArenaBlock>& blocks) {
-  std::map<int, std::pair<size_t, size_t>> events;  // step -> (starting, ending before)
+  std::map<int, std::pair<uint64_t, uint64_t>> events;  // step -> (starting, ending before)
   for (const ArenaBlock& b : blocks) {
     events[b.first].first += rounded(b.bytes);
     events[b.last + 1].second += rounded(b.bytes);
   }
-  size_t live = 0, peak = 0;
+  uint64_t live = 0, peak = 0;
   for (const auto& [step, e] : events) {
     live = live - e.second + e.first;
     peak = std::max(peak, live);
   }
-  return peak;
+  return addressable(peak);
 }
 
 }  // namespace megalith

@@ -18,7 +18,11 @@ struct mgl_model {
 
 namespace {
 
-thread_local std::string last_error;
+// Behind a call: WebAssembly's clang 19 drops the initialization of a thread_local that a catch block touches first.
+std::string& last_error() {
+  thread_local std::string text;
+  return text;
+}
 
 template <class F>
 int guarded(F&& fn) {
@@ -26,7 +30,7 @@ int guarded(F&& fn) {
     fn();
     return 0;
   } catch (const std::exception& e) {
-    last_error = e.what();
+    last_error() = e.what();
     return 1;
   }
 }
@@ -49,7 +53,7 @@ mgl_tensor describe(DType dtype, const Shape& shape, void* data) {
 extern "C" {
 
 const char* mgl_version(void) { return "0.1.0"; }
-const char* mgl_last_error(void) { return last_error.c_str(); }
+const char* mgl_last_error(void) { return last_error().c_str(); }
 
 int mgl_load(const char* path, int threads, mgl_model** out) {
   return guarded([&] { *out = wrap(Model::load(path, {.threads = threads})); });

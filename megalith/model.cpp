@@ -14,7 +14,8 @@ struct Model::Impl {
   ModelOptions options;
   Graph original, graph;
   size_t file_bytes = 0;
-  std::unique_ptr<ThreadPool> pool;
+  std::unique_ptr<ThreadPool> own_pool;
+  ThreadPool* pool = nullptr;
   std::unique_ptr<Executor> executor;
   std::unordered_map<std::string, size_t> input_index;
   std::vector<NodeId> input_nodes;
@@ -29,7 +30,8 @@ struct Model::Impl {
       optimize_graph(graph, o.disabled_passes);
     else
       repair_graph(graph, o.disabled_passes);
-    pool = std::make_unique<ThreadPool>(o.threads > 0 ? o.threads : default_threads());
+    if (!o.eager_threads) own_pool = std::make_unique<ThreadPool>(o.threads > 0 ? o.threads : default_threads());
+    pool = o.eager_threads ? &eager_pool() : own_pool.get();
     input_nodes = graph.inputs();
     for (size_t i = 0; i < input_nodes.size(); ++i) {
       if (!input_index.emplace(graph.input_name(input_nodes[i]), i).second) {
@@ -58,8 +60,8 @@ struct Model::Impl {
       if (n.unknown) unknown += (unknown.empty() ? "" : ", ") + n.unknown->name + ": " + n.unknown->why;
     }
     if (!unknown.empty()) throw UnsupportedError(cat("the model can't run: ", unknown));
-    const size_t want =
-        options.memory_limit ? options.memory_limit : (size_t{512} << 20) + 256 * (file_bytes + feed_bytes);
+    const uint64_t usual = (uint64_t{512} << 20) + 256 * (uint64_t{file_bytes} + feed_bytes);
+    const size_t want = options.memory_limit ? options.memory_limit : std::min<uint64_t>(usual, PTRDIFF_MAX);
     if (executor && want <= limit) return;
     limit = want;
     const auto& off = options.disabled_passes;
@@ -141,7 +143,7 @@ std::vector<Tensor> Model::run(const std::map<std::string, Tensor>& feeds, Profi
     tensors[i] = m.declared(i).value;
   }
   m.make_executor(bytes);
-  Exec exec(m.pool.get());
+  Exec exec(m.pool);
   if (profile) profile->threads = m.pool->threads();
   return m.executor->run(tensors, exec, profile);
 }
@@ -160,7 +162,7 @@ PlanInfo Model::plan(const std::map<std::string, Shape>& shapes) {
     specs.push_back(spec);
   }
   m.make_executor(bytes);
-  Exec exec(m.pool.get());
+  Exec exec(m.pool);
   return m.executor->plan(specs, exec);
 }
 PlanInfo Model::last_plan() const { return impl_->executor ? impl_->executor->last_plan() : PlanInfo{}; }

@@ -11,8 +11,9 @@
 namespace megalith {
 
 struct ModelOptions {
-  int threads = 0;       // 0: MEGALITH_NUM_THREADS, else what affinity and quota allow
-  bool optimize = true;  // graph passes
+  int threads = 0;             // 0: MEGALITH_NUM_THREADS, else what affinity and quota allow
+  bool eager_threads = false;  // runs on the threads of eager calls instead of its own
+  bool optimize = true;        // graph passes
   std::vector<std::string> disabled_passes;
   bool reference = false;             // reference kernels only
   size_t memory_limit = 0;            // bytes; 0: 512 MiB + 256 times the bytes of the file and the feeds

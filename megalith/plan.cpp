@@ -74,7 +74,7 @@ struct Executor::Impl {
   std::vector<NodeId> order;
   std::vector<int> uses;        // reads of every value in the run order; outputs count once more
   std::vector<Tensor> holders;  // constants and parameters, by value
-  std::vector<bool> updated;    // parameters that some node writes
+  std::vector<bool> updated;    // parameters that some node, or the application, writes
   std::unordered_map<std::string, std::unique_ptr<Segment>> roots;
   std::vector<Tensor> values;        // bound at run time
   std::vector<const Segment*> path;  // the segments of the last run
@@ -105,7 +105,9 @@ struct Executor::Impl {
         const auto v = static_cast<size_t>(node.outputs[i]);
         holders[v] = node.attrs.tensors[i].value;
         if (!holders[v].defined()) throw ModelError(cat(graph.label(static_cast<NodeId>(n)), ": has no value"));
-        if (updated[v])
+        if (is(node, "VolatileSharedDeviceTensor"))
+          updated[v] = true;  // by the application, which shares it with this executor
+        else if (updated[v])
           holders[v] = holders[v].clone();
         else
           holders[v].storage()->freeze();
@@ -244,7 +246,7 @@ class Planner {
       return false;
     }
     for (size_t i = 0; i < out.size(); ++i) specs_[static_cast<size_t>(node.outputs[i])] = out[i];
-    size_t bytes = 0;
+    uint64_t bytes = 0;
     for (const TensorSpec& o : out) bytes += tensor_bytes(o.dtype, o.shape);
     if (options_.memory_limit && bytes > options_.memory_limit && !op.view) {
       ctx.fail("needs ", bytes, " bytes for its outputs; the memory limit is ", options_.memory_limit);
@@ -274,7 +276,7 @@ class Planner {
   }
 
   bool place_outputs(NodeId id, const Node& node, const OpDef& op, InferContext& ctx,
-                     const std::vector<Layout>& layouts, size_t bytes) {
+                     const std::vector<Layout>& layouts, uint64_t bytes) {
     const std::span<TensorSpec> out = ctx.out;
     // The shape rule knew the values.
     if (std::all_of(out.begin(), out.end(), [](const TensorSpec& o) { return o.value.defined(); }) && !out.empty()) {
@@ -325,7 +327,7 @@ class Planner {
     return true;
   }
 
-  bool may_fold(std::span<const TensorSpec> out, size_t bytes) {
+  bool may_fold(std::span<const TensorSpec> out, uint64_t bytes) {
     int64_t n = 0;
     for (const TensorSpec& o : out) n = std::max(n, o.shape.count());
     if (n <= kSmallValue) return true;

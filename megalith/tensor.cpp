@@ -87,7 +87,7 @@ size_t tensor_bytes(DType dtype, const Shape& shape) {
     if (!bad && i + 1 < shape.ndim()) bad = __builtin_mul_overflow(bound, std::max<int64_t>(shape[i], 1), &bound);
   }
   int64_t elements = 0;  // of types below a byte there are more elements than bytes
-  bad = bad || __builtin_mul_overflow(bound, int64_t{8}, &elements);
+  bad = bad || __builtin_mul_overflow(bound, int64_t{8}, &elements) || bound > PTRDIFF_MAX;
   if (bad) throw Error(cat("a tensor of shape ", shape, " and type ", dtype.name(), " is too large"));
   return shape.count() == 0 ? 0 : static_cast<size_t>(bound);
 }

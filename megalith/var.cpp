@@ -14,12 +14,6 @@
 namespace megalith {
 namespace {
 
-// Of all eager calls.
-ThreadPool& eager_pool() {
-  static ThreadPool pool(default_threads());
-  return pool;
-}
-
 std::atomic<uint64_t> random_seed{0}, draws{0};
 
 // A seed of its own makes the op's numbers depend on nothing else; the others share one stream.

@@ -10,6 +10,8 @@
 #include <thread>
 #include <vector>
 
+#include "megalith/platform/limits.h"
+
 #if (defined(__unix__) || defined(__APPLE__)) && !defined(__EMSCRIPTEN__)
 #include <pthread.h>
 #define MEGALITH_CAN_FORK 1
@@ -17,6 +19,12 @@
 
 namespace megalith {
 namespace {
+
+#if defined(__EMSCRIPTEN__) && !defined(__EMSCRIPTEN_PTHREADS__)
+constexpr int kMostThreads = 1;
+#else
+constexpr int kMostThreads = 256;
+#endif
 
 thread_local bool inside_loop = false;
 
@@ -179,7 +187,7 @@ struct ThreadPool::Live {
   }
 };
 
-ThreadPool::ThreadPool(int threads) : impl_(std::make_unique<Impl>(std::max(1, threads))) {
+ThreadPool::ThreadPool(int threads) : impl_(std::make_unique<Impl>(std::clamp(threads, 1, kMostThreads))) {
   Live& live = Live::get();
   std::lock_guard lock(live.mutex);
   live.pools.push_back(this);
@@ -192,6 +200,11 @@ ThreadPool::~ThreadPool() {
 }
 
 int ThreadPool::threads() const { return impl_->threads; }
+
+ThreadPool& eager_pool() {
+  static ThreadPool pool(default_threads());
+  return pool;
+}
 
 void ThreadPool::parallel_for(int64_t n, int64_t grain, FunctionRef<void(int64_t, int64_t)> fn) {
   if (n <= 0) return;

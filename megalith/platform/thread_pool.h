@@ -28,4 +28,6 @@ class ThreadPool {
   std::unique_ptr<Impl> impl_;
 };
 
+ThreadPool& eager_pool();  // of all eager calls: default_threads()
+
 }  // namespace megalith

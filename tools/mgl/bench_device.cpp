@@ -20,7 +20,7 @@ namespace {
 
 using Clock = std::chrono::steady_clock;
 using nlohmann::json;
-double seconds_since(Clock::time_point t) { return std::chrono::duration<double>(Clock::now() - t).count(); }
+[[maybe_unused]] double seconds_since(Clock::time_point t) { return std::chrono::duration<double>(Clock::now() - t).count(); }
 
 // Each loop has enough independent accumulators to hide the latency of its instructions. The loops are written in
 // assembly: what is counted is what runs. All registers are zero: values don't change the speed, but denormals would.

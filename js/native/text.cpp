@@ -1,0 +1,208 @@
+#include "js/native/text.h"
+
+#include <cctype>
+#include <cmath>
+#include <cstdlib>
+#include <cstring>
+
+namespace megalith::js {
+namespace {
+
+std::string lower(std::string_view s) {
+  std::string r(s);
+  for (char& c : r) c = static_cast<char>(std::tolower(static_cast<unsigned char>(c)));
+  return r;
+}
+
+std::vector<std::string> split(std::string_view s, char at) {
+  std::vector<std::string> r;
+  for (size_t begin = 0;;) {
+    const size_t end = s.find(at, begin);
+    r.emplace_back(s.substr(begin, end - begin));
+    if (end == std::string_view::npos) return r;
+    begin = end + 1;
+  }
+}
+
+[[noreturn]] void bad_value(const OpDef& op, const Field& f, std::string_view v, const char* wanted) {
+  throw OpError(cat(op.name, ": ", f.name, " is ", wanted, ", not '", v, "'"));
+}
+
+double number_of(const OpDef& op, const Field& f, std::string_view v) {
+  const std::string text(v);
+  char* end = nullptr;
+  const double d = std::strtod(text.c_str(), &end);
+  if (text.empty() || *end) bad_value(op, f, v, "a number");
+  return d;
+}
+
+template <class T>
+void store_integer(const OpDef& op, std::byte* at, const Field& f, std::string_view v) {
+  const std::string text(v);
+  char* end = nullptr;
+  const long long i = std::strtoll(text.c_str(), &end, 10);
+  if (text.empty() || *end || static_cast<long long>(static_cast<T>(i)) != i)
+    bad_value(op, f, v, std::is_unsigned_v<T> ? "a non-negative integer" : "an integer");
+  const T value = static_cast<T>(i);
+  std::memcpy(at, &value, sizeof value);
+}
+
+template <class T>
+void store(std::byte* at, T value) {
+  std::memcpy(at, &value, sizeof value);
+}
+
+uint32_t enum_of(const OpDef& op, const Field& f, std::string_view v) {
+  const EnumInfo& info = f.enums();
+  uint32_t bits = 0;
+  for (const std::string& name : split(v, '|')) {
+    bool found = false;
+    for (const EnumValue& e : info.values) {
+      if (name != e.name) continue;
+      bits |= e.value;
+      found = true;
+    }
+    if (found) continue;
+    std::string names;
+    for (const EnumValue& e : info.values) names += (names.empty() ? "" : ", ") + std::string(e.name);
+    throw OpError(cat(op.name, ": ", f.name, " has no value '", name, "'; it can be ", names));
+  }
+  return bits;
+}
+
+void set_field(const OpDef& op, Params& p, const Field& f, std::string_view v) {
+  std::byte* at = p.field(f);
+  switch (f.type) {
+    case FieldType::kBool:
+      if (v != "true" && v != "false") bad_value(op, f, v, "true or false");
+      return store(at, v == "true");
+    case FieldType::kInt32: return store_integer<int32_t>(op, at, f, v);
+    case FieldType::kUint32: return store_integer<uint32_t>(op, at, f, v);
+    case FieldType::kUint64: return store_integer<uint64_t>(op, at, f, v);
+    case FieldType::kFloat32: return store(at, static_cast<float>(number_of(op, f, v)));
+    case FieldType::kFloat64: return store(at, number_of(op, f, v));
+    case FieldType::kEnum: return store(at, enum_of(op, f, v));
+    case FieldType::kDTypeEnum: return store(at, parse_dtype(v).id);
+    case FieldType::kDType: return store(at, parse_dtype(v));
+    case FieldType::kScalar: return store(at, Scalar::of(static_cast<float>(number_of(op, f, v))));
+    default: break;
+  }
+  p.list().clear();
+  const size_t width = f.type == FieldType::kInt32List ? 1 : f.type == FieldType::kAxisDescList ? 2 : 5;
+  if (!v.empty()) {
+    for (const std::string& one : split(v, ',')) {
+      int32_t i = 0;
+      store_integer<int32_t>(op, reinterpret_cast<std::byte*>(&i), f, one);
+      p.list().push_back(i);
+    }
+  }
+  if (p.list().size() % width != 0) {
+    bad_value(
+        op, f, v,
+        width == 2 ? "a list of (method, axis), flattened" : "a list of (axis, begin, end, step, idx), flattened");
+  }
+}
+
+}  // namespace
+
+Json& Json::text(std::string_view v) {
+  value();
+  s_ << '"';
+  for (const char c : v) {
+    const auto u = static_cast<unsigned char>(c);
+    if (c == '"' || c == '\\')
+      s_ << '\\' << c;
+    else if (u < 0x20)
+      s_ << "\\u00" << "0123456789abcdef"[u >> 4] << "0123456789abcdef"[u & 15];
+    else
+      s_ << c;
+  }
+  s_ << '"';
+  return *this;
+}
+
+Json& Json::number(double v) {
+  value();
+  if (std::isfinite(v)) {
+    char text[32];
+    std::snprintf(text, sizeof text, "%.17g", v);
+    s_ << text;
+  } else {
+    s_ << "null";
+  }
+  return *this;
+}
+
+Json& Json::dtype(DType v) {
+  if (!v.is_quantized()) return text(lower(v.name()));
+  open('{').key("name").text(v.name()).key("scale").number(v.scale);
+  if (v.is_asymmetric()) key("zeroPoint").number(v.zero_point);
+  return close('}');
+}
+
+Json& Json::shape(const Shape& v) {
+  open('[');
+  for (const int64_t d : v) number(static_cast<double>(d));
+  return close(']');
+}
+
+DType parse_dtype(std::string_view text) {
+  const std::vector<std::string> parts = split(text, ':');
+  for (int id = 0; id < 64; ++id) {
+    if (!valid_dtype(id)) continue;
+    const DType t(static_cast<DTypeEnum>(id));
+    if (lower(t.name()) != lower(parts[0])) continue;
+    if (!t.is_quantized()) return t;
+    const float scale = parts.size() > 1 ? std::strtof(parts[1].c_str(), nullptr) : 0;
+    if (!(scale > 0)) throw Error(cat(t.name(), " needs a scale above 0"));
+    return {t.id, scale, static_cast<uint8_t>(parts.size() > 2 ? std::strtol(parts[2].c_str(), nullptr, 10) : 0)};
+  }
+  throw Error(cat("'", text, "' is no element type"));
+}
+
+void write_field(Json& j, const Params& p, const Field& f) {
+  const std::byte* at = p.field(f);
+  const auto read = [&](auto value) {
+    std::memcpy(&value, at, sizeof value);
+    return value;
+  };
+  switch (f.type) {
+    case FieldType::kBool: j.boolean(read(bool{})); return;
+    case FieldType::kInt32: j.number(read(int32_t{})); return;
+    case FieldType::kUint32: j.number(read(uint32_t{})); return;
+    case FieldType::kUint64: j.number(static_cast<double>(read(uint64_t{}))); return;
+    case FieldType::kFloat32: j.number(read(float{})); return;
+    case FieldType::kFloat64: j.number(read(double{})); return;
+    case FieldType::kScalar: j.number(read(Scalar{}).value()); return;
+    case FieldType::kDTypeEnum: j.dtype(read(DTypeEnum{})); return;
+    case FieldType::kDType: j.dtype(read(DType{})); return;
+    case FieldType::kEnum: j.text(field_str(p, f)); return;
+    default: j.open('[').close(']'); return;
+  }
+}
+
+Attrs parse_attrs(const OpDef& op, std::string_view lines) {
+  Attrs attrs;
+  if (op.params) attrs.params = Params(*op.params);
+  if (lines.empty()) return attrs;
+  for (const std::string& line : split(lines, '\n')) {
+    const size_t eq = line.find('=');
+    const std::string name = line.substr(0, eq);
+    const std::string_view value = std::string_view(line).substr(eq + 1);
+    if (name == "output_dtype") {
+      attrs.output_dtype = parse_dtype(value);
+      continue;
+    }
+    const Field* field = nullptr;
+    if (op.params) {
+      for (const Field& f : op.params->fields) {
+        if (name == f.name) field = &f;
+      }
+    }
+    if (!field) throw OpError(cat(op.name, " has no parameter '", name, "'"));
+    set_field(op, attrs.params, *field, value);
+  }
+  return attrs;
+}
+
+}  // namespace megalith::js

@@ -4,6 +4,7 @@
 // position is a group of its own, for LocalShare a rectangle of (OH / SGH) x (OW / SGW) positions is.
 // All results are promised to the bit: from +0, taps inside the image only, in the order fh, fw, input channel; every
 // step multiplies and rounds, then adds and rounds. Gradients add in the order n, oc, oh, ow, fh, fw, ic.
+#include "megalith/kernels/local.h"
 #include "megalith/ops/grad_util.h"
 #include "megalith/ops/op_util.h"
 
@@ -12,22 +13,7 @@ namespace {
 
 enum class Kind { kLocal, kGroupLocal, kLocalShare };
 
-// filter: (group, SGH, SGW, icpg, FH, FW, ocpg); a leading 1 is added where the file has six dimensions
-struct Geometry {
-  int64_t n, group, icpg, ocpg;
-  int64_t ih, iw, oh, ow, fh, fw;
-  int64_t sgh, sgw;    // spatial groups
-  int64_t rows, cols;  // output positions in one of them
-  int64_t stride_h, stride_w, pad_h, pad_w;
-  bool flip;  // CONVOLUTION: tap (0, 0) is the last of the window
-
-  int64_t input_row(int64_t oh, int64_t k) const { return oh * stride_h - pad_h + (flip ? fh - 1 - k : k); }
-  int64_t input_col(int64_t ow, int64_t k) const { return ow * stride_w - pad_w + (flip ? fw - 1 - k : k); }
-  // the weights (icpg, FH, FW, ocpg) of one output position
-  int64_t filter_at(int64_t g, int64_t oh, int64_t ow) const {
-    return ((g * sgh + oh / rows) * sgw + ow / cols) * icpg * fh * fw * ocpg;
-  }
-};
+using local::Geometry;
 
 template <class P>
 Geometry make_geometry(Kind kind, const P& p, const Shape& src, const Shape& filter, const Shape& dst) {
@@ -307,6 +293,17 @@ void run_backward_filter(const KernelArgs& a) {
   });
 }
 
+// --- kernels that keep many sums at once
+
+bool vector_accepts(const KernelQuery& q) { return q.in[0].dtype.id == DTypeEnum::Float32; }
+
+template <Kind K>
+void vector_forward(const KernelArgs& a) {
+  const auto g =
+      make_geometry(K, a.param<typename ParamOf<K>::type>(), a.in[0].shape(), a.in[1].shape(), a.out[0].shape());
+  local::forward(g, a.in[0].data<float>(), a.in[1].data<float>(), a.out[0].data<float>(), a.exec);
+}
+
 // --- gradients, cost
 
 constexpr grads::ConvOps kOps[] = {
@@ -348,7 +345,8 @@ void add_ops(Registry& r, const char* const (&names)[3], const MgeName (&mge)[3]
          .min_inputs = 2,
          .max_inputs = 2,
          .infer = infer_forward<K>,
-         .kernels = {{.name = "reference", .run = run_forward<K>}},
+         .kernels = {{.name = "vector", .run = vector_forward<K>, .accepts = vector_accepts},
+                     {.name = "reference", .run = run_forward<K>}},
          .grad = grad_forward<K>,
          .grad_reads = grads::reads_other_factor,
          .flops = flops_forward,

@@ -1,0 +1,34 @@
+// Convolutions whose filters are not shared over the whole image, to the bit: every result is the sum from +0 over taps
+// inside the image only, multiplied and rounded, then added and rounded, in the order of the plain loops (see
+// ops/nn/local.cpp). The same for every instruction set and number of threads; of NaNs only that they are there.
+#pragma once
+
+#include <cstdint>
+
+#include "megalith/exec.h"
+
+namespace megalith::local {
+
+// filter: (group, SGH, SGW, icpg, FH, FW, ocpg). A filter belongs to a cell of rows x cols output positions; for Local
+// and GroupLocal every position is a cell of its own.
+struct Geometry {
+  int64_t n, group, icpg, ocpg;
+  int64_t ih, iw, oh, ow, fh, fw;
+  int64_t sgh, sgw;    // cells
+  int64_t rows, cols;  // output positions in one of them
+  int64_t stride_h, stride_w, pad_h, pad_w;
+  bool flip;  // CONVOLUTION: tap (0, 0) is the last of the window
+
+  int64_t input_row(int64_t oh, int64_t k) const { return oh * stride_h - pad_h + (flip ? fh - 1 - k : k); }
+  int64_t input_col(int64_t ow, int64_t k) const { return ow * stride_w - pad_w + (flip ? fw - 1 - k : k); }
+  int64_t taps() const { return fh * fw; }
+  // the weights (icpg, FH, FW, ocpg) of one output position
+  int64_t filter_at(int64_t g, int64_t oh, int64_t ow) const {
+    return ((g * sgh + oh / rows) * sgw + ow / cols) * icpg * fh * fw * ocpg;
+  }
+};
+
+// src (n, group * icpg, ih, iw), filter, dst (n, group * ocpg, oh, ow)
+void forward(const Geometry& g, const float* src, const float* filter, float* dst, Exec& exec);
+
+}  // namespace megalith::local

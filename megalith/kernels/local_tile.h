@@ -1,0 +1,36 @@
+// Sums of products that are rounded twice, after the multiplication and after the addition, in a given order: the heart
+// of the convolutions that promise the bits of the plain loops (kernels/local.h).
+#pragma once
+
+#include <cstdint>
+
+namespace megalith::local {
+
+// A stretch of steps: `k` of them, from x + this offset and w + this offset.
+struct Run {
+  int64_t x, w, k;
+};
+
+// For every item i and column j, from +0:
+//   for repeat < repeats: for run in runs: for k < run.k:
+//     s += x[i][repeat * x_repeat + run.x + k * x_step] * w[repeat * w_repeat + run.w + k * w_step + j]
+// and out[i][out_at + j] = s.
+struct Sums {
+  const float* const* x = nullptr;  // one pointer for each item
+  float* const* out = nullptr;      // as well
+  int64_t out_at = 0;               // where in it
+  int64_t items = 0, columns = 0;
+  int64_t x_step = 1;
+  const float* w = nullptr;
+  int64_t w_step = 0;
+  const Run* runs = nullptr;
+  int64_t run_count = 0;
+  int64_t repeats = 1, x_repeat = 0, w_repeat = 0;
+  // Items that do not take part in a run: row r of `items` bytes is 0 there. Null: all take part in all.
+  const uint8_t* takes = nullptr;
+};
+
+void sums(const Sums& s);
+int64_t lanes();  // floats in a vector
+
+}  // namespace megalith::local

@@ -4,6 +4,7 @@
 #include <memory>
 
 #include "megalith/ops/op_util.h"
+#include "megalith/plan.h"
 
 namespace megalith {
 namespace ops {
@@ -123,11 +124,21 @@ DType promoted_dtype(const InferContext& c) {
   return out;
 }
 
+void copy_plain(const Tensor& src, const Tensor& dst, Exec&) {
+  dispatch_width(src.dtype(), [&](auto tag) {
+    using T = decltype(tag);
+    Odometer at(src.shape(), {src.stride(), dst.stride()});
+    for (int64_t n = src.count(); n > 0; --n, at.next()) dst.data<T>()[at.offset(1)] = src.data<T>()[at.offset(0)];
+  });
+}
+
 Tensor converted(const Tensor& t, DType dtype, Exec& exec) {
   if (t.dtype() == dtype) return t;
   Tensor out = Tensor::empty(dtype, t.shape());
   const Attrs attrs{.params = param::TypeCvt{.dtype = dtype}};
-  Registry::get().at("TypeCvt").kernels[0].run({attrs, {&t, 1}, {&out, 1}, exec});
+  const TensorSpec from{t.dtype(), t.shape(), {}}, to{dtype, t.shape(), {}};
+  static const OpDef& op = Registry::get().at("TypeCvt");
+  select_kernel(op, {attrs, {&from, 1}, {&to, 1}}, false, {}).run({attrs, {&t, 1}, {&out, 1}, exec});
   return out;
 }
 

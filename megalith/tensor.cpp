@@ -203,52 +203,6 @@ double Tensor::item(int64_t i) const {
   }
 }
 
-namespace {
-
-// Copies rows; `d` is the axis that is walked.
-template <class T>
-void copy_axes(const T* src, const Layout& s, T* dst, const Layout& t, int d) {
-  const int64_t n = s.shape[d], ss = s.stride[d], ts = t.stride[d];
-  if (d == s.shape.ndim() - 1) {
-    if (ss == 1 && ts == 1) {
-      std::memcpy(dst, src, static_cast<size_t>(n) * sizeof(T));
-    } else if (ss == 0 && ts == 1) {
-      std::fill_n(dst, n, *src);
-    } else {
-      for (int64_t i = 0; i < n; ++i) dst[i * ts] = src[i * ss];
-    }
-    return;
-  }
-  for (int64_t i = 0; i < n; ++i) copy_axes(src + i * ss, s, dst + i * ts, t, d + 1);
-}
-
-template <class T>
-void copy_typed(const Tensor& src, const Tensor& dst) {
-  if (src.ndim() == 0) {
-    *dst.data<T>() = *src.data<T>();
-  } else {
-    copy_axes(src.data<T>(), src.layout(), dst.data<T>(), dst.layout(), 0);
-  }
-}
-
-}  // namespace
-
-void copy_strided(const Tensor& src, const Tensor& dst) {
-  assert(src.shape() == dst.shape() && src.dtype().bits() == dst.dtype().bits());
-  if (src.count() == 0) return;
-  if (src.contiguous() && dst.contiguous()) {
-    std::memmove(dst.data(), src.data(), src.bytes());
-    return;
-  }
-  switch (src.dtype().bits()) {
-    case 8: return copy_typed<uint8_t>(src, dst);
-    case 16: return copy_typed<uint16_t>(src, dst);
-    case 32: return copy_typed<uint32_t>(src, dst);
-    case 64: return copy_typed<uint64_t>(src, dst);
-    default: throw UnsupportedError(cat("strided copy of ", src.dtype().name(), ", which is packed below a byte"));
-  }
-}
-
 Tensor unpack_lowbit(const Tensor& packed) {
   const int bits = packed.dtype().bits();
   const bool is_signed = packed.dtype().id == DTypeEnum::QuantizedS4 || packed.dtype().id == DTypeEnum::IntB4;

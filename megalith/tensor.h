@@ -159,8 +159,9 @@ class Tensor {
   Layout layout_;
 };
 
-// Copies `src` into `dst` (same shape and element width; any strides).
+// Copies `src` into `dst` (same shape and element width; any strides), on the calling thread or on all.
 void copy_strided(const Tensor& src, const Tensor& dst);
+void copy_strided(const Tensor& src, const Tensor& dst, class Exec& exec);
 
 // Values below a byte are stored low nibble (or bit pair, or bit) first; these widen to and narrow from int8/uint8
 // rows.

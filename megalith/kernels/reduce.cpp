@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <type_traits>
+#include <vector>
 
 #include "megalith/kernels/simd.h"
 
@@ -49,32 +50,45 @@ HWY_INLINE float JoinedFloat(float x, float y) {
 }
 
 template <Join kJoin, class T>
-HWY_INLINE T Leaf(T x) {
+HWY_INLINE T Leaf(T x, T y, T c) {
   if constexpr (kJoin == Join::kSquares)
     return x * x;
+  else if constexpr (kJoin == Join::kDots)
+    return x * y;
+  else if constexpr (kJoin == Join::kDeviations)
+    return (x - c) * (x - c);
+  else if constexpr (kJoin == Join::kCentered)
+    return y * (x - c);
   else
     return x;
 }
 
+constexpr bool ReadsOther(Join j) { return j == Join::kDots || j == Join::kCentered; }
+constexpr bool ReadsCenter(Join j) { return j == Join::kDeviations || j == Join::kCentered; }
+
 template <Join kJoin>
-float Row(const float* p, int64_t n) {
+float Row(const float* p, int64_t n, const float* other, float center) {
   const D d;
   HWY_ALIGN float sums[kSums];
   int64_t count = std::min(n, kSums);
-  if (n < 2 * kLanes || n < kSums) {
-    for (int64_t i = 0; i < count; ++i) sums[i] = Leaf<kJoin>(p[i]);
+  if (n < kSums) {
+    for (int64_t i = 0; i < count; ++i) sums[i] = Leaf<kJoin>(p[i], ReadsOther(kJoin) ? other[i] : 0, center);
   } else {
+    const V c = hn::Set(d, center);
+    const auto leaf = [&](int64_t at) HWY_ATTR {
+      return Leaf<kJoin>(hn::LoadU(d, p + at), ReadsOther(kJoin) ? hn::LoadU(d, other + at) : c, c);
+    };
     V v[kVectors];
-    MEGALITH_UNROLL for (int64_t k = 0; k < kVectors; ++k) v[k] = Leaf<kJoin>(hn::LoadU(d, p + k * kLanes));
+    MEGALITH_UNROLL for (int64_t k = 0; k < kVectors; ++k) v[k] = leaf(k * kLanes);
     int64_t i = kSums;
     for (; i + kSums <= n; i += kSums) {
-      MEGALITH_UNROLL for (int64_t k = 0; k < kVectors; ++k) v[k] =
-          Joined<kJoin>(v[k], Leaf<kJoin>(hn::LoadU(d, p + i + k * kLanes)));
+      MEGALITH_UNROLL for (int64_t k = 0; k < kVectors; ++k) v[k] = Joined<kJoin>(v[k], leaf(i + k * kLanes));
     }
-    MEGALITH_UNROLL for (int64_t k = 0; k < kVectors; ++k) {
-      const int64_t left = std::clamp<int64_t>(n - i - k * kLanes, 0, kLanes);
+    for (int64_t k = 0; k < kVectors; ++k) {
+      const int64_t at = i + k * kLanes, left = std::clamp<int64_t>(n - at, 0, kLanes);
       if (left == 0) continue;
-      const V more = Joined<kJoin>(v[k], Leaf<kJoin>(LoadFirst(d, p + i + k * kLanes, left)));
+      const V y = ReadsOther(kJoin) ? LoadFirst(d, other + at, left) : c;
+      const V more = Joined<kJoin>(v[k], Leaf<kJoin>(LoadFirst(d, p + at, left), y, c));
       v[k] = hn::IfThenElse(hn::FirstN(d, static_cast<size_t>(left)), more, v[k]);
     }
     // The first levels of the tree while whole vectors are joined.
@@ -93,21 +107,26 @@ float Row(const float* p, int64_t n) {
 
 // kWide vectors of columns; the last of one may be partial.
 template <Join kJoin, int64_t kWide>
-void Columns(const float* p, int64_t step, int64_t n, int64_t width, float* out) {
+void Columns(const float* p, int64_t step, int64_t n, int64_t width, float* out, const float* other,
+             const float* center) {
   const D d;
   HWY_ALIGN float sums[kSums][kWide * kLanes];
   const auto load = [&](const float* from, int64_t k) HWY_ATTR {
     return kWide > 1 || width == kLanes ? hn::LoadU(d, from + k * kLanes) : LoadFirst(d, from, width);
   };
+  V c[kWide];
+  for (int64_t k = 0; k < kWide; ++k) c[k] = ReadsCenter(kJoin) ? load(center, k) : hn::Zero(d);
+  const auto leaf = [&](int64_t i, int64_t k) HWY_ATTR {
+    return Leaf<kJoin>(load(p + i * step, k), ReadsOther(kJoin) ? load(other + i * step, k) : c[k], c[k]);
+  };
   int64_t count = std::min(n, kSums);
   for (int64_t i = 0; i < count; ++i) {
-    MEGALITH_UNROLL for (int64_t k = 0; k < kWide; ++k)
-        hn::Store(Leaf<kJoin>(load(p + i * step, k)), d, sums[i] + k * kLanes);
+    MEGALITH_UNROLL for (int64_t k = 0; k < kWide; ++k) hn::Store(leaf(i, k), d, sums[i] + k * kLanes);
   }
   for (int64_t i = count; i < n; ++i) {
     float* to = sums[i % kSums];
     MEGALITH_UNROLL for (int64_t k = 0; k < kWide; ++k)
-        hn::Store(Joined<kJoin>(hn::Load(d, to + k * kLanes), Leaf<kJoin>(load(p + i * step, k))), d, to + k * kLanes);
+        hn::Store(Joined<kJoin>(hn::Load(d, to + k * kLanes), leaf(i, k)), d, to + k * kLanes);
   }
   for (int64_t half = kSums / 2; half > 0; half /= 2) {
     for (int64_t i = 0; i < half && i + half < count; ++i) {
@@ -126,6 +145,9 @@ HWY_INLINE auto WithJoin(Join join, Fn&& fn) {
   switch (join) {
     case Join::kSum: break;
     case Join::kSquares: return fn(std::integral_constant<Join, Join::kSquares>());
+    case Join::kDots: return fn(std::integral_constant<Join, Join::kDots>());
+    case Join::kDeviations: return fn(std::integral_constant<Join, Join::kDeviations>());
+    case Join::kCentered: return fn(std::integral_constant<Join, Join::kCentered>());
     case Join::kProduct: return fn(std::integral_constant<Join, Join::kProduct>());
     case Join::kMin: return fn(std::integral_constant<Join, Join::kMin>());
     case Join::kMax: return fn(std::integral_constant<Join, Join::kMax>());
@@ -133,18 +155,20 @@ HWY_INLINE auto WithJoin(Join join, Fn&& fn) {
   return fn(std::integral_constant<Join, Join::kSum>());
 }
 
-float AnyRow(Join join, const float* p, int64_t n) {
-  return WithJoin(join, [&](auto j) { return Row<decltype(j)::value>(p, n); });
+float AnyRow(Join join, const float* p, int64_t n, const float* other, float center) {
+  return WithJoin(join, [&](auto j) { return Row<decltype(j)::value>(p, n, other, center); });
 }
 
-void AnyColumns(Join join, const float* p, int64_t step, int64_t n, int64_t width, float* out) {
+void AnyColumns(Join join, const float* p, int64_t step, int64_t n, int64_t width, float* out, const float* other,
+                const float* center) {
   constexpr int64_t kWide = std::min<int64_t>(4, kColumns / kLanes);
   WithJoin(join, [&](auto j) {
-    int64_t at = 0;
-    for (; at + kWide * kLanes <= width; at += kWide * kLanes)
-      Columns<decltype(j)::value, kWide>(p + at, step, n, kWide * kLanes, out + at);
-    for (; at < width; at += kLanes)
-      Columns<decltype(j)::value, 1>(p + at, step, n, std::min(kLanes, width - at), out + at);
+    const auto at = [](const float* q, int64_t i) { return q ? q + i : nullptr; };
+    int64_t i = 0;
+    for (; i + kWide * kLanes <= width; i += kWide * kLanes)
+      Columns<decltype(j)::value, kWide>(p + i, step, n, kWide * kLanes, out + i, at(other, i), at(center, i));
+    for (; i < width; i += kLanes)
+      Columns<decltype(j)::value, 1>(p + i, step, n, std::min(kLanes, width - i), out + i, at(other, i), at(center, i));
   });
 }
 
@@ -154,9 +178,21 @@ HWY_AFTER_NAMESPACE();
 #if HWY_ONCE
 namespace megalith::reduce {
 
-float row(Join join, const float* p, int64_t n) { return MEGALITH_DISPATCH(AnyRow)(join, p, n); }
-void columns(Join join, const float* p, int64_t step, int64_t n, int64_t width, float* out) {
-  MEGALITH_DISPATCH(AnyColumns)(join, p, step, n, width, out);
+float row(Join join, const float* p, int64_t n, const float* other, float center) {
+  return MEGALITH_DISPATCH(AnyRow)(join, p, n, other, center);
+}
+
+float line(Join join, const float* p, int64_t n, const float* other, float center) {
+  if (n <= kBlock) return row(join, p, n, other, center);
+  std::vector<float> parts;
+  for (int64_t i = 0; i < n; i += kBlock)
+    parts.push_back(row(join, p + i, std::min(kBlock, n - i), other ? other + i : nullptr, center));
+  return line(rest_of(join), parts.data(), static_cast<int64_t>(parts.size()));
+}
+
+void columns(Join join, const float* p, int64_t step, int64_t n, int64_t width, float* out, const float* other,
+             const float* center) {
+  MEGALITH_DISPATCH(AnyColumns)(join, p, step, n, width, out, other, center);
 }
 
 }  // namespace megalith::reduce

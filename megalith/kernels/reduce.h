@@ -6,15 +6,30 @@
 
 namespace megalith::reduce {
 
-enum class Join : uint8_t { kSum, kSquares, kProduct, kMin, kMax };  // NaN wins over numbers in kMin and kMax
+// What becomes of the elements: x of the row, y of the `other` row, c the center.
+enum class Join : uint8_t {
+  kSum,         // x
+  kSquares,     // x x
+  kDots,        // x y
+  kDeviations,  // (x - c) (x - c)
+  kCentered,    // y (x - c)
+  kProduct,     // x, multiplied
+  kMin,         // NaN wins over numbers
+  kMax,
+};
+// How the parts of a long run are joined.
+inline Join rest_of(Join j) { return j == Join::kProduct || j == Join::kMin || j == Join::kMax ? j : Join::kSum; }
 
 inline constexpr int64_t kSums = 32;
 inline constexpr int64_t kBlock = 8192;  // longer runs are cut, and what remains of the blocks is reduced again
 inline constexpr int64_t kColumns = 64;
 
 // n elements that lie together, 1 <= n <= kBlock.
-float row(Join join, const float* p, int64_t n);
-// Each of `width` <= kColumns columns of n rows, `step` apart.
-void columns(Join join, const float* p, int64_t step, int64_t n, int64_t width, float* out);
+float row(Join join, const float* p, int64_t n, const float* other = nullptr, float center = 0);
+// The same for any n.
+float line(Join join, const float* p, int64_t n, const float* other = nullptr, float center = 0);
+// Each of `width` <= kColumns columns of n <= kBlock rows, `step` apart, with a center for each.
+void columns(Join join, const float* p, int64_t step, int64_t n, int64_t width, float* out,
+             const float* other = nullptr, const float* center = nullptr);
 
 }  // namespace megalith::reduce

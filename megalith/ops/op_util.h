@@ -85,6 +85,16 @@ Shape broadcast_shapes(const InferContext& c);  // NumPy broadcasting of all inp
 // other plain types that differ.
 DType promoted_dtype(const InferContext& c);
 
+// ---- Ops that only move elements: the same function over two ways to copy.
+
+using CopyFn = void (*)(const Tensor& src, const Tensor& dst, Exec& exec);
+void copy_plain(const Tensor& src, const Tensor& dst, Exec& exec);  // element by element: what copy_strided means
+
+inline std::vector<Kernel> copy_kernels(void (*fast)(const KernelArgs&), void (*plain)(const KernelArgs&),
+                                        bool strided = true) {
+  return {{.name = "copy", .run = fast, .strided = strided}, {.name = "reference", .run = plain, .strided = strided}};
+}
+
 Tensor converted(const Tensor& t, DType dtype, Exec& exec);  // itself when it already has the type
 
 }  // namespace megalith

@@ -20,10 +20,11 @@ bool view_subtensor(const InferContext& c, std::span<const Layout> in, std::span
   return true;
 }
 
-void subtensor_reference(const KernelArgs& a) {
+template <CopyFn kCopy>
+void subtensor(const KernelArgs& a) {
   const KernelContext k(a, "Subtensor");
   const Selection s = read_selection(k.ctx, a.in[0].layout(), 1, false);
-  if (s.sub.shape.count() > 0) copy_strided(a.in[0].view(s.sub, s.offset), a.out[0]);
+  if (s.sub.shape.count() > 0) kCopy(a.in[0].view(s.sub, s.offset), a.out[0], a.exec);
 }
 
 void infer_modify(InferContext& c) {
@@ -34,17 +35,17 @@ void infer_modify(InferContext& c) {
   c.set(0, c.dtype(0), c.shape(0));
 }
 
-template <bool kAdd>
-void modify_reference(const KernelArgs& a) {
+template <bool kAdd, CopyFn kCopy>
+void modify(const KernelArgs& a) {
   const KernelContext k(a, kAdd ? "IncrSubtensor" : "SetSubtensor");
   const Selection s = read_selection(k.ctx, Layout(a.in[0].shape()), 2, false);
-  copy_strided(a.in[0], a.out[0]);
+  kCopy(a.in[0], a.out[0], a.exec);
   if (s.sub.shape.count() == 0) return;
   const Tensor dst = a.out[0].view(s.sub, s.offset), src = broadcast_value(a.in[1], s.sub.shape);
   if (kAdd)
     add_into(dst, src);
   else
-    copy_strided(src, dst);
+    kCopy(src, dst, a.exec);
 }
 
 // Of the ops that read, write and add a part: `in` is the data, the value (except when reading), the indices.
@@ -69,12 +70,12 @@ MEGALITH_OPS(indexing_subtensor) {
          .max_inputs = -1,
          .infer = infer_subtensor,
          .view = view_subtensor,
-         .kernels = {{.name = "reference", .run = subtensor_reference, .strided = true}},
+         .kernels = copy_kernels(subtensor<copy_strided>, subtensor<copy_plain>),
          .grad = grad_subtensor,
          .grad_reads = grads::reads_indices<1>,
          .exact = true});
-  auto modify = [&](const char* name, const char* doc, void (*run)(const KernelArgs&),
-                    std::vector<Var> (*grad)(const GradContext&)) {
+  auto part = [&](const char* name, const char* doc, std::vector<Kernel> kernels,
+                  std::vector<Var> (*grad)(const GradContext&)) {
     r.add({.name = name,
            .doc = doc,
            .mge = {name},
@@ -82,11 +83,13 @@ MEGALITH_OPS(indexing_subtensor) {
            .min_inputs = 2,
            .max_inputs = -1,
            .infer = infer_modify,
-           .kernels = {{.name = "reference", .run = run, .strided = true}},
+           .kernels = std::move(kernels),
            .grad = grad,
            .grad_reads = grads::reads_indices<2>,
            .exact = true});
   };
-  modify("SetSubtensor", "Input 0 with input 1 written to the selected part.", modify_reference<false>, grad_set);
-  modify("IncrSubtensor", "Input 0 with input 1 added to the selected part.", modify_reference<true>, grad_incr);
+  part("SetSubtensor", "Input 0 with input 1 written to the selected part.",
+       copy_kernels(modify<false, copy_strided>, modify<false, copy_plain>), grad_set);
+  part("IncrSubtensor", "Input 0 with input 1 added to the selected part.",
+       copy_kernels(modify<true, copy_strided>, modify<true, copy_plain>), grad_incr);
 }

@@ -21,7 +21,7 @@ bool merged(const Layout& l, int begin, int end, int64_t& n, int64_t& step) {
 }
 
 // Axes [begin, end) of x become one element each; `out` is row-major.
-void run(Join join, const Tensor& any, int begin, int end, float* out, Exec& exec) {
+void run(Join join, const Tensor& any, int begin, int end, float* out, Exec& exec, const Beside& beside) {
   const auto fits = [&](const Tensor& t, int64_t& n, int64_t& step, int& inner) {
     inner = -1;
     if (!merged(t.layout(), begin, end, n, step)) return false;
@@ -31,13 +31,16 @@ void run(Join join, const Tensor& any, int begin, int end, float* out, Exec& exe
     }
     return inner >= 0 || n == 1;
   };
-  Tensor x = any;
+  Tensor x = any, other = beside.other;
   int64_t n = 0, step = 0;
   int inner = -1;
-  if (!fits(x, n, step, inner)) {
-    x = x.to_contiguous();
-    if (!fits(x, n, step, inner)) x = Tensor();  // not reached: row-major tensors always fit
+  if (!fits(x, n, step, inner) || (other.defined() && !(other.stride() == x.stride()))) {
+    x = x.to_contiguous();  // which always fits
+    if (other.defined()) other = other.to_contiguous();
+    fits(x, n, step, inner);
   }
+  const float* more = other.defined() ? other.data<float>() : nullptr;
+  const float* center = beside.center.defined() ? beside.center.data<float>() : nullptr;
   const int64_t blocks = (n + kBlock - 1) / kBlock;
   // Results in row-major order, the blocks of one after another; columns are taken up to kColumns at a time.
   Layout kept(x.shape());
@@ -52,34 +55,40 @@ void run(Join join, const Tensor& any, int begin, int end, float* out, Exec& exe
   const float* from = x.data<float>();
   const int64_t task = std::min(n, kBlock) * std::min(width, kColumns);
   exec.parallel_for(lines * chunks * blocks, std::max<int64_t>(1, 16384 / task), [&](int64_t first, int64_t last) {
-    float columns_out[kColumns];
+    float columns_out[kColumns], centers[kColumns];
     for (int64_t i = first; i < last; ++i) {
       const int64_t block = i % blocks, chunk = i / blocks % chunks;
-      int64_t line = i / blocks / chunks, at = block * kBlock * step + chunk * kColumns, place = 0;
+      int64_t line = i / blocks / chunks, at = block * kBlock * step + chunk * kColumns, place = 0, mid = 0;
       for (int d = x.ndim(); d-- > 0;) {
         if ((d >= begin && d < end) || d == inner) continue;
         at += line % x.dim(d) * x.stride()[d];
         place += line % x.dim(d) * kept.stride[d];
+        if (center) mid += line % x.dim(d) * beside.center.stride()[d];
         line /= x.dim(d);
       }
       const int64_t length = std::min(kBlock, n - block * kBlock), w = std::min(kColumns, width - chunk * kColumns);
       float* result = to + block * results + place + chunk * kColumns * out_step;
       if (inner < 0) {
-        *result = row(join, from + at, length);
-      } else if (out_step == 1) {
-        columns(join, from + at, step, length, w, result);
-      } else {
-        columns(join, from + at, step, length, w, columns_out);
+        *result = row(join, from + at, length, more ? more + at : nullptr, center ? center[mid] : 0);
+        continue;
+      }
+      if (center) {
+        const int64_t along = beside.center.stride()[inner];
+        for (int64_t k = 0; k < w; ++k) centers[k] = center[mid + (chunk * kColumns + k) * along];
+      }
+      columns(join, from + at, step, length, w, out_step == 1 ? result : columns_out, more ? more + at : nullptr,
+              centers);
+      if (out_step != 1) {
         for (int64_t k = 0; k < w; ++k) result[k * out_step] = columns_out[k];
       }
     }
   });
-  if (blocks > 1) run(join == Join::kSquares ? Join::kSum : join, parts, 0, 1, out, exec);
+  if (blocks > 1) run(rest_of(join), parts, 0, 1, out, exec, {});
 }
 
 }  // namespace
 
-void along(Join join, const Tensor& x, const Shape& kept, float* out, Exec& exec) {
+void along(Join join, const Tensor& x, const Shape& kept, float* out, Exec& exec, const Beside& beside) {
   Tensor t = x;
   bool done = false;
   for (int end = x.ndim(); end > 0;) {
@@ -93,14 +102,14 @@ void along(Join join, const Tensor& x, const Shape& kept, float* out, Exec& exec
     for (int d = begin; d < end; ++d) shape[d] = 1;
     const bool last = shape == kept;
     const Tensor next = last ? Tensor() : Tensor::empty(DTypeEnum::Float32, shape);
-    run(join, t, begin, end, last ? out : next.data<float>(), exec);
+    run(join, t, begin, end, last ? out : next.data<float>(), exec, done ? Beside{} : beside);
     done = true;
     if (last) return;
     t = next;
-    if (join == Join::kSquares) join = Join::kSum;
+    join = rest_of(join);
     end = begin;
   }
-  if (!done) run(join, t, t.ndim(), t.ndim(), out, exec);  // nothing to reduce; squares are taken all the same
+  if (!done) run(join, t, t.ndim(), t.ndim(), out, exec, beside);  // nothing to reduce; squares are taken all the same
 }
 
 }  // namespace megalith::reduce

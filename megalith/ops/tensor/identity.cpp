@@ -12,7 +12,10 @@ bool view_same(const InferContext&, std::span<const Layout> in, std::span<View> 
   return true;
 }
 
-void copy_reference(const KernelArgs& a) { copy_strided(a.in[0], a.out[0]); }
+template <CopyFn kCopy>
+void copy(const KernelArgs& a) {
+  kCopy(a.in[0], a.out[0], a.exec);
+}
 
 std::vector<Var> grad_identity(const GradContext& c) { return {c.dout[0]}; }
 
@@ -40,7 +43,7 @@ void sleep_reference(const KernelArgs& a) {
 }  // namespace megalith
 
 MEGALITH_OPS(tensor_identity) {
-  const Kernel copy = {.name = "reference", .run = copy_reference, .strided = true};
+  const std::vector<Kernel> kernels = copy_kernels(copy<copy_strided>, copy<copy_plain>);
   auto pass = [&](const char* name, const char* doc) {
     r.add({.name = name,
            .doc = doc,
@@ -48,7 +51,7 @@ MEGALITH_OPS(tensor_identity) {
            .params = &param::Empty::kSchema,
            .infer = infer_same_as_input,
            .view = view_same,
-           .kernels = {copy},
+           .kernels = kernels,
            .grad = grad_identity,
            .grad_reads = grads::reads_nothing,
            .exact = true});
@@ -61,7 +64,7 @@ MEGALITH_OPS(tensor_identity) {
          .mge = {"Copy"},
          .params = &param::Empty::kSchema,
          .infer = infer_same_as_input,
-         .kernels = {copy},
+         .kernels = kernels,
          .grad = grad_identity,
          .grad_reads = grads::reads_nothing,
          .exact = true});
@@ -71,7 +74,7 @@ MEGALITH_OPS(tensor_identity) {
          .max_inputs = -1,
          .infer = infer_virtual_dep,
          .view = view_same,
-         .kernels = {copy},
+         .kernels = kernels,
          .grad = grad_virtual_dep,
          .grad_reads = grads::reads_nothing,
          .exact = true});
@@ -81,7 +84,7 @@ MEGALITH_OPS(tensor_identity) {
          .params = &param::PersistentOutputStorage::kSchema,
          .infer = infer_same_as_input,
          .view = view_same,
-         .kernels = {copy},
+         .kernels = kernels,
          .grad = grad_identity,
          .grad_reads = grads::reads_nothing,
          .exact = true});

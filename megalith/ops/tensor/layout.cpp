@@ -5,7 +5,12 @@
 namespace megalith {
 namespace {
 
-void copy_same_count(const KernelArgs& a) { copy_strided(a.in[0], a.out[0].view(Layout(a.in[0].shape()))); }
+template <CopyFn kCopy>
+void copy_same_count(const KernelArgs& a) {
+  const Tensor& out = a.out[0];
+  if (out.contiguous()) return kCopy(a.in[0], out.view(Layout(a.in[0].shape())), a.exec);
+  copy_strided(a.in[0].to_contiguous().reshaped(out.shape()), out);
+}
 
 void require_bytes(const InferContext& c, int i) {
   c.require(!c.dtype(i).is_lowbit(), "input ", i, " has type ", c.dtype(i).str(),
@@ -140,8 +145,9 @@ bool view_broadcast(const InferContext& c, std::span<const Layout> in, std::span
   return true;
 }
 
-void broadcast_reference(const KernelArgs& a) {
-  copy_strided(a.in[0].view(broadcast_layout(a.in[0].layout(), a.out[0].shape())), a.out[0]);
+template <CopyFn kCopy>
+void broadcast(const KernelArgs& a) {
+  kCopy(a.in[0].view(broadcast_layout(a.in[0].layout(), a.out[0].shape())), a.out[0], a.exec);
 }
 
 // ---- Dimshuffle
@@ -179,8 +185,9 @@ bool view_dimshuffle(const InferContext& c, std::span<const Layout> in, std::spa
   return true;
 }
 
-void dimshuffle_reference(const KernelArgs& a) {
-  copy_strided(a.in[0].view(dimshuffle_layout(a.attrs, a.in[0].layout())), a.out[0]);
+template <CopyFn kCopy>
+void dimshuffle(const KernelArgs& a) {
+  kCopy(a.in[0].view(dimshuffle_layout(a.attrs, a.in[0].layout())), a.out[0], a.exec);
 }
 
 // The axes back in their old order; the shape of the input brings back axes of size 1 that were dropped.
@@ -249,14 +256,15 @@ void infer_concat(InferContext& c) {
   c.set(0, promoted_dtype(c), out);
 }
 
-void concat_reference(const KernelArgs& a) {
+template <CopyFn kCopy>
+void concat(const KernelArgs& a) {
   const Tensor& out = a.out[0];
   const int32_t axis = a.param<param::Axis>().axis;
   const int d = axis < 0 ? axis + out.ndim() : axis;
   int64_t at = 0;
   for (const Tensor& t : a.in) {
     if (t.count() > 0)
-      copy_strided(converted(t, out.dtype(), a.exec), out.view(Layout(t.shape(), out.stride()), at * out.stride()[d]));
+      kCopy(converted(t, out.dtype(), a.exec), out.view(Layout(t.shape(), out.stride()), at * out.stride()[d]), a.exec);
     at += t.dim(d);
   }
 }
@@ -300,13 +308,14 @@ bool view_split(const InferContext& c, std::span<const Layout> in, std::span<Vie
   return true;
 }
 
-void split_reference(const KernelArgs& a) {
+template <CopyFn kCopy>
+void split(const KernelArgs& a) {
   const Tensor& in = a.in[0];
   const int32_t axis = a.param<param::Axis>().axis;
   const int d = axis < 0 ? axis + in.ndim() : axis;
   int64_t at = 0;
   for (const Tensor& t : a.out) {
-    if (t.count() > 0) copy_strided(in.view(Layout(t.shape(), in.stride()), at * in.stride()[d]), t);
+    if (t.count() > 0) kCopy(in.view(Layout(t.shape(), in.stride()), at * in.stride()[d]), t, a.exec);
     at += t.dim(d);
   }
 }
@@ -340,7 +349,7 @@ MEGALITH_OPS(tensor_layout) {
          .max_inputs = 2,
          .infer = infer_reshape,
          .view = view_reshape,
-         .kernels = {{.name = "reference", .run = copy_same_count, .strided = true}},
+         .kernels = copy_kernels(copy_same_count<copy_strided>, copy_same_count<copy_plain>),
          .grad = grad_reshape,
          .grad_reads = grads::reads_nothing,
          .exact = true});
@@ -352,7 +361,7 @@ MEGALITH_OPS(tensor_layout) {
          .max_inputs = 2,
          .infer = infer_broadcast,
          .view = view_broadcast,
-         .kernels = {{.name = "reference", .run = broadcast_reference, .strided = true}},
+         .kernels = copy_kernels(broadcast<copy_strided>, broadcast<copy_plain>),
          .grad = grad_broadcast,
          .grad_reads = grads::reads_nothing,
          .exact = true});
@@ -362,7 +371,7 @@ MEGALITH_OPS(tensor_layout) {
          .params = &param::Dimshuffle::kSchema,
          .infer = infer_dimshuffle,
          .view = view_dimshuffle,
-         .kernels = {{.name = "reference", .run = dimshuffle_reference, .strided = true}},
+         .kernels = copy_kernels(dimshuffle<copy_strided>, dimshuffle<copy_plain>),
          .grad = grad_dimshuffle,
          .grad_reads = grads::reads_nothing,
          .exact = true});
@@ -372,7 +381,7 @@ MEGALITH_OPS(tensor_layout) {
          .params = &param::AxisAddRemove::kSchema,
          .infer = infer_axis_add_remove,
          .view = view_reshape,
-         .kernels = {{.name = "reference", .run = copy_same_count, .strided = true}},
+         .kernels = copy_kernels(copy_same_count<copy_strided>, copy_same_count<copy_plain>),
          .grad = grad_axis_add_remove,
          .grad_reads = grads::reads_nothing,
          .exact = true});
@@ -382,7 +391,7 @@ MEGALITH_OPS(tensor_layout) {
          .params = &param::Axis::kSchema,
          .max_inputs = -1,
          .infer = infer_concat,
-         .kernels = {{.name = "reference", .run = concat_reference, .strided = true}},
+         .kernels = copy_kernels(concat<copy_strided>, concat<copy_plain>),
          .grad = grad_concat,
          .grad_reads = grads::reads_nothing,
          .exact = true});
@@ -395,7 +404,7 @@ MEGALITH_OPS(tensor_layout) {
          .outputs = split_outputs,
          .infer = infer_split,
          .view = view_split,
-         .kernels = {{.name = "reference", .run = split_reference, .strided = true}},
+         .kernels = copy_kernels(split<copy_strided>, split<copy_plain>),
          .grad = grad_split,
          .grad_reads = grads::reads_nothing,
          .exact = true});

@@ -1,0 +1,239 @@
+#include "megalith/kernels/copy.h"
+
+#include <algorithm>
+#include <array>
+#include <cassert>
+#include <cstdlib>
+#include <cstring>
+
+#include "megalith/exec.h"
+#include "megalith/kernels/simd.h"
+
+#undef HWY_TARGET_INCLUDE
+#define HWY_TARGET_INCLUDE "megalith/kernels/copy.cpp"
+#include "hwy/foreach_target.h"  // IWYU pragma: keep
+#include "hwy/highway.h"
+
+HWY_BEFORE_NAMESPACE();
+namespace megalith::copying::HWY_NAMESPACE {
+namespace hn = hwy::HWY_NAMESPACE;
+
+#if HWY_TARGET == HWY_SCALAR
+constexpr int64_t kTile = 1;
+#elif HWY_ARCH_X86
+constexpr int64_t kTile = 8;
+#else
+constexpr int64_t kTile = 4;
+#endif
+
+// kTile rows of kTile elements of 4 bytes become columns.
+HWY_INLINE void Tile(const float* from, int64_t from_row, float* to, int64_t to_row) {
+#if HWY_TARGET == HWY_SCALAR
+  *to = *from;
+#else
+  const hn::CappedTag<float, kTile> d;
+  const hn::RepartitionToWide<decltype(d)> pairs;
+  using V = hn::Vec<decltype(d)>;
+  V r[kTile], t[kTile];
+#define MEGALITH_EACH(i, n) _Pragma("GCC unroll 8") for (int64_t i = 0; i < (n); ++i)
+  MEGALITH_EACH(i, kTile) r[i] = hn::LoadU(d, from + i * from_row);
+  // Within groups of four: pairs of elements, then pairs of pairs.
+  MEGALITH_EACH(i, kTile / 2) {
+    t[2 * i] = hn::InterleaveLower(d, r[2 * i], r[2 * i + 1]);
+    t[2 * i + 1] = hn::InterleaveUpper(d, r[2 * i], r[2 * i + 1]);
+  }
+  MEGALITH_EACH(i, kTile / 4) {
+    MEGALITH_EACH(k, 2) {
+      const auto a = hn::BitCast(pairs, t[4 * i + k]), b = hn::BitCast(pairs, t[4 * i + 2 + k]);
+      r[4 * i + 2 * k] = hn::BitCast(d, hn::InterleaveLower(pairs, a, b));
+      r[4 * i + 2 * k + 1] = hn::BitCast(d, hn::InterleaveUpper(pairs, a, b));
+    }
+  }
+  if constexpr (kTile == 4) {
+    MEGALITH_EACH(i, kTile) hn::StoreU(r[i], d, to + i * to_row);
+  } else {
+    MEGALITH_EACH(i, 4) {
+      hn::StoreU(hn::ConcatLowerLower(d, r[4 + i], r[i]), d, to + i * to_row);
+      hn::StoreU(hn::ConcatUpperUpper(d, r[4 + i], r[i]), d, to + (4 + i) * to_row);
+    }
+  }
+#undef MEGALITH_EACH
+#endif
+}
+
+void TransposeFloats(const float* from, int64_t from_row, float* to, int64_t to_row, int64_t rows, int64_t columns) {
+  int64_t j = 0;
+  for (; j + kTile <= columns; j += kTile) {
+    int64_t i = 0;
+    for (; i + kTile <= rows; i += kTile) Tile(from + j * from_row + i, from_row, to + i * to_row + j, to_row);
+    for (; i < rows; ++i)
+      for (int64_t k = j; k < j + kTile; ++k) to[i * to_row + k] = from[k * from_row + i];
+  }
+  for (; j < columns; ++j)
+    for (int64_t i = 0; i < rows; ++i) to[i * to_row + j] = from[j * from_row + i];
+}
+
+}  // namespace megalith::copying::HWY_NAMESPACE
+HWY_AFTER_NAMESPACE();
+
+#if HWY_ONCE
+namespace megalith {
+namespace copying {
+namespace {
+
+template <class T>
+void transpose_plain(const T* from, int64_t from_row, T* to, int64_t to_row, int64_t rows, int64_t columns) {
+  for (int64_t i = 0; i < rows; ++i)
+    for (int64_t j = 0; j < columns; ++j) to[i * to_row + j] = from[j * from_row + i];
+}
+
+// The axes of a copy by their distance in the destination, neighbours merged where both sides allow it.
+struct Axes {
+  int n = 0;
+  std::array<int64_t, kMaxDims> size{}, from{}, to{};
+};
+
+Axes axes_of(const Layout& from, const Layout& to) {
+  std::array<int, kMaxDims> order{};
+  int n = 0;
+  for (int d = 0; d < to.shape.ndim(); ++d) {
+    if (to.shape[d] != 1) order[static_cast<size_t>(n++)] = d;
+  }
+  std::stable_sort(order.begin(), order.begin() + n,
+                   [&](int a, int b) { return std::abs(to.stride[a]) > std::abs(to.stride[b]); });
+  Axes a;
+  for (int i = 0; i < n; ++i) {
+    const int d = order[static_cast<size_t>(i)];
+    const auto last = static_cast<size_t>(a.n - 1);
+    const bool merge =
+        a.n > 0 && a.to[last] == to.stride[d] * to.shape[d] && a.from[last] == from.stride[d] * to.shape[d];
+    const size_t at = merge ? last : static_cast<size_t>(a.n++);
+    a.size[at] = merge ? a.size[at] * to.shape[d] : to.shape[d];
+    a.from[at] = from.stride[d];
+    a.to[at] = to.stride[d];
+  }
+  return a;
+}
+
+template <class T>
+void copy_row(const T* from, int64_t from_step, T* to, int64_t to_step, int64_t n) {
+  if (from_step == 1 && to_step == 1) {
+    if (n * static_cast<int64_t>(sizeof(T)) >= 64) {
+      std::memcpy(to, from, static_cast<size_t>(n) * sizeof(T));
+    } else {
+      for (int64_t i = 0; i < n; ++i) to[i] = from[i];
+    }
+  } else if (from_step == 0 && to_step == 1) {
+    std::fill_n(to, n, *from);
+  } else {
+    for (int64_t i = 0; i < n; ++i) to[i * to_step] = from[i * from_step];
+  }
+}
+
+constexpr int64_t kTransposed = 64;  // rows and columns that are taken together
+
+template <class T>
+void copy_axes(const Axes& a, const std::byte* from_bytes, std::byte* to_bytes, Exec& exec) {
+  const T* from = reinterpret_cast<const T*>(from_bytes);
+  T* to = reinterpret_cast<T*>(to_bytes);
+  if (a.n == 0) {
+    *to = *from;
+    return;
+  }
+  const auto last = static_cast<size_t>(a.n - 1);
+  size_t across = last;  // the axis along which the source is a run of memory while the destination isn't
+  if (a.from[last] != 1 && a.from[last] != 0 && a.to[last] == 1) {
+    for (size_t d = 0; d < last; ++d) {
+      if (a.from[d] == 1) across = d;
+    }
+  }
+  // One unit is a row; or a tile of the last axis and the one that is across, of which there are `tiles`.
+  int64_t units = 1, tiles_i = 1, tiles_j = 1;
+  for (size_t d = 0; d < last; ++d) units *= d == across ? 1 : a.size[d];
+  if (across != last) {
+    tiles_i = (a.size[across] + kTransposed - 1) / kTransposed;
+    tiles_j = (a.size[last] + kTransposed - 1) / kTransposed;
+    units *= tiles_i * tiles_j;
+  }
+  const int64_t elements = across == last ? a.size[last] : std::min(a.size[across], kTransposed) * kTransposed;
+  exec.parallel_for(units, std::max<int64_t>(1, 32768 / elements), [&](int64_t begin, int64_t end) {
+    for (int64_t u = begin; u < end; ++u) {
+      int64_t rest = u, i = 0, j = 0, f = 0, t = 0;
+      if (across != last) {
+        j = rest % tiles_j * kTransposed;
+        rest /= tiles_j;
+        i = rest % tiles_i * kTransposed;
+        rest /= tiles_i;
+        f = i + j * a.from[last];
+        t = i * a.to[across] + j;
+      }
+      for (size_t d = last; d-- > 0;) {
+        if (d == across) continue;
+        f += rest % a.size[d] * a.from[d];
+        t += rest % a.size[d] * a.to[d];
+        rest /= a.size[d];
+      }
+      if (across == last) {
+        copy_row(from + f, a.from[last], to + t, a.to[last], a.size[last]);
+      } else {
+        transpose(reinterpret_cast<const std::byte*>(from + f), a.from[last], reinterpret_cast<std::byte*>(to + t),
+                  a.to[across], std::min(kTransposed, a.size[across] - i), std::min(kTransposed, a.size[last] - j),
+                  sizeof(T));
+      }
+    }
+  });
+}
+
+}  // namespace
+
+void transpose(const std::byte* from, int64_t from_row, std::byte* to, int64_t to_row, int64_t rows, int64_t columns,
+               int width) {
+  const auto plain = [&](auto tag) {
+    using T = decltype(tag);
+    transpose_plain(reinterpret_cast<const T*>(from), from_row, reinterpret_cast<T*>(to), to_row, rows, columns);
+  };
+  switch (width) {
+    case 1: return plain(uint8_t{});
+    case 2: return plain(uint16_t{});
+    case 8: return plain(uint64_t{});
+    default:
+      return MEGALITH_DISPATCH(TransposeFloats)(reinterpret_cast<const float*>(from), from_row,
+                                                reinterpret_cast<float*>(to), to_row, rows, columns);
+  }
+}
+
+}  // namespace copying
+
+void copy_strided(const Tensor& src, const Tensor& dst, Exec& exec) {
+  assert(src.shape() == dst.shape() && src.dtype().bits() == dst.dtype().bits());
+  if (src.count() == 0) return;
+  if (src.contiguous() && dst.contiguous()) {
+    const auto bytes = static_cast<int64_t>(src.bytes());
+    if (exec.threads() == 1 || bytes < 1 << 18) {
+      std::memmove(dst.data(), src.data(), src.bytes());
+      return;
+    }
+    exec.parallel_for(bytes, 1 << 17, [&](int64_t begin, int64_t end) {
+      std::memmove(dst.data<std::byte>() + begin, src.data<std::byte>() + begin, static_cast<size_t>(end - begin));
+    });
+    return;
+  }
+  const copying::Axes axes = copying::axes_of(src.layout(), dst.layout());
+  const std::byte* from = src.data<std::byte>();
+  std::byte* to = dst.data<std::byte>();
+  switch (src.dtype().bits()) {
+    case 8: return copying::copy_axes<uint8_t>(axes, from, to, exec);
+    case 16: return copying::copy_axes<uint16_t>(axes, from, to, exec);
+    case 32: return copying::copy_axes<uint32_t>(axes, from, to, exec);
+    case 64: return copying::copy_axes<uint64_t>(axes, from, to, exec);
+    default: throw UnsupportedError(cat("strided copy of ", src.dtype().name(), ", which is packed below a byte"));
+  }
+}
+
+void copy_strided(const Tensor& src, const Tensor& dst) {
+  Exec alone;
+  copy_strided(src, dst, alone);
+}
+
+}  // namespace megalith
+#endif

@@ -207,6 +207,32 @@ Fn Find(param::ElemwiseMode mode) {
 #undef MEGALITH_ROW4
 }
 
+struct NormalizeOp {
+  static HWY_INLINE V At(V x, V mean, V scale, V inv, V bias) { return scale * (x - mean) * inv + bias; }
+};
+struct NormalizeRowsOp {
+  static HWY_INLINE V At(V x, V mean, V inv, V weight, V bias) { return (x - mean) * inv * weight + bias; }
+};
+struct NormalizeBackOp {
+  static HWY_INLINE V At(V x, V g, V mean, V inv, V a, V b, V c) { return a * (g - b - (x - mean) * inv * c); }
+};
+struct ExpMinusOp {
+  static HWY_INLINE V At(V x, V y) { return Exp(x - y); }
+};
+struct TimesMinusOp {
+  static HWY_INLINE V At(V x, V y, V z) { return x * (y - z); }
+};
+#define MEGALITH_NAMED_ROW(name, arity)                                           \
+  void name(const float* const* in, const int64_t* step, float* out, int64_t n) { \
+    Row<name##Op, arity>(in, step, out, n);                                       \
+  }
+MEGALITH_NAMED_ROW(Normalize, 5)
+MEGALITH_NAMED_ROW(NormalizeRows, 5)
+MEGALITH_NAMED_ROW(NormalizeBack, 7)
+MEGALITH_NAMED_ROW(ExpMinus, 2)
+MEGALITH_NAMED_ROW(TimesMinus, 3)
+#undef MEGALITH_NAMED_ROW
+
 }  // namespace megalith::rows::HWY_NAMESPACE
 HWY_AFTER_NAMESPACE();
 
@@ -214,6 +240,11 @@ HWY_AFTER_NAMESPACE();
 namespace megalith::rows {
 
 Fn find(param::ElemwiseMode mode) { return MEGALITH_DISPATCH(Find)(mode); }
+Fn normalize() { return MEGALITH_DISPATCH(Normalize); }
+Fn normalize_rows() { return MEGALITH_DISPATCH(NormalizeRows); }
+Fn normalize_back() { return MEGALITH_DISPATCH(NormalizeBack); }
+Fn exp_minus() { return MEGALITH_DISPATCH(ExpMinus); }
+Fn times_minus() { return MEGALITH_DISPATCH(TimesMinus); }
 
 }  // namespace megalith::rows
 #endif

@@ -15,4 +15,11 @@ inline constexpr int64_t kRepeat = 16;
 
 Fn find(param::ElemwiseMode mode);  // null when there is no vector form
 
+Fn normalize();       // scale * (x - mean) * inv + bias, operands: x, mean, scale, inv, bias
+Fn normalize_rows();  // (x - mean) * inv * weight + bias, operands: x, mean, inv, weight, bias
+// a * (g - b - (x - mean) * inv * c), operands: x, g, mean, inv, a, b, c
+Fn normalize_back();
+Fn exp_minus();    // e^(x - y)
+Fn times_minus();  // x * (y - z)
+
 }  // namespace megalith::rows

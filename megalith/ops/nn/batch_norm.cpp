@@ -1,5 +1,9 @@
 // BatchNorm: normalization by statistics of the batch, or by running ones.
+#include "megalith/kernels/rows.h"
+#include "megalith/ops/elemwise/walk.h"
 #include "megalith/ops/grad_util.h"
+#include "megalith/ops/nn/norm_vector.h"
+#include "megalith/ops/reduce/reduce_vector.h"
 
 namespace megalith {
 namespace {
@@ -116,6 +120,77 @@ void run_bn(const KernelArgs& a) {
   });
 }
 
+void run_vector(const KernelArgs& a) {
+  const auto& p = a.param<param::BN>();
+  const Shape& ss = a.in[1].shape();
+  const auto m = static_cast<size_t>(ss.count());
+  const float eps = static_cast<float>(p.epsilon), factor = static_cast<float>(p.avg_factor);
+  const norm::Job job{a.in[0], ss, ss};
+  std::vector<float> mean(m), var(m), inv(m);
+  if (inference(a.attrs)) {
+    mean = floats(a.in[3].to_contiguous());
+    var = floats(a.in[4].to_contiguous());
+    for (size_t i = 0; i < m; ++i) inv[i] = 1.f / std::sqrt(var[i] + eps);
+    store(a.out[0], mean);
+    store(a.out[1], var);
+  } else {
+    const auto n = static_cast<float>(a.in[0].count() / ss.count());
+    norm::moments(job, mean.data(), var.data(), a.exec);
+    for (size_t i = 0; i < m; ++i) inv[i] = 1.f / std::sqrt(var[i] + eps);
+    const bool running = a.in.size() == 5;
+    if (running) {
+      auto rm = floats(a.in[3].to_contiguous()), rv = floats(a.in[4].to_contiguous());
+      for (size_t i = 0; i < m; ++i) {
+        const float unbiased = var[i] * n / (n - 1);  // NaN for one element, as in MegEngine
+        rm[i] = rm[i] * (1.f - factor) + mean[i] * factor;
+        rv[i] = rv[i] * (1.f - factor) + unbiased * factor;
+      }
+      store(a.out[0], rm);
+      store(a.out[1], rv);
+    }
+    store(a.out[running ? 2 : 0], mean);
+    store(a.out[running ? 3 : 1], inv);
+  }
+  const Layout per_channel(ss);
+  const elemwise::Array in[] = {elemwise::array_of(a.in[0]),
+                                {mean.data(), &per_channel},
+                                elemwise::array_of(a.in[1]),
+                                {inv.data(), &per_channel},
+                                elemwise::array_of(a.in[2])};
+  elemwise::walk(in, elemwise::array_of(a.out.back()), INT64_MAX, a.exec,
+                 [fn = rows::normalize()](const elemwise::Block& b) { fn(b.in, b.step, b.out, b.n); });
+}
+
+void backward_vector(const KernelArgs& a) {
+  const Tensor &x = a.in[0], &dy = a.in[1];
+  const Shape& ss = a.in[4].shape();
+  const auto m = static_cast<size_t>(ss.count());
+  const auto n = static_cast<float>(x.count() / ss.count());
+  const auto mean = floats(a.in[2].to_contiguous()), inv = floats(a.in[3].to_contiguous()),
+             scale = floats(a.in[4].to_contiguous());
+  std::vector<float> dscale(m), dbias(m), slope(m), sum(m), dot(m);
+  const Layout per_channel(ss);
+  const auto array = [&](const std::vector<float>& v) {
+    return elemwise::Array{const_cast<float*>(v.data()), &per_channel};
+  };
+  Layout center(x.shape(), param_strides(x.shape(), ss));
+  const Tensor means = Tensor::of<float>(DTypeEnum::Float32, ss, mean).view(center);
+  reduce::along(reduce::Join::kSum, dy, ss, dbias.data(), a.exec);
+  reduce::along(reduce::Join::kCentered, x, ss, dscale.data(), a.exec, {.other = dy, .center = means});
+  for (size_t i = 0; i < m; ++i) {
+    dscale[i] *= inv[i];
+    slope[i] = scale[i] * inv[i];
+    sum[i] = dbias[i] / n;
+    dot[i] = dscale[i] / n;
+  }
+  store(a.out[0], dscale);
+  store(a.out[1], dbias);
+  const elemwise::Array in[] = {
+      elemwise::array_of(x), elemwise::array_of(dy), array(mean), array(inv), array(slope), array(sum), array(dot)};
+  elemwise::walk(in, elemwise::array_of(a.out[2]), INT64_MAX, a.exec,
+                 [fn = rows::normalize_back()](const elemwise::Block& b) { fn(b.in, b.step, b.out, b.n); });
+}
+
 int outputs_backward(const Attrs&, int) { return 3; }
 
 // x, dy, batch mean, batch inverse deviation, scale, reserve.
@@ -212,7 +287,8 @@ MEGALITH_OPS(nn_batch_norm) {
          .max_inputs = 5,
          .outputs = outputs_bn,
          .infer = infer_bn,
-         .kernels = {{.name = "reference", .run = run_bn}},
+         .kernels = {{.name = "vector", .run = run_vector, .accepts = norm::all_floats, .strided = true},
+                     {.name = "reference", .run = run_bn}},
          .grad = grad_bn,
          .grad_reads = reads_bn,
          .updates = {{0, 3}, {1, 4}},
@@ -225,5 +301,6 @@ MEGALITH_OPS(nn_batch_norm) {
          .max_inputs = 6,
          .outputs = outputs_backward,
          .infer = infer_backward,
-         .kernels = {{.name = "reference", .run = run_backward}}});
+         .kernels = {{.name = "vector", .run = backward_vector, .accepts = norm::all_floats, .strided = true},
+                     {.name = "reference", .run = run_backward}}});
 }

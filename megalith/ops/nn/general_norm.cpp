@@ -1,5 +1,6 @@
 // LayerNorm and GeneralNorm: normalization over neighbouring axes, with one weight and bias per normalized element.
 #include "megalith/ops/grad_util.h"
+#include "megalith/ops/nn/norm_vector.h"
 
 namespace megalith {
 namespace {
@@ -104,6 +105,30 @@ void run_norm(const KernelArgs& a) {
   });
 }
 
+norm::Job job_of(const Tensor& x, const Axes& ax) {
+  norm::Job job{x, x.shape(), x.shape()};
+  for (int d = 0; d < x.ndim(); ++d) (d >= ax.begin && d < ax.end ? job.statistics : job.weights)[d] = 1;
+  return job;
+}
+
+template <class P>
+void norm_vector(const KernelArgs& a) {
+  const Axes ax = axes_of(a.param<P>(), a.in[0].ndim());
+  float* rstd = a.out[2].data<float>();
+  norm::forward(job_of(a.in[0], ax), ax.eps, ax.affine ? a.in[1].data<float>() : nullptr,
+                ax.affine ? a.in[2].data<float>() : nullptr, a.out[0], a.out[1].data<float>(), rstd, a.exec);
+  for (int64_t k = 0; k < a.out[2].count(); ++k) rstd[k] = 1.f / std::sqrt(rstd[k] + ax.eps);
+}
+
+template <class P>
+void backward_vector(const KernelArgs& a) {
+  const Axes ax = axes_of(a.param<P>(), a.in[1].ndim());
+  const size_t last = a.in.size() - 1;
+  norm::backward(job_of(a.in[1], ax), a.in[0], a.in[last - 1].data<float>(), a.in[last].data<float>(),
+                 ax.affine ? a.in[2].data<float>() : nullptr, a.out[0], ax.affine ? a.out[1].data<float>() : nullptr,
+                 ax.affine ? a.out[2].data<float>() : nullptr, a.exec);
+}
+
 // Gradient of the result, input, (weight,) mean, rstd.
 template <class P>
 void infer_backward(InferContext& c) {
@@ -190,7 +215,8 @@ void add_norm(Registry& r, const char* name, const char* doc, const char* back, 
          .max_inputs = 3,
          .outputs = outputs_norm,
          .infer = infer_norm<P>,
-         .kernels = {{.name = "reference", .run = run_norm<P>}},
+         .kernels = {{.name = "vector", .run = norm_vector<P>, .accepts = norm::all_floats},
+                     {.name = "reference", .run = run_norm<P>}},
          .grad = grad_norm,
          .grad_reads = reads_norm});
   r.add({.name = back,
@@ -201,7 +227,8 @@ void add_norm(Registry& r, const char* name, const char* doc, const char* back, 
          .max_inputs = 5,
          .outputs = outputs_backward<P>,
          .infer = infer_backward<P>,
-         .kernels = {{.name = "reference", .run = run_backward<P>}}});
+         .kernels = {{.name = "vector", .run = backward_vector<P>, .accepts = norm::all_floats},
+                     {.name = "reference", .run = run_backward<P>}}});
 }
 
 }  // namespace

@@ -1,6 +1,7 @@
 // GroupNorm and InstanceNorm: normalization of groups of channels, with one weight and bias per channel. The last two
 // outputs are the mean and the variance (not its root).
 #include "megalith/ops/grad_util.h"
+#include "megalith/ops/nn/norm_vector.h"
 
 namespace megalith {
 namespace {
@@ -70,6 +71,35 @@ void run_norm(const KernelArgs& a) {
       }
     });
   });
+}
+
+// (images, groups, channels of a group, pixels)
+Tensor grouped(const Tensor& x, int64_t g) { return x.reshaped({x.dim(0), g, x.dim(1) / g, x.dim(2) * x.dim(3)}); }
+norm::Job job_of(const Tensor& x, int64_t g) { return {grouped(x, g), {x.dim(0), g, 1, 1}, {1, g, x.dim(1) / g, 1}}; }
+
+template <bool kInstance>
+void norm_vector(const KernelArgs& a) {
+  const auto& p = a.param<param::GroupNorm>();
+  const int64_t g = groups<kInstance>(a.attrs, a.in[0].shape());
+  const Tensor y = a.out[0].contiguous() ? a.out[0] : Tensor::empty(DTypeEnum::Float32, a.out[0].shape());
+  norm::forward(job_of(a.in[0], g), p.eps, p.affine ? a.in[1].data<float>() : nullptr,
+                p.affine ? a.in[2].data<float>() : nullptr, grouped(y, g), a.out[1].data<float>(),
+                a.out[2].data<float>(), a.exec);
+  if (!a.out[0].contiguous()) copy_strided(y, a.out[0], a.exec);
+}
+
+template <bool kInstance>
+void backward_vector(const KernelArgs& a) {
+  const auto& p = a.param<param::GroupNorm>();
+  const size_t last = a.in.size() - 1;
+  const int64_t g = groups<kInstance>(a.attrs, a.in[1].shape());
+  std::vector<float> inv(static_cast<size_t>(a.in[last].count()));
+  for (size_t k = 0; k < inv.size(); ++k) inv[k] = 1.f / std::sqrt(a.in[last].data<float>()[k] + p.eps);
+  const Tensor dx = a.out[0].contiguous() ? a.out[0] : Tensor::empty(DTypeEnum::Float32, a.out[0].shape());
+  norm::backward(job_of(a.in[1], g), grouped(a.in[0], g), a.in[last - 1].data<float>(), inv.data(),
+                 p.affine ? a.in[2].data<float>() : nullptr, grouped(dx, g),
+                 p.affine ? a.out[1].data<float>() : nullptr, p.affine ? a.out[2].data<float>() : nullptr, a.exec);
+  if (!a.out[0].contiguous()) copy_strided(dx, a.out[0], a.exec);
 }
 
 // Gradient of the result, input, (weight,) mean, variance.
@@ -156,7 +186,8 @@ void add_norm(Registry& r, const char* name, const char* doc, const char* back, 
          .max_inputs = 3,
          .outputs = outputs_norm,
          .infer = infer_norm<kInstance>,
-         .kernels = {{.name = "reference", .run = run_norm<kInstance>}},
+         .kernels = {{.name = "vector", .run = norm_vector<kInstance>, .accepts = norm::all_floats},
+                     {.name = "reference", .run = run_norm<kInstance>}},
          .grad = grad_norm,
          .grad_reads = reads_norm});
   r.add({.name = back,
@@ -167,7 +198,8 @@ void add_norm(Registry& r, const char* name, const char* doc, const char* back, 
          .max_inputs = 5,
          .outputs = outputs_backward,
          .infer = infer_backward<kInstance>,
-         .kernels = {{.name = "reference", .run = run_backward<kInstance>}}});
+         .kernels = {{.name = "vector", .run = backward_vector<kInstance>, .accepts = norm::all_floats},
+                     {.name = "reference", .run = run_backward<kInstance>}}});
 }
 
 }  // namespace

@@ -1,4 +1,6 @@
 // Softmax along one axis, and its gradient.
+#include "megalith/kernels/reduce.h"
+#include "megalith/kernels/rows.h"
 #include "megalith/ops/grad_util.h"
 
 namespace megalith {
@@ -60,6 +62,87 @@ void backward_reference(const KernelArgs& a) {
   });
 }
 
+// ---- With vectors: along lines that lie together, else over columns.
+
+using reduce::Join;
+
+bool vector_accepts(const KernelQuery& q) {
+  const Shape& s = q.out[0].shape;
+  const int at = q.attrs.param<param::Softmax>().axis;
+  return q.in[0].dtype.id == DTypeEnum::Float32 && s[at < 0 ? at + s.ndim() : at] <= reduce::kBlock;
+}
+
+// A line, or up to kColumns neighbouring ones that step through memory together.
+struct Lines {
+  int64_t at, n, step, width;
+
+  // to[k] for each line.
+  void join(Join join, const float* x, float* to, const float* other = nullptr) const {
+    if (step == 1)
+      *to = reduce::row(join, x + at, n, other ? other + at : nullptr);
+    else
+      reduce::columns(join, x + at, step, n, width, to, other ? other + at : nullptr);
+  }
+  // y = f(the tensors element by element, one value for each line as operand `value`).
+  template <size_t kTensors>
+  void map(rows::Fn fn, const float* const (&tensors)[kTensors], const float* values, float* y) const {
+    float repeated[rows::kRepeat];
+    const float* in[kTensors + 1];
+    int64_t steps[kTensors + 1];
+    std::fill_n(steps, kTensors + 1, 1);
+    in[kTensors] = values;
+    if (step == 1) {
+      std::fill_n(repeated, rows::kRepeat, *values);
+      in[kTensors] = repeated;
+      steps[kTensors] = 0;
+    }
+    const int64_t length = step == 1 ? n : width, count = step == 1 ? 1 : n;
+    for (int64_t i = 0; i < count; ++i) {
+      for (size_t k = 0; k < kTensors; ++k) in[k] = tensors[k] + at + i * step;
+      fn(in, steps, y + at + i * step, length);
+    }
+  }
+};
+
+template <class Fn>
+void for_many_lines(const KernelArgs& a, Fn&& fn) {
+  const Shape& s = a.out[0].shape();
+  const int given = a.param<param::Softmax>().axis, axis = given < 0 ? given + s.ndim() : given;
+  const int64_t n = s[axis], inner = s.count(axis + 1, s.ndim());
+  const int64_t width = std::min(inner, reduce::kColumns), chunks = (inner + width - 1) / std::max<int64_t>(1, width);
+  if (s.count() == 0) return;
+  a.exec.parallel_for(s.count(0, axis) * chunks, std::max<int64_t>(1, 4096 / (n * width)),
+                      [&](int64_t begin, int64_t end) {
+                        for (int64_t i = begin; i < end; ++i) {
+                          const int64_t from = i % chunks * width;
+                          fn(Lines{i / chunks * n * inner + from, n, inner, std::min(width, inner - from)});
+                        }
+                      });
+}
+
+void vector(const KernelArgs& a) {
+  const float* x = a.in[0].data<float>();
+  float* y = a.out[0].data<float>();
+  const rows::Fn exp = rows::exp_minus(), divide = rows::find(param::ElemwiseMode::TRUE_DIV);
+  for_many_lines(a, [&](const Lines& l) {
+    float top[reduce::kColumns], sum[reduce::kColumns];
+    l.join(Join::kMax, x, top);
+    l.map(exp, {x}, top, y);
+    l.join(Join::kSum, y, sum);
+    l.map(divide, {y}, sum, y);
+  });
+}
+
+void backward_vector(const KernelArgs& a) {
+  const float *y = a.in[0].data<float>(), *dy = a.in[1].data<float>();
+  float* dx = a.out[0].data<float>();
+  for_many_lines(a, [&](const Lines& l) {
+    float sum[reduce::kColumns];
+    l.join(Join::kDots, y, sum, dy);
+    l.map(rows::times_minus(), {y, dy}, sum, dx);
+  });
+}
+
 std::vector<Var> grad(const GradContext& c) {
   return {emit1("SoftmaxBackward", c.attrs.param<param::Softmax>(), {c.out[0], c.dout[0]})};
 }
@@ -91,7 +174,8 @@ MEGALITH_OPS(reduce_softmax) {
          .mge = {"Softmax", 2},
          .params = &param::Softmax::kSchema,
          .infer = infer,
-         .kernels = {{.name = "reference", .run = reference}},
+         .kernels = {{.name = "vector", .run = vector, .accepts = vector_accepts},
+                     {.name = "reference", .run = reference}},
          .grad = grad,
          .grad_reads = grad_reads,
          .flops = flops});
@@ -102,7 +186,8 @@ MEGALITH_OPS(reduce_softmax) {
          .min_inputs = 2,
          .max_inputs = 2,
          .infer = infer_backward,
-         .kernels = {{.name = "reference", .run = backward_reference}},
+         .kernels = {{.name = "vector", .run = backward_vector, .accepts = vector_accepts},
+                     {.name = "reference", .run = backward_reference}},
          .grad = grad_backward,
          .flops = flops});
 }

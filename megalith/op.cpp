@@ -142,7 +142,7 @@ Tensor converted(const Tensor& t, DType dtype, Exec& exec) {
   return out;
 }
 
-Shape broadcast_shapes(const InferContext& c) {
+Shape broadcast_shapes(const InferContext& c, const char* what) {
   Shape out;
   for (const TensorSpec& s : c.in) {
     while (out.ndim() < s.shape.ndim()) out.insert(0, 1);
@@ -152,9 +152,10 @@ Shape broadcast_shapes(const InferContext& c) {
       if (d == 1) {
         d = v;
       } else if (v != 1 && v != d) {
-        std::string shapes;
+        std::string shapes = what ? cat(what, ": shapes") : "shapes";
+        shapes += " can't be broadcast together:";
         for (const TensorSpec& t : c.in) shapes += " " + t.shape.str();
-        c.fail("shapes can't be broadcast together:", shapes);
+        c.fail(shapes);
       }
     }
   }

@@ -79,8 +79,9 @@ inline int64_t window_output(int64_t in, int64_t window, int64_t pad, int64_t st
 }
 
 // Shape rules shared by many ops.
-void infer_same_as_input(InferContext& c);      // one output like input 0
-Shape broadcast_shapes(const InferContext& c);  // NumPy broadcasting of all inputs; fails with their shapes
+void infer_same_as_input(InferContext& c);  // one output like input 0
+// NumPy broadcasting of all inputs; fails with `what` (the mode of an elementwise op) and their shapes.
+Shape broadcast_shapes(const InferContext& c, const char* what = nullptr);
 // The common type of all inputs, as MegEngine promotes: the wider of two integers of one signedness; Float32 for any
 // other plain types that differ.
 DType promoted_dtype(const InferContext& c);

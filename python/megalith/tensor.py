@@ -201,8 +201,9 @@ class Tensor(_core.TensorBase, ArrayMethodMixin):
         return f"{kind}({text}{name}, device={self.device})"
 
     def _repr_html_(self):
-        shape = "×".join(map(str, self._tuple_shape)) or "scalar"
-        return f"<div><b>{type(self).__name__}</b> {shape} {self.dtype}<pre>{np.array2string(self.numpy(), threshold=60)}</pre></div>"
+        from . import _html
+
+        return _html.tensor(self)
 
     def __format__(self, spec):
         return (

@@ -221,12 +221,13 @@ Plan make_plan(const PyVar& x, nb::handle index) {
     nones += p.kind == Parsed::kNone;
   }
   if (ellipses > 1) throw IndexingError("an index has at most one ellipsis (...)");
-  if (axes > ndim) throw IndexingError(cat(axes, " indices for a tensor of shape ", shape_of(x)));
+  if (axes > ndim) throw IndexingError(cat("indexing: ", axes, " indices for a tensor of shape ", shape_of(x)));
   Plan plan;
   plan.data = x.var;
   if (list.size() == 1 && list[0].kind == Parsed::kMask && list[0].axes == ndim) {
     if (!list[0].vector.var.is_graph() && !x.var.is_graph() && shape_of(list[0].vector) != shape_of(x)) {
-      throw IndexingError(cat("a mask of shape ", shape_of(list[0].vector), " for a tensor of shape ", shape_of(x)));
+      throw IndexingError(
+          cat("indexing: a mask of shape ", shape_of(list[0].vector), " for a tensor of shape ", shape_of(x)));
     }
     plan.whole_mask = true;
     plan.mask = list[0].vector.var;
@@ -239,7 +240,7 @@ Plan make_plan(const PyVar& x, nb::handle index) {
       const Shape data = shape_of(x), mask = shape_of(p.vector);
       for (int k = 0; k < mask.ndim(); ++k) {
         if (mask[k] != data[at + k]) {
-          throw IndexingError(cat("a mask of shape ", mask, " on axis ", at, " of a tensor of shape ", data));
+          throw IndexingError(cat("indexing: a mask of shape ", mask, " on axis ", at, " of a tensor of shape ", data));
         }
       }
       if (p.axes > 1) {

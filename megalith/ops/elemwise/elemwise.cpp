@@ -40,7 +40,7 @@ void infer(InferContext& c) {
   DType out = promoted_dtype(c);
   const auto ignore = [](auto) {};
   if (out.is_int() && m != Mode::RMULH && !elemwise::with_mode<int64_t>(m, ignore)) out = DTypeEnum::Float32;
-  c.set(0, out, broadcast_shapes(c));
+  c.set(0, out, broadcast_shapes(c, name_of(m)));
 }
 
 bool accepts(const KernelQuery& q) {

@@ -84,7 +84,7 @@ void infer(InferContext& c) {
         c.fail(name_of(m), ": input ", i, " can't be ", d.str());
       }
     }
-    return c.set(0, D::Bool, broadcast_shapes(c));
+    return c.set(0, D::Bool, broadcast_shapes(c, name_of(m)));
   }
   c.require(name_of(m) != nullptr, "unknown mode ", static_cast<uint32_t>(m));
   const auto plain = elemwise_mode(m);
@@ -112,7 +112,7 @@ void infer(InferContext& c) {
   } else if (plain) {
     out = D::Bool;
   }
-  c.set(0, out, broadcast_shapes(c));
+  c.set(0, out, broadcast_shapes(c, name_of(m)));
 }
 
 template <class T>

@@ -30,7 +30,8 @@ def _alone(name, inp, group, device):
 
 def _check_axis(name, inp, axis):
     require(
-        -max(inp.ndim, 1) <= axis < max(inp.ndim, 1), f"{name}: axis {axis} lies outside a tensor of shape {inp._tuple_shape}"
+        -max(inp.ndim, 1) <= axis < max(inp.ndim, 1),
+        f"{name}: axis {axis} lies outside a tensor of shape {inp._tuple_shape}",
     )
 
 

@@ -38,7 +38,10 @@ def _check_cell(op, input, h, w_ih, w_hh, gates):
         input.ndim == 2 and h.ndim == 2 and w_ih.ndim == 2 and w_hh.ndim == 2 and h._tuple_shape[0] == input._tuple_shape[0]
         and w_ih._tuple_shape == (gates * hidden, input._tuple_shape[1]) and w_hh._tuple_shape == (gates * hidden, hidden)
     )  # fmt: skip
-    require(fits, f"{op}: input has shape {input._tuple_shape}, hx {h._tuple_shape}, w_ih {w_ih._tuple_shape}, w_hh {w_hh._tuple_shape}")
+    require(
+        fits,
+        f"{op}: input has shape {input._tuple_shape}, hx {h._tuple_shape}, w_ih {w_ih._tuple_shape}, w_hh {w_hh._tuple_shape}",
+    )
 
 
 def _biases(b_ih, b_hh, rows):
@@ -265,12 +268,14 @@ def run(kind, x, states, weights, num_layers, bias, dropout, training, bidirecti
     for s in states:
         fits = s.ndim == 3 and s._tuple_shape[:2] == (num_layers * directions, batch)
         require(
-            fits, f"{kind}: hidden state has shape {s._tuple_shape}, expected {(num_layers * directions, batch)} and the size"
+            fits,
+            f"{kind}: hidden state has shape {s._tuple_shape}, expected {(num_layers * directions, batch)} and the size",
         )
     hidden = states[0]._tuple_shape[2]
     layout = _Layout(kind, width, hidden, num_layers, bidirectional, bias)
     size = weights.size if is_tensor(weights) else sum(w.size for w in weights)
-    require(size == layout.size(), f"{kind}: weights have {size} numbers, expected {layout.size()}")
+    shape = (batch, steps, width) if batch_first else (steps, batch, width)
+    require(size == layout.size(), f"{kind}: weights have {size} numbers, input of shape {shape} needs {layout.size()}")
     between = dropout if training and num_layers > 1 else 0
     mask = None if lengths is None else sequence_mask(lengths, steps)
     if mask is not None:

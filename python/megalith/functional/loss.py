@@ -104,7 +104,9 @@ def cross_entropy(
     from .nn import indexing_one_hot, logsumexp
 
     check_tensor("cross_entropy", pred=pred, label=label)
-    require(pred.ndim == label.ndim + 1, f"cross_entropy: pred has shape {pred._tuple_shape}, label {label._tuple_shape}")
+    require(
+        pred.ndim == label.ndim + 1, f"cross_entropy: pred has shape {pred._tuple_shape}, label {label._tuple_shape}"
+    )
     axis = normalize_axis("cross_entropy", axis, pred.ndim)
     taken = indexing_one_hot(pred, label, axis)
     total = logsumexp(pred, axis) if with_logits else 0

@@ -493,6 +493,9 @@ def swapaxes(inp: Tensor, axis1: int, axis2: int) -> Tensor:
          [2 4]], dtype=int32, device=xpux:0)
     """
     pattern = list(range(inp.ndim))
+    for axis in (axis1, axis2):
+        if not -inp.ndim <= axis < inp.ndim:
+            raise IndexError(f"swapaxes: axis {axis} is out of range for shape {inp.shape}")
     pattern[axis1], pattern[axis2] = pattern[axis2], pattern[axis1]
     return _core.transpose(inp, pattern)
 
@@ -596,7 +599,10 @@ def tile(inp: Tensor, reps: Iterable[int]):
          [1 2 1 2]], dtype=int32, device=xpux:0)
     """
     shape = list(sizes(inp))
-    reps = [_core.as_integer(r) for r in reps]
+    try:
+        reps = [_core.as_integer(r) for r in reps]
+    except TypeError:
+        raise TypeError(f"tile: repetitions are {reps!r}, expected an integer for each axis") from None
     extra = len(reps) - len(shape)
     if extra < 0:
         raise _core.ArgumentError(f"tile: {len(reps)} repetitions for {len(shape)} dimensions")

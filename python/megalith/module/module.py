@@ -446,10 +446,9 @@ class Module(metaclass=ABCMeta):
         return f"{kind}(\n  " + "\n  ".join(lines + children) + "\n)"
 
     def _repr_html_(self):
-        import html
+        from .. import _html
 
-        count = sum(p.size for p in self.parameters())
-        return f"<pre>{html.escape(repr(self))}</pre><div>{count:,} parameters</div>"
+        return _html.module(self)
 
 
 def _set_name(parent, prefix, name, obj):

@@ -234,7 +234,10 @@ class RNG:
         inp._reset(self._shuffled("shuffle", inp))
 
     def _shuffled(self, name, inp):
-        require(inp.ndim == 0 or 0 not in tuple(inp._tuple_shape), f"{name}: a tensor of shape {inp._tuple_shape} has no elements")
+        require(
+            inp.ndim == 0 or 0 not in tuple(inp._tuple_shape),
+            f"{name}: a tensor of shape {inp._tuple_shape} has no elements",
+        )
         return self._draw("ShuffleRNG", inp)
 
 

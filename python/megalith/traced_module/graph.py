@@ -5,6 +5,7 @@ from typing import Any, Callable, Dict, List, Optional, Sequence, Tuple
 
 import numpy as np
 
+from .. import _html
 from .._errors import require
 from ..module.module import Module
 from ..tensor import Tensor
@@ -514,6 +515,9 @@ class InternalGraph:
 
     def __repr__(self):
         return format(self, "")
+
+    def _repr_html_(self):
+        return _html.text(self)
 
 
 _NODE_LISTS = ("_inputs", "_outputs", "_watch_point", "_end_point")

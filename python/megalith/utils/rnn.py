@@ -131,7 +131,9 @@ def pad_packed_sequence(
     rest = padded._tuple_shape[2:]
     if total_length is not None:
         extra = total_length - int(padded._tuple_shape[0])
-        require(extra >= 0, f"total_length is {total_length}, but the longest sequence has {padded._tuple_shape[0]} steps")
+        require(
+            extra >= 0, f"total_length is {total_length}, but the longest sequence has {padded._tuple_shape[0]} steps"
+        )
         if extra:
             padded = concat([padded, full((extra, *padded._tuple_shape[1:]), 0)], 0)
     if padding_value != 0:
@@ -168,7 +170,9 @@ def pad_sequence(sequences: Sequence[Tensor], batch_first: bool = False, padding
 
 def pack_sequence(sequences: Sequence[Tensor], enforce_sorted: bool = True) -> PackedSequence:
     """Packs sequences `(L, *)` of different lengths."""
-    return pack_padded_sequence(pad_sequence(sequences), [s._tuple_shape[0] for s in sequences], enforce_sorted=enforce_sorted)
+    return pack_padded_sequence(
+        pad_sequence(sequences), [s._tuple_shape[0] for s in sequences], enforce_sorted=enforce_sorted
+    )
 
 
 def _array(value):

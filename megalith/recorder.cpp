@@ -1,11 +1,23 @@
 #include "megalith/recorder.h"
 
 #include <atomic>
+#include <cstring>
+#include <string_view>
 
 #include "megalith/infer.h"
 
 namespace megalith {
 namespace {
+// What a call computes: an elementwise one its function, others the op.
+std::string call_name(const OpDef& op, const Attrs& attrs) {
+  if (std::string_view(op.name) != "Elemwise") return op.name;
+  uint32_t mode = 0;
+  const Field& field = op.params->fields[0];
+  std::memcpy(&mode, attrs.params.field(field), sizeof mode);
+  const char* name = field.enums().name_of(mode);
+  return name ? name : op.name;
+}
+
 thread_local Recorder* current = nullptr;
 std::atomic<uint64_t> last_id{0};
 }  // namespace
@@ -38,13 +50,15 @@ void Recorder::add_parameter(const Var& v, const std::string& name) {
 
 void Recorder::add_output(const Var& v, const std::string& name) {
   const ValueId id = value_of(v);
-  graph_.values[static_cast<size_t>(id)].name = name;  // FBS_V2 names outputs by their values
+  if (!name.empty()) graph_.values[static_cast<size_t>(id)].name = name;  // FBS_V2 names outputs by their values
   graph_.add_output(id, name);
 }
 
 void Recorder::name_value(const Var& v, const std::string& name) {
   if (v.trace.recorder == id_) graph_.values[static_cast<size_t>(v.trace.value)].name = name;
 }
+
+void Recorder::name_captured(const Var& v, const std::string& name) { names_.try_emplace(identity(v.tensor()), name); }
 
 ValueId Recorder::value_of(const Var& v) {
   if (v.trace.recorder == id_) return v.trace.value;
@@ -56,6 +70,11 @@ ValueId Recorder::value_of(const Var& v) {
   const ValueId id = parameter == parameters_.end() ? graph_.add_constant(v.tensor())
                                                     : graph_.add_parameter(v.tensor(), parameter->second.second);
   infer_node(graph_, graph_.value(id).node);
+  const auto name = names_.find(key);
+  if (name != names_.end()) {
+    graph_.values[static_cast<size_t>(id)].name = name->second;
+    graph_.node(graph_.value(id).node).name = name->second;
+  }
   captured_[key] = {v.tensor(), id};
   return id;
 }
@@ -80,8 +99,11 @@ void Recorder::record(const OpDef& op, const Attrs& attrs, const std::vector<Var
   std::vector<ValueId> ids;
   for (const Var& v : in) ids.push_back(value_of(v));
   const NodeId n = graph_.add(op, attrs, std::move(ids));
+  const std::string name = cat(scope_, scope_.empty() ? "" : ".", call_name(op, attrs));
+  graph_.node(n).name = name;
   for (size_t i = 0; i < out.size(); ++i) {
     out[i].trace = {id_, graph_.node(n).outputs[i]};
+    graph_.values[static_cast<size_t>(out[i].trace.value)].name = out.size() == 1 ? name : cat(name, ":o", i);
     graph_.values[static_cast<size_t>(out[i].trace.value)].spec = {
         out[i].tensor().dtype(), out[i].tensor().shape(), {}};
   }

@@ -24,8 +24,11 @@ class Recorder {
   // Values from outside are captured: by default as constants, as parameters when they were announced here.
   void add_parameter(const Var& v, const std::string& name);
   void add_output(const Var& v, const std::string& name);
-  void name_value(const Var& v, const std::string& name);  // ignored unless this recorder made the value
-  ValueId value_of(const Var& v);                          // captures it when it came from outside
+  void name_value(const Var& v, const std::string& name);     // ignored unless this recorder made the value
+  void name_captured(const Var& v, const std::string& name);  // what a value from outside is called, should it be read
+  // Where calls are made: "net.block". Calls are named by it and by what they compute, "net.block.ADD".
+  void set_scope(const std::string& scope) { scope_ = scope; }
+  ValueId value_of(const Var& v);  // captures it when it came from outside
 
   // What differs between the calls of two recordings: "" when they are the same, shapes and values apart.
   static std::string difference(const Graph& a, const Graph& b);
@@ -39,6 +42,8 @@ class Recorder {
 
   uint64_t id_;
   Graph graph_;
+  std::string scope_;
+  std::map<Identity, std::string> names_;                          // of values from outside
   std::map<Identity, std::pair<Tensor, std::string>> parameters_;  // announced
   std::map<Identity, std::pair<Tensor, ValueId>> captured_;        // the tensor is kept, so its address stays its own
 };

@@ -3,6 +3,8 @@
 import os
 import re
 
+from ._errors import ArgumentError
+
 __all__ = ["get_default_device", "set_default_device", "get_device_count", "is_cuda_available", "is_cambricon_available",
            "is_atlas_available", "is_rocm_available", "get_cuda_compute_capability", "set_prealloc_config",
            "get_mem_status_bytes", "get_max_reserved_memory", "get_reserved_memory", "get_max_allocated_memory",
@@ -26,7 +28,7 @@ class CompNode:
             return
         match = _NAME.match(name) if isinstance(name, str) else None
         if match is None:
-            raise ValueError(f"{name!r} is no device: use xpux, cpux or cpu0")
+            raise ArgumentError(f"{name!r} is no device: use xpux, cpux or cpu0")
         if match[1] not in ("xpu", "cpu", "multithread"):
             raise RuntimeError(f"device {name!r} is not available: this build computes on the CPU")
         self._kind, self._number, self._stream = match[1], match[2], int(match[4] or 0)

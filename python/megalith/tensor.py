@@ -18,13 +18,13 @@ def _host_array(data, dtype):
     if dtype is None:
         a = np.asarray(data)
         if a.dtype == object or a.dtype.kind not in "fiub":
-            raise TypeError(f"can't make a tensor of {type(data).__name__} with elements of type {a.dtype}")
+            raise _core.DTypeError(f"can't make a tensor of {type(data).__name__} with elements of type {a.dtype}")
         native = _dtype.to_native(a.dtype)
     else:
         native = _dtype.to_native(dtype)
         a = np.asarray(data)
         if a.dtype == object or a.dtype.kind not in "fiub":
-            raise TypeError(f"can't make a tensor of {type(data).__name__} with elements of type {a.dtype}")
+            raise _core.DTypeError(f"can't make a tensor of {type(data).__name__} with elements of type {a.dtype}")
     return np.ascontiguousarray(a, dtype=None).reshape(a.shape), native
 
 
@@ -91,6 +91,8 @@ class Tensor(_core.TensorBase, ArrayMethodMixin):
             self._device = as_device(device)
         if name is not None:
             self._name = self._custom_name = name
+            if _trace_option._recorder is not None:
+                _trace_option._recorder.name_captured(self, name)
         if format != "default":
             if format not in ("nchw", "nhwc"):
                 raise ValueError(f"format {format!r} is none of 'default', 'nchw' and 'nhwc'")
@@ -137,6 +139,8 @@ class Tensor(_core.TensorBase, ArrayMethodMixin):
     def name(self, name):
         self._custom_name = "" if name is None else name
         self._name = f"{self._prefix}.{self._custom_name}" if self._prefix else self._custom_name
+        if _trace_option._recorder is not None and self._custom_name:
+            _trace_option._recorder.name_value(self, self._custom_name)
 
     def numpy(self) -> np.ndarray:
         """A copy of the values; quantized ones as stored integers with the quantized dtype."""
@@ -175,7 +179,8 @@ class Tensor(_core.TensorBase, ArrayMethodMixin):
 
     def to(self, device, *, _borrow=False) -> "Tensor":
         """A copy on another device."""
-        out = Tensor(self)
+        out = _core.apply1(_core.Op("Copy"), self)
+        out._scalar = self._scalar
         out._device = as_device(device)
         return out
 

@@ -381,6 +381,8 @@ void bind_recorder_class(nb::module_& m) {
       .def("add_parameter", [](Recorder& self, PyVar& t, const std::string& name) { self.add_parameter(t.var, name); })
       .def("add_output", [](Recorder& self, PyVar& t, const std::string& name) { self.add_output(t.var, name); })
       .def("name_value", [](Recorder& self, PyVar& t, const std::string& name) { self.name_value(t.var, name); })
+      .def("name_captured", [](Recorder& self, PyVar& t, const std::string& name) { self.name_captured(t.var, name); })
+      .def("set_scope", &Recorder::set_scope)
       .def("value_of", [](Recorder& self, PyVar& t) { return self.value_of(t.var); })
       .def_static("difference", &Recorder::difference, "What differs between two recordings, shapes and values apart.")
       .def("take", [](Recorder& self) { return new_graph(std::move(self.graph())); }, "The graph; recording is over.");

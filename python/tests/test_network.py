@@ -253,3 +253,41 @@ def test_operators_by_hand(net):
     np.testing.assert_array_equal(ran(net, z=A)["o"], [4, 6])
     with pytest.raises(TypeError, match="Elemwise"):
         N.Elemwise()
+
+
+def test_calls_are_named_by_modules():
+    class Net(M.Module):
+        def __init__(self):
+            super().__init__(name="net")
+            self.k = mge.Parameter(2.0, name="scale")
+            self.linear = M.Linear(3, 3)
+            self.blocks = [M.Linear(3, 2)]
+
+        def forward(self, x):
+            x = self.k * x
+            x.name = "scaled"
+            x = self.linear(F.relu(F.relu(x)))
+            return F.topk(self.blocks[0](x), 1)
+
+    traced = mge.jit.trace(Net(), symbolic=True, capture_as_const=True)
+    traced(mge.Tensor(np.ones((2, 3), np.float32)))
+    file = io.BytesIO()
+    info = traced.dump(file, arg_names="x", keep_opr_name=True, optimize_for_inference=False)
+    assert info.outputs == ["net.TopK:o0", "net.TopK:o1"]
+    file.seek(0)
+    oprs = {o.name: o for o in Network.load(file).all_oprs}
+    wanted = ["net.MUL", "net.RELU[0]", "net.RELU[1]", "net.linear.MatrixMul", "net.linear.ADD", "net.blocks.0.ADD"]
+    assert all(name in oprs for name in wanted)
+    assert oprs["net.MUL"].outputs[0].name == "scaled"
+    assert [v.name for v in oprs["net.linear.MatrixMul"].inputs] == ["net.RELU[1]", "net.linear.weight"]
+    assert "net.scale" in [v.name for v in oprs["net.MUL"].inputs]
+
+
+def test_a_copy_to_a_device_is_recorded():
+    traced = mge.jit.trace(lambda x: x.to("cpu0"), symbolic=True, capture_as_const=True)
+    traced(mge.Tensor([1.0]))
+    file = io.BytesIO()
+    traced.dump(file)
+    file.seek(0)
+    (out,) = GraphInference(file).run(np.float32([7])).values()
+    assert out.tolist() == [7]

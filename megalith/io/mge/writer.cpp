@@ -94,7 +94,7 @@ class Writer {
   }
 
   std::string write() {
-    if (options_.keep_var_name >= 2) {
+    if (options_.keep_var_name >= 1) {
       for (size_t i = 0; i < names_.size(); ++i) names_[i] = g_.values[i].name;
     }
     if (options_.keep_var_name == 1 || (!v2_ && options_.keep_var_name >= 2) || !options_.output_names.empty()) {

@@ -41,11 +41,10 @@ class Function:
         single = not isinstance(results, (tuple, list))
         # Results get links of their own: a forward that returns its argument must not relabel it.
         outputs = [r._detach() for r in ([results] if single else results)]
-        zeros = [o._detach() for o in outputs]
         takes_gradient = [isinstance(a, _core.TensorBase) for a in args]
 
         def backward(*grads):
-            back = self.backward(*(z * 0 if g is None else g for g, z in zip(grads, zeros)))
+            back = self.backward(*grads)
             back = list(back) if isinstance(back, (tuple, list)) else [back]
             if len(back) != len(args):
                 raise ValueError(

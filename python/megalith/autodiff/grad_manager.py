@@ -4,6 +4,7 @@ import weakref
 from typing import Iterable
 
 from .. import _core
+from .._errors import ArgumentTypeError
 
 _backwarded = None  # the tensors of the backward() that is running
 
@@ -22,11 +23,18 @@ def _same_shape(y, dy):
 class _Attached:
     """A tensor that wants a gradient, held weakly, and what to do with the gradient."""
 
-    __slots__ = ("tensor", "callbacks")
+    __slots__ = ("tensor", "callbacks", "value")
 
     def __init__(self, tensor, on_drop):
         self.tensor = weakref.ref(tensor, on_drop)
         self.callbacks = []
+        self.value = None  # what the tensor held when recording began
+
+    def watch(self, tape):
+        """Makes a tape remember what happens to the tensor's value; the tensor may get another one."""
+        tensor = self.tensor()
+        tape.watch(tensor)
+        self.value = tensor._with_scalar(tensor._scalar)
 
 
 class GradManager:
@@ -80,13 +88,15 @@ class GradManager:
             tensors = [tensors]
         for tensor in tensors:
             if not isinstance(tensor, _core.TensorBase):
-                raise TypeError(f"GradManager attaches Tensors, not {type(tensor).__name__}")
+                raise ArgumentTypeError(f"GradManager attaches Tensors, not {type(tensor).__name__}")
+            if tensor._dtype[0] not in (0, 9, 17):
+                raise ArgumentTypeError(f"GradManager attaches Tensors of floating point numbers, not of {tensor.dtype}")
             key = id(tensor)
             spec = self._attached.get(key)
             if spec is None or spec.tensor() is not tensor:
                 spec = self._attached[key] = _Attached(tensor, self._forget(key))
                 if self._tape is not None:
-                    self._tape.watch(tensor)
+                    spec.watch(self._tape)
             spec.callbacks.extend(callbacks)
         return self
 
@@ -113,14 +123,17 @@ class GradManager:
         if self._tape is not None:
             raise RuntimeError("already recording")
         self._tape = _core.Tape()
-        for tensor in self.attached_tensors():
-            self._tape.watch(tensor)
+        for spec in list(self._attached.values()):
+            if spec.tensor() is not None:
+                spec.watch(self._tape)
 
     def release(self):
         """Stops remembering and frees what was kept; no gradients are computed."""
         if self._tape is not None:
             self._tape.release()
             self._tape = None
+            for spec in self._attached.values():
+                spec.value = None
 
     def backward(self, y=None, dy=None):
         """Adds to the ``grad`` of each attached tensor the gradient of ``sum(y * dy)``, then stops remembering.
@@ -145,14 +158,14 @@ class GradManager:
             if not isinstance(one, _core.TensorBase):
                 raise TypeError(f"backward takes Tensors, not {type(one).__name__}")
             if d is not None and not _same_shape(one, d):
-                raise ValueError(
+                raise _core.OpError(
                     f"backward of a tensor of shape {tuple(one._tuple_shape)} got a gradient of shape {tuple(d._tuple_shape)}"
                 )
         specs = [spec for spec in self._attached.values() if spec.tensor() is not None]
         tensors = [spec.tensor() for spec in specs]
         try:
             _backwarded = ys
-            grads = self._tape.gradients(ys, dys, tensors)
+            grads = self._tape.gradients(ys, dys, [spec.value for spec in specs])
             for spec, tensor, grad in zip(specs, tensors, grads):
                 if grad is None:
                     continue

@@ -4,6 +4,7 @@ from .. import _core
 
 _use_symbolic_shape = False
 _use_xla_backend = False
+_recorder = None  # what writes down the calls of a function that is traced
 
 
 def use_symbolic_shape() -> bool:

@@ -320,6 +320,8 @@ def dot(inp1: Tensor, inp2: Tensor) -> Tensor:
     """
     if inp1.ndim > 1 or inp2.ndim > 1:
         raise _core.ArgumentError(f"dot takes vectors or scalars, not {inp1.ndim} and {inp2.ndim} dimensions")
+    if inp1._tuple_shape != inp2._tuple_shape:
+        raise _core.OpError(f"dot takes operands of one shape, not {inp1._tuple_shape} and {inp2._tuple_shape}")
     out = _ops.Dot(*_core.convert_inputs(inp1, inp2))
     out._scalar = True
     return out

@@ -7,6 +7,7 @@ from typing import Any
 from .. import _core
 from ..core import _trace_option
 from ..tensor import Tensor
+from ..utils.naming import AutoNaming
 
 __all__ = ["TraceError", "exclude_from_trace", "is_tracing", "trace"]
 
@@ -46,6 +47,20 @@ def _flatten(value, leaves):
     elif isinstance(value, dict):
         for v in value.values():
             _flatten(v, leaves)
+
+
+def _number_names(graph):
+    """Calls of the same name get numbers: ``net.RELU[0]``, ``net.RELU[1]``."""
+    calls = {}
+    for node in graph.nodes():
+        if node.kind == "compute":
+            calls.setdefault(node.name, []).append(node)
+    for name, nodes in calls.items():
+        for i, node in enumerate(nodes if len(nodes) > 1 else ()):
+            node.name = f"{name}[{i}]"
+            for var in node.outputs:
+                if var.name == name or var.name.startswith(f"{name}:o"):
+                    var.name = node.name + var.name[len(name) :]
 
 
 class trace:
@@ -110,12 +125,14 @@ class trace:
             recorder.add_input(tensor, name)
         recorder.start()
         active_trace = self
+        _trace_option._recorder = recorder
+        recorder.set_scope(AutoNaming.get_scope())
         symbolic = _trace_option.set_symbolic_shape(self._symbolic_shape)
         try:
             results = self.__wrapped__(*args, **kwargs)
         finally:
             _trace_option.set_symbolic_shape(symbolic)
-            active_trace = None
+            active_trace = _trace_option._recorder = None
             recorder.stop()
             self._recorder = None
         leaves = []
@@ -146,6 +163,7 @@ class trace:
         for leaf in leaves:
             recorder.add_output(leaf, "")
         graph = self._graph = recorder.take()
+        _number_names(graph)
         self._outputs = [var for var, _ in graph.outputs]
         self._input_names = names
 
@@ -179,7 +197,7 @@ class trace:
         if not self._capture_as_const:
             raise ValueError("you must specify capture_as_const=True at __init__ to use dump")
         if self._graph is None:
-            raise RuntimeError(f"dump of {self.__name__}: call it once, there is nothing recorded")
+            raise _core.OpError(f"dump of {self.__name__}: call it once, there is nothing recorded")
         if not self._outputs:
             raise ValueError(f"dump of {self.__name__}: it returns no Tensors")
         if isinstance(arg_names, str):

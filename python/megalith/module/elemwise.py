@@ -1,6 +1,7 @@
 """Elementwise ops as modules."""
 
-from ..functional._compose import elwise
+from .._core import OpError
+from ..functional._compose import MODES, elwise
 from .module import Module
 
 
@@ -21,4 +22,7 @@ class Elemwise(Module):
         self.method = method
 
     def forward(self, *inps):
-        return elwise(str(getattr(self.method, "name", self.method)).upper(), *inps)
+        name = str(getattr(self.method, "name", self.method)).upper()
+        if name not in MODES:
+            raise OpError(f"Elemwise: there is no function {self.method!r}")
+        return elwise(name, *inps)

@@ -9,6 +9,7 @@ from typing import Any, Callable, Iterable, Optional, Set, Tuple, Union
 import numpy as np
 
 from .._errors import require
+from ..core import _trace_option
 from ..tensor import Parameter, Tensor
 from ..utils.hook import HookHandler
 from ..utils.naming import AutoNaming
@@ -143,7 +144,10 @@ class Module(metaclass=ABCMeta):
     def __call__(self, *inputs, **kwargs):
         scopes = AutoNaming.scopes
         scopes.append(self.name if self.name is not None else self._short_name)
+        recorder = _trace_option._recorder
         try:
+            if recorder is not None:
+                self._name_calls(recorder)
             for hook in tuple(self._forward_pre_hooks.values()):
                 changed = hook(self, inputs)
                 if changed is not None:
@@ -155,7 +159,18 @@ class Module(metaclass=ABCMeta):
                     outputs = changed
         finally:
             scopes.pop()
+            if recorder is not None:
+                recorder.set_scope(AutoNaming.get_scope())
         return outputs
+
+    def _name_calls(self, recorder):
+        """Names what a trace records here, and this module's own Tensors, by the path of the modules that are called."""
+        scope = AutoNaming.get_scope()
+        recorder.set_scope(scope)
+        for key, value in self.__dict__.items():
+            if isinstance(value, Tensor):
+                name = value._custom_name or key
+                recorder.name_captured(value, f"{scope}.{name}" if scope else name)
 
     def _flatten(
         self,

@@ -347,7 +347,8 @@ def str_to_mge_class(classname: str) -> type:
         _names = {e["name"] for e in _core.registry()}
     name = classname
     if name not in _names:
-        name = name.removesuffix("Forward") if name.endswith("Forward") else name + "Forward"
+        other = (name.removesuffix("Forward"), name + "Forward", name + "MGB", name + "Opr")
+        name = next((n for n in other if n in _names), name)
     if name not in _names:
         return ReadOnlyOpNode
     if name not in _known:

@@ -53,7 +53,7 @@ def astensor1d(x, *reference, dtype=None, device=None):
             raise ValueError(f"astensor1d takes one axis, not values of shape {array.shape}")
         return Tensor(array, dtype=dtype, device=device)
     parts = [i if isinstance(i, _core.TensorBase) else Tensor(i) for i in x]
-    out = concat([p.reshape(-1) if p.ndim != 1 or p._scalar else p for p in parts])
+    out = concat([p._with_scalar(False) if p._scalar else p for p in parts])
     return out if dtype is None else out.astype(dtype)
 
 

@@ -22,7 +22,7 @@ struct MgeWriteOptions {
   MgeFormat format = MgeFormat::kFbsV2;
   int model_version =
       2;  // FBS_V2: 1 stores every operator in its first version; MegEngine can't load convolutions then
-  int keep_var_name = 2;  // 0: no variable names, 1: those of outputs, 2: all
+  int keep_var_name = 2;  // 0: no variable names; 1: those that were given; 2: the same, as a Graph has no others
   bool keep_opr_name = true;
   bool keep_param_name = true;  // of constants and parameters; inputs are fed by name and keep theirs
   bool keep_opr_priority = true;

@@ -1,5 +1,6 @@
-// Memory for tensors: blocks of 64-byte alignment. Small ones that were freed are kept for the next call of the same
-// thread, up to a bound; the rest goes back to the system at once.
+// Memory for tensors: blocks of 64-byte alignment. Blocks that were freed are kept for the next call, up to a bound:
+// small ones by their thread, large ones for all threads; those between are the C library's business. Large blocks ask
+// for huge pages.
 #pragma once
 
 #include <cstddef>
@@ -11,5 +12,9 @@ void free_block(std::byte* block, size_t bytes);    // on any thread, with the s
 size_t cached_block_bytes();                        // kept by this thread
 inline constexpr size_t kMaxCachedBytes = 1 << 20;  // per thread
 inline constexpr size_t kLargestCachedBlock = 16384;
+
+size_t kept_large_bytes();  // of all threads
+inline constexpr size_t kSmallestLargeBlock = size_t{128} << 10;
+inline constexpr size_t kMaxKeptLargeBytes = size_t{256} << 20;
 
 }  // namespace megalith

@@ -33,6 +33,25 @@ TEST_CASE("what_a_thread_keeps_is_bounded") {
   CHECK(cached_block_bytes() == before);
 }
 
+TEST_CASE("large_blocks_are_kept_up_to_a_bound") {
+  const size_t size = kMaxKeptLargeBytes / 16 - 4096;
+  std::byte* a = allocate_block(size);
+  free_block(a, size);
+  if (kept_large_bytes() == 0) return;  // under a sanitizer
+  CHECK(kept_large_bytes() >= size);
+  std::thread([&] {  // another thread may have it
+    std::byte* b = allocate_block(size - 1);
+    CHECK(a == b);
+    free_block(b, size - 1);
+  })
+      .join();
+  std::vector<std::byte*> blocks;
+  for (int i = 0; i < 40; ++i) blocks.push_back(allocate_block(size));
+  for (std::byte* p : blocks) free_block(p, size);
+  CHECK(kept_large_bytes() <= kMaxKeptLargeBytes);
+  CHECK(allocate_block(SIZE_MAX / 4) == nullptr);
+}
+
 TEST_CASE("blocks_are_aligned_and_may_be_freed_by_another_thread") {
   std::vector<Tensor> tensors;
   std::thread([&] {

@@ -142,10 +142,14 @@ void run(const KernelArgs& a) {
   Tensor& out = a.out[0];
   if (!blockwise(all.back(), all.back())) return run_unfused(steps.back(), values, out, a.exec);
   if (out.count() == 0) return;
+  std::vector<bool> read(values.size(), false);
+  for (size_t s = 0; s < steps.size(); ++s) {
+    for (int k = 0; k < elemwise::arity(steps[s].mode); ++k) read[static_cast<size_t>(steps[s].args[k])] = true;
+  }
   std::vector<Layout> operands;
   std::vector<size_t> operand_of(values.size(), 0);
   for (size_t i = 0; i < values.size(); ++i) {
-    if (!values[i].defined()) continue;
+    if (!values[i].defined() || !read[i]) continue;
     operand_of[i] = operands.size();
     operands.push_back(elemwise::broadcast_layout(values[i], out.shape()));
   }
@@ -155,12 +159,12 @@ void run(const KernelArgs& a) {
     float buffers[elemwise::kMaxSteps + elemwise::kMaxFusedInputs][elemwise::kBlock];
     const float* p[elemwise::kMaxSteps + elemwise::kMaxFusedInputs] = {};
     for (size_t i = 0; i < values.size(); ++i) {
-      if (!values[i].defined()) continue;
+      if (!values[i].defined() || !read[i]) continue;
       const size_t k = operand_of[i];
       p[i] = elemwise::load<float>(values[i], offset[k], rows.step[k], n, buffers[i]);
     }
     for (size_t s = 0; s < steps.size(); ++s) {
-      if (p[nin + s]) continue;
+      if (nin + s < values.size() && values[nin + s].defined()) continue;  // ran on its own
       const float* args[4] = {};
       for (int k = 0; k < elemwise::arity(steps[s].mode); ++k) args[k] = p[steps[s].args[k]];
       float* to = s + 1 == steps.size() ? out.data<float>() + offset.back() : buffers[nin + s];

@@ -66,7 +66,13 @@ FUZZ_SECONDS ?= 0
 fuzz: test-fuzz
 	@./scripts/fuzz.sh build/fuzz $(FUZZ_SECONDS)
 
-bench: deps
+# Speed beside the peers that BENCH_PYTHON has (PyTorch, onnxruntime, OpenVINO, ...): see bench/README.md. All cases: BENCH=
+BENCH_PYTHON ?= $(shell command -v python3)
+BENCH ?= --groups model,conv,matmul --cases "_n1|256x256|1024x1024" --rounds 3
+bench: wheel bench-cpp
+	@BENCH_PYTHON=$(BENCH_PYTHON) $(VENV)/bin/python bench/bench.py $(BENCH) > build/bench.jsonl
+
+bench-cpp: deps
 	@cmake --preset release -DMEGALITH_BENCH=ON > /dev/null
 	@cmake --build --preset release -j $(JOBS)
 	@echo "| what | measured | wanted |"; echo "| --- | --- | --- |"
@@ -80,4 +86,4 @@ format:
 clean:
 	@rm -rf build
 
-.PHONY: deps build demo check test test-release wheel test-python docs $(QUICK) fuzz bench clean format
+.PHONY: deps build demo check test test-release wheel test-python docs $(QUICK) fuzz bench bench-cpp clean format

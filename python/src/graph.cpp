@@ -341,7 +341,14 @@ void bind_node_class(nb::module_& m) {
 
 void bind_model_class(nb::module_& m) {
   nb::class_<Model>(m, "Model", "A graph that is ready to run.")
-      .def_static("load", [](const std::string& path) { return Model::load(path); })
+      .def_static(
+          "load",
+          [](const std::string& path, bool reference) {
+            ModelOptions options;
+            options.reference = reference;
+            return Model::load(path, options);
+          },
+          nb::arg("path"), nb::arg("reference") = false, "With ``reference``, on plain kernels only.")
       .def(
           "inputs",
           [](const Model& self) {

@@ -11,10 +11,13 @@
 #define HWY_TARGET_INCLUDE "megalith/kernels/gemm.cpp"
 #include "hwy/foreach_target.h"  // IWYU pragma: keep
 #include "hwy/highway.h"
+#include "megalith/kernels/partial-inl.h"
 
 HWY_BEFORE_NAMESPACE();
 namespace megalith::gemm::HWY_NAMESPACE {
 namespace hn = hwy::HWY_NAMESPACE;
+using megalith::HWY_NAMESPACE::LoadFirst;
+using megalith::HWY_NAMESPACE::StoreFirst;
 
 using D = hn::CappedTag<float, 16>;
 using V = hn::Vec<D>;
@@ -63,12 +66,10 @@ template <int kRows, int kVectors, bool kMask>
 void Micro(const Block& g, const Tile& t) {
   const D d;
   V acc[kRows][kVectors];
-  const auto mask = [&](int v) {
-    return hn::FirstN(d, static_cast<size_t>(std::clamp<int64_t>(t.columns - v * kLanes, 0, kLanes)));
-  };
+  const auto left = [&](int v) { return std::clamp<int64_t>(t.columns - v * kLanes, 0, kLanes); };
   const auto load = [&](const float* p, int v) {
     if constexpr (kMask)
-      return hn::MaskedLoad(mask(v), d, p + v * kLanes);
+      return LoadFirst(d, p + v * kLanes, left(v));
     else
       return hn::LoadU(d, p + v * kLanes);
   };
@@ -88,8 +89,9 @@ void Micro(const Block& g, const Tile& t) {
       V bv[kVectors];
       MEGALITH_UNROLL for (int v = 0; v < kVectors; ++v) {
         const float* p = b + (v / kPanelVectors) * g.b_panel + (v % kPanelVectors) * kLanes;
-        if constexpr (kMask)
-          bv[v] = hn::MaskedLoad(mask(v), d, p);
+        // A packed panel is wide enough; where masks cost nothing, they spare the question.
+        if (kMask && (!HWY_MEM_OPS_MIGHT_FAULT || g.b_panel == kPanel))
+          bv[v] = LoadFirst(d, p, left(v));
         else
           bv[v] = hn::LoadU(d, p);
       }
@@ -129,7 +131,7 @@ void Micro(const Block& g, const Tile& t) {
     MEGALITH_UNROLL for (int v = 0; v < kVectors; ++v) {
       float* p = t.c + i * g.c_row + v * kLanes;
       if constexpr (kMask)
-        hn::BlendedStore(acc[i][v], mask(v), d, p);
+        StoreFirst(acc[i][v], d, p, left(v));
       else
         hn::StoreU(acc[i][v], d, p);
     }

@@ -7,6 +7,7 @@
 #include "hwy/foreach_target.h"  // IWYU pragma: keep
 #include "hwy/highway.h"
 #include "megalith/kernels/math-inl.h"
+#include "megalith/kernels/partial-inl.h"
 
 HWY_BEFORE_NAMESPACE();
 namespace megalith::math::HWY_NAMESPACE {
@@ -20,8 +21,7 @@ HWY_INLINE void Each(const float* from, float* to, int64_t n, Fn&& fn) {
   int64_t i = 0;
   for (; i + lanes <= n; i += lanes) hn::StoreU(fn(d, hn::LoadU(d, from + i)), d, to + i);
   if (i == n) return;
-  const auto mask = hn::FirstN(d, static_cast<size_t>(n - i));
-  hn::BlendedStore(fn(d, hn::MaskedLoad(mask, d, from + i)), mask, d, to + i);
+  fn::StoreFirst(fn(d, fn::LoadFirst(d, from + i, n - i)), d, to + i, n - i);
 }
 
 #define MEGALITH_ARRAY(F)                                                   \

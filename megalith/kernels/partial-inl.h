@@ -1,5 +1,6 @@
 // The first lanes of a vector of floats, from and to memory of which no other byte is touched. For kernel files
-// (kernels/simd.h).
+// (kernels/simd.h). Highway's MaskedLoad and BlendedStore promise that only where !HWY_MEM_OPS_MIGHT_FAULT: elsewhere
+// they read and write whole vectors, past the end of a buffer and over what another thread just wrote.
 
 // One guard for each target that this is compiled for.
 #if defined(MEGALITH_KERNELS_PARTIAL_INL_H_) == defined(HWY_TARGET_TOGGLE)
@@ -20,7 +21,7 @@ namespace megalith::HWY_NAMESPACE {
 template <class D>
 HWY_INLINE hwy::HWY_NAMESPACE::Vec<D> LoadFirst(D d, const float* p, int64_t n) {
   namespace hn = hwy::HWY_NAMESPACE;
-#if HWY_ARCH_X86 && HWY_TARGET != HWY_SCALAR
+#if !HWY_MEM_OPS_MIGHT_FAULT
   return hn::MaskedLoad(hn::FirstN(d, static_cast<size_t>(n)), d, p);
 #else
   alignas(64) float lanes[hn::MaxLanes(D())] = {};
@@ -32,7 +33,7 @@ HWY_INLINE hwy::HWY_NAMESPACE::Vec<D> LoadFirst(D d, const float* p, int64_t n) 
 template <class D>
 HWY_INLINE void StoreFirst(hwy::HWY_NAMESPACE::Vec<D> v, D d, float* p, int64_t n) {
   namespace hn = hwy::HWY_NAMESPACE;
-#if HWY_ARCH_X86 && HWY_TARGET != HWY_SCALAR
+#if !HWY_MEM_OPS_MIGHT_FAULT
   hn::BlendedStore(v, hn::FirstN(d, static_cast<size_t>(n)), d, p);
 #else
   alignas(64) float lanes[hn::MaxLanes(D())];

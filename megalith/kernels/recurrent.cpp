@@ -9,6 +9,7 @@
 #include "hwy/foreach_target.h"  // IWYU pragma: keep
 #include "hwy/highway.h"
 #include "megalith/kernels/math-inl.h"
+#include "megalith/kernels/partial-inl.h"
 
 HWY_BEFORE_NAMESPACE();
 namespace megalith::recurrent::HWY_NAMESPACE {
@@ -22,13 +23,12 @@ constexpr int64_t kLanes = static_cast<int64_t>(hn::MaxLanes(D()));
 // A vector of units of one row; the last one of a stretch may be cut short.
 template <bool kTail>
 struct Place {
-  int64_t row, unit;
-  hn::Mask<D> mask;
+  int64_t row, unit, left;
 
   HWY_INLINE V Load(const float* p) const {
     const D d;
     if constexpr (kTail)
-      return hn::MaskedLoad(mask, d, p);
+      return math::LoadFirst(d, p, left);
     else
       return hn::LoadU(d, p);
   }
@@ -41,7 +41,7 @@ struct Place {
     const D d;
     float* p = u.data + row * u.row + gate * u.gate + unit;
     if constexpr (kTail)
-      hn::BlendedStore(v, mask, d, p);
+      math::StoreFirst(v, d, p, left);
     else
       hn::StoreU(v, d, p);
   }
@@ -134,11 +134,10 @@ struct Step {
 
 template <class Fn>
 HWY_INLINE void EachVector(int64_t rows, int64_t units, Fn&& fn) {
-  const D d;
   for (int64_t i = 0; i < rows; ++i) {
     int64_t j = 0;
-    for (; j + kLanes <= units; j += kLanes) fn(Place<false>{i, j, {}});
-    if (j < units) fn(Place<true>{i, j, hn::FirstN(d, static_cast<size_t>(units - j))});
+    for (; j + kLanes <= units; j += kLanes) fn(Place<false>{i, j, kLanes});
+    if (j < units) fn(Place<true>{i, j, units - j});
   }
 }
 

@@ -104,4 +104,175 @@ void forward(const Geometry& g, const float* src, const float* filter, float* ds
   Scratch::release(Scratch::kSums);
 }
 
+namespace {
+
+// Rows of src (or columns) that take the same taps of the same cells, counted from the first output that reaches them.
+struct Line {
+  int64_t at, first;  // position in src, first output
+};
+struct LineTap {
+  int64_t output, cell, k;  // output: from the first one on
+  bool operator==(const LineTap&) const = default;
+};
+struct LineClass {
+  std::vector<LineTap> taps;
+  std::vector<Line> lines;
+};
+
+std::vector<LineClass> line_classes(int64_t size, int64_t outputs, int64_t window, int64_t pad, int64_t stride,
+                                    int64_t per_cell, bool flip) {
+  std::vector<LineClass> classes;
+  std::vector<LineTap> taps;
+  for (int64_t at = 0; at < size; ++at) {
+    const int64_t first = Geometry::first_output(at, window, pad, stride);
+    taps.clear();
+    for (int64_t o = first; o < outputs && o * stride <= at + pad; ++o) {
+      const int64_t k = at + pad - o * stride;
+      taps.push_back({o - first, o / per_cell, flip ? window - 1 - k : k});
+    }
+    // Its like are near: a stride and the edges of a cell away. To miss one costs time alone.
+    const auto near = classes.end() - static_cast<int64_t>(std::min<size_t>(classes.size(), 64));
+    auto c = std::find_if(near, classes.end(), [&](const LineClass& l) { return l.taps == taps; });
+    if (c == classes.end()) c = classes.insert(c, {taps, {}});
+    c->lines.push_back({at, first});
+  }
+  return classes;
+}
+
+}  // namespace
+
+// The pixels that one row class and one column class have in common, in all images, are the items of one product: its
+// steps are output channels and, in each, taps. The weights of a tap are brought into columns of input channels.
+void backward_data(const Geometry& g, const float* filter, const float* diff, float* grad, Exec& exec) {
+  const int64_t in = g.ih * g.iw, positions = g.oh * g.ow;
+  const float* d = channels_last(diff, g.n * g.group, g.ocpg, positions, Scratch::kImage, exec);
+  float* sums_of = g.icpg == 1 || in == 1 ? grad : Scratch::get(Scratch::kSums, g.n * g.group * g.icpg * in);
+  const std::vector<LineClass> rows = line_classes(g.ih, g.oh, g.fh, g.pad_h, g.stride_h, g.rows, g.flip),
+                               cols = line_classes(g.iw, g.ow, g.fw, g.pad_w, g.stride_w, g.cols, g.flip);
+  struct Task {
+    int64_t group;
+    const LineClass *rows, *cols;
+    int64_t first, last;  // items
+  };
+  constexpr int64_t kMostItems = 192;
+  std::vector<Task> tasks;
+  for (int64_t group = 0; group < g.group; ++group) {
+    for (const LineClass& r : rows) {
+      for (const LineClass& c : cols) {
+        const auto items = static_cast<int64_t>(r.lines.size() * c.lines.size()) * g.n;
+        for (int64_t i = 0; i < items; i += kMostItems)
+          tasks.push_back({group, &r, &c, i, std::min(items, i + kMostItems)});
+      }
+    }
+  }
+  // Columns that are brought into order at a time stay in the second cache.
+  const int64_t block = std::min(g.icpg, std::max<int64_t>(32, 65536 / (g.taps() * g.ocpg) / 32 * 32));
+  exec.parallel_for(
+      static_cast<int64_t>(tasks.size()), grain(g.n * g.icpg * g.taps() * g.ocpg), [&](int64_t begin, int64_t end) {
+        Walk walk;
+        float* panel = Scratch::get(Scratch::kPanelsOfB, g.taps() * g.ocpg * block);
+        for (int64_t t = begin; t < end; ++t) {
+          const Task& task = tasks[static_cast<size_t>(t)];
+          const auto width = static_cast<int64_t>(task.cols->lines.size());
+          const int64_t pixels = static_cast<int64_t>(task.rows->lines.size()) * width;
+          walk.x.clear();
+          walk.out.clear();
+          for (int64_t i = task.first; i < task.last; ++i) {
+            const Line row = task.rows->lines[static_cast<size_t>(i % pixels / width)];
+            const Line col = task.cols->lines[static_cast<size_t>(i % width)];
+            const int64_t image = i / pixels * g.group + task.group;
+            walk.x.push_back(d + (image * positions + row.first * g.ow + col.first) * g.ocpg);
+            walk.out.push_back(sums_of + (image * in + row.at * g.iw + col.at) * g.icpg);
+          }
+          // taps of one output row: one output after the other
+          const auto per_run = static_cast<int64_t>(task.cols->taps.size());
+          walk.runs.clear();
+          for (const LineTap& r : task.rows->taps) {
+            const auto n = static_cast<int64_t>(walk.runs.size());
+            walk.runs.push_back({r.output * g.ow * g.ocpg, n * per_run, per_run});
+          }
+          for (int64_t c = 0; c < g.icpg; c += block) {
+            const int64_t columns = std::min(block, g.icpg - c), per_tap = g.ocpg * columns;
+            int64_t n = 0;
+            for (const LineTap& r : task.rows->taps) {
+              for (const LineTap& q : task.cols->taps) {
+                const float* from = filter +
+                                    ((task.group * g.sgh + r.cell) * g.sgw + q.cell) * g.icpg * g.taps() * g.ocpg +
+                                    (c * g.taps() + r.k * g.fw + q.k) * g.ocpg;
+                gemm::transpose(from, g.taps() * g.ocpg, columns, g.ocpg, panel + n++ * per_tap, columns);
+              }
+            }
+            std::vector<Run> runs = walk.runs;
+            for (Run& run : runs) run.w *= per_tap;
+            sums({.x = walk.x.data(),
+                  .out = walk.out.data(),
+                  .out_at = c,
+                  .items = task.last - task.first,
+                  .columns = columns,
+                  .x_step = g.ocpg,
+                  .w = panel,
+                  .w_step = per_tap,
+                  .runs = runs.data(),
+                  .run_count = static_cast<int64_t>(runs.size()),
+                  .repeats = g.ocpg,
+                  .x_repeat = 1,
+                  .w_repeat = columns});
+          }
+        }
+        Scratch::release(Scratch::kPanelsOfB);
+      });
+  channels_first(sums_of, g.n * g.group, g.icpg, in, grad, exec);
+  Scratch::release(Scratch::kImage);
+  Scratch::release(Scratch::kSums);
+}
+
+// One tap of a cell is one product: items are input channels, steps are images and, in each, the outputs whose tap lies
+// inside of it.
+void backward_filter(const Geometry& g, const float* src, const float* diff, float* grad, Exec& exec) {
+  const int64_t in = g.ih * g.iw, positions = g.oh * g.ow;
+  const float* x = channels_last(src, g.n * g.group, g.icpg, in, Scratch::kImage, exec);
+  const float* d = channels_last(diff, g.n * g.group, g.ocpg, positions, Scratch::kSums, exec);
+  const bool single = g.rows * g.cols == 1;
+  exec.parallel_for(
+      g.group * g.sgh * g.sgw * g.taps(), grain(g.n * g.rows * g.cols * g.icpg * g.ocpg),
+      [&](int64_t begin, int64_t end) {
+        Walk walk;
+        for (int64_t i = 0; i < g.icpg; ++i) {
+          walk.x.push_back(x + i);
+          walk.out.push_back(grad + i * g.taps() * g.ocpg);
+        }
+        for (int64_t task = begin; task < end; ++task) {
+          const int64_t cell = task / g.taps(), kh = task % g.taps() / g.fw, kw = task % g.fw;
+          const int64_t group = cell / (g.sgh * g.sgw), top = cell / g.sgw % g.sgh * g.rows,
+                        left = cell % g.sgw * g.cols;
+          walk.runs.clear();
+          // outputs [low, high) of a row whose tap is inside
+          int64_t low = left, high = left + g.cols;
+          while (low < high && g.input_col(low, kw) < 0) ++low;
+          while (low < high && g.input_col(high - 1, kw) >= g.iw) --high;
+          for (int64_t n = 0; n < (single ? std::min<int64_t>(g.n, 1) : g.n); ++n) {
+            const int64_t image = n * g.group + group;
+            for (int64_t oh = top; oh < top + g.rows && low < high; ++oh) {
+              const int64_t ih = g.input_row(oh, kh);
+              if (ih < 0 || ih >= g.ih) continue;
+              walk.runs.push_back({(image * in + ih * g.iw + g.input_col(low, kw)) * g.icpg,
+                                   (image * positions + oh * g.ow + low) * g.ocpg, single ? g.n : high - low});
+            }
+          }
+          sums({.x = walk.x.data(),
+                .out = walk.out.data(),
+                .out_at = cell * g.icpg * g.taps() * g.ocpg + (kh * g.fw + kw) * g.ocpg,
+                .items = g.icpg,
+                .columns = g.ocpg,
+                .x_step = single ? g.group * g.icpg * in : g.stride_w * g.icpg,
+                .w = d,
+                .w_step = single ? g.group * g.ocpg * positions : g.ocpg,
+                .runs = walk.runs.data(),
+                .run_count = static_cast<int64_t>(walk.runs.size())});
+        }
+      });
+  Scratch::release(Scratch::kImage);
+  Scratch::release(Scratch::kSums);
+}
+
 }  // namespace megalith::local

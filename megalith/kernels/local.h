@@ -22,6 +22,11 @@ struct Geometry {
   int64_t input_row(int64_t oh, int64_t k) const { return oh * stride_h - pad_h + (flip ? fh - 1 - k : k); }
   int64_t input_col(int64_t ow, int64_t k) const { return ow * stride_w - pad_w + (flip ? fw - 1 - k : k); }
   int64_t taps() const { return fh * fw; }
+  // The first output whose window of `size` reaches input position `at`.
+  static int64_t first_output(int64_t at, int64_t size, int64_t pad, int64_t stride) {
+    const int64_t before = at + pad - size;  // an output that ends here falls short
+    return before < 0 ? 0 : before / stride + 1;
+  }
   // the weights (icpg, FH, FW, ocpg) of one output position
   int64_t filter_at(int64_t g, int64_t oh, int64_t ow) const {
     return ((g * sgh + oh / rows) * sgw + ow / cols) * icpg * fh * fw * ocpg;
@@ -30,5 +35,9 @@ struct Geometry {
 
 // src (n, group * icpg, ih, iw), filter, dst (n, group * ocpg, oh, ow)
 void forward(const Geometry& g, const float* src, const float* filter, float* dst, Exec& exec);
+// Every pixel of src adds in the order oc, oh, ow.
+void backward_data(const Geometry& g, const float* filter, const float* diff, float* grad, Exec& exec);
+// Every weight adds in the order n, oh, ow.
+void backward_filter(const Geometry& g, const float* src, const float* diff, float* grad, Exec& exec);
 
 }  // namespace megalith::local

@@ -155,12 +155,6 @@ void infer_backward_filter(InferContext& c) {
   c.set(0, c.dtype(0), c.shape(2));
 }
 
-// The first output whose window of `size` reaches input position `at`.
-int64_t first_output(int64_t at, int64_t size, int64_t pad, int64_t stride) {
-  const int64_t before = at + pad - size;  // an output that ends here falls short
-  return before < 0 ? 0 : before / stride + 1;
-}
-
 // --- reference kernels
 
 // Outputs of one position lie ocpg apart in the filter only, so the innermost loop runs over them with one accumulator
@@ -234,11 +228,11 @@ void run_backward_data(const KernelArgs& a) {
       const float* d = diff + image * g.ocpg * g.oh * g.ow;
       for (int64_t iw = 0; iw < g.iw; ++iw) {
         taps.clear();
-        for (int64_t oh = first_output(ih, g.fh, g.pad_h, g.stride_h); oh < g.oh && oh * g.stride_h <= ih + g.pad_h;
-             ++oh) {
+        for (int64_t oh = Geometry::first_output(ih, g.fh, g.pad_h, g.stride_h);
+             oh < g.oh && oh * g.stride_h <= ih + g.pad_h; ++oh) {
           const int64_t row = ih + g.pad_h - oh * g.stride_h, kh = g.flip ? g.fh - 1 - row : row;
-          for (int64_t ow = first_output(iw, g.fw, g.pad_w, g.stride_w); ow < g.ow && ow * g.stride_w <= iw + g.pad_w;
-               ++ow) {
+          for (int64_t ow = Geometry::first_output(iw, g.fw, g.pad_w, g.stride_w);
+               ow < g.ow && ow * g.stride_w <= iw + g.pad_w; ++ow) {
             const int64_t col = iw + g.pad_w - ow * g.stride_w, kw = g.flip ? g.fw - 1 - col : col;
             const int64_t at = g.filter_at(image % g.group, oh, ow) + ((ic * g.fh + kh) * g.fw + kw) * g.ocpg;
             taps.push_back({filter + at, d + oh * g.ow + ow});
@@ -304,6 +298,20 @@ void vector_forward(const KernelArgs& a) {
   local::forward(g, a.in[0].data<float>(), a.in[1].data<float>(), a.out[0].data<float>(), a.exec);
 }
 
+template <Kind K>
+void vector_backward_data(const KernelArgs& a) {
+  const auto g =
+      make_geometry(K, a.param<typename ParamOf<K>::type>(), a.out[0].shape(), a.in[0].shape(), a.in[1].shape());
+  local::backward_data(g, a.in[0].data<float>(), a.in[1].data<float>(), a.out[0].data<float>(), a.exec);
+}
+
+template <Kind K>
+void vector_backward_filter(const KernelArgs& a) {
+  const auto g =
+      make_geometry(K, a.param<typename ParamOf<K>::type>(), a.in[0].shape(), a.out[0].shape(), a.in[1].shape());
+  local::backward_filter(g, a.in[0].data<float>(), a.in[1].data<float>(), a.out[0].data<float>(), a.exec);
+}
+
 // --- gradients, cost
 
 constexpr grads::ConvOps kOps[] = {
@@ -359,7 +367,8 @@ void add_ops(Registry& r, const char* const (&names)[3], const MgeName (&mge)[3]
          .min_inputs = share ? 2 : 3,
          .max_inputs = 3,
          .infer = infer_backward_data<K>,
-         .kernels = {{.name = "reference", .run = run_backward_data<K>}},
+         .kernels = {{.name = "vector", .run = vector_backward_data<K>},
+                     {.name = "reference", .run = run_backward_data<K>}},
          .grad = grad_backward_data<K>,
          .grad_reads = grads::reads_other_factor,
          .flops = flops_backward_data,
@@ -372,7 +381,8 @@ void add_ops(Registry& r, const char* const (&names)[3], const MgeName (&mge)[3]
          .min_inputs = 3,
          .max_inputs = 3,
          .infer = infer_backward_filter<K>,
-         .kernels = {{.name = "reference", .run = run_backward_filter<K>}},
+         .kernels = {{.name = "vector", .run = vector_backward_filter<K>},
+                     {.name = "reference", .run = run_backward_filter<K>}},
          .grad = grad_backward_filter<K>,
          .grad_reads = grads::reads_other_factor,
          .flops = flops_backward_filter,

@@ -222,6 +222,29 @@ struct ExpMinusOp {
 struct TimesMinusOp {
   static HWY_INLINE V At(V x, V y, V z) { return x * (y - z); }
 };
+HWY_INLINE V Clip(V q, V low, V high) {
+  q = hn::IfThenElse(q <= low, low, q);
+  return hn::IfThenElse(q >= high, high, q);
+}
+struct FakeQuantizeOp {
+  static HWY_INLINE V At(V x, V scale, V zero, V low, V high) {
+    return (Clip(AwayFromZero(x / scale) + zero, low, high) - zero) * scale;
+  }
+};
+struct QuantizeStepsOp {
+  static HWY_INLINE V At(V x, V step, V low, V high) { return Clip(AwayFromZero(x / step), low, high) * step; }
+};
+struct FakeQuantizeBackOp {
+  static HWY_INLINE V At(V x, V scale, V zero, V low, V high, V diff) {
+    const V q = AwayFromZero(x / scale) + zero;
+    return hn::IfThenElseZero(hn::And(q >= low, q <= high), diff);
+  }
+};
+struct BilinearOp {
+  static HWY_INLINE V At(V a0, V a1, V b0, V b1, V x0, V x1, V y0, V y1) {
+    return Zero() + a0 * x0 * y0 + a1 * x1 * y0 + b0 * x0 * y1 + b1 * x1 * y1;
+  }
+};
 #define MEGALITH_NAMED_ROW(name, arity)                                           \
   void name(const float* const* in, const int64_t* step, float* out, int64_t n) { \
     Row<name##Op, arity>(in, step, out, n);                                       \
@@ -231,6 +254,10 @@ MEGALITH_NAMED_ROW(NormalizeRows, 5)
 MEGALITH_NAMED_ROW(NormalizeBack, 7)
 MEGALITH_NAMED_ROW(ExpMinus, 2)
 MEGALITH_NAMED_ROW(TimesMinus, 3)
+MEGALITH_NAMED_ROW(FakeQuantize, 5)
+MEGALITH_NAMED_ROW(FakeQuantizeBack, 6)
+MEGALITH_NAMED_ROW(QuantizeSteps, 4)
+MEGALITH_NAMED_ROW(Bilinear, 8)
 #undef MEGALITH_NAMED_ROW
 
 }  // namespace megalith::rows::HWY_NAMESPACE
@@ -244,6 +271,10 @@ Fn normalize() { return MEGALITH_DISPATCH(Normalize); }
 Fn normalize_rows() { return MEGALITH_DISPATCH(NormalizeRows); }
 Fn normalize_back() { return MEGALITH_DISPATCH(NormalizeBack); }
 Fn exp_minus() { return MEGALITH_DISPATCH(ExpMinus); }
+Fn fake_quantize() { return MEGALITH_DISPATCH(FakeQuantize); }
+Fn fake_quantize_back() { return MEGALITH_DISPATCH(FakeQuantizeBack); }
+Fn quantize_steps() { return MEGALITH_DISPATCH(QuantizeSteps); }
+Fn bilinear() { return MEGALITH_DISPATCH(Bilinear); }
 Fn times_minus() { return MEGALITH_DISPATCH(TimesMinus); }
 
 }  // namespace megalith::rows

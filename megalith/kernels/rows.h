@@ -19,7 +19,13 @@ Fn normalize();       // scale * (x - mean) * inv + bias, operands: x, mean, sca
 Fn normalize_rows();  // (x - mean) * inv * weight + bias, operands: x, mean, inv, weight, bias
 // a * (g - b - (x - mean) * inv * c), operands: x, g, mean, inv, a, b, c
 Fn normalize_back();
-Fn exp_minus();    // e^(x - y)
+Fn exp_minus();           // e^(x - y)
+Fn fake_quantize();       // operands: x, scale, zero, low, high
+Fn quantize_steps();      // round(x / step) within low and high, times step; operands: x, step, low, high
+Fn fake_quantize_back();  // operands: x, scale, zero, low, high, and the gradient of the result
+// a0 * x0 * y0 + a1 * x1 * y0 + b0 * x0 * y1 + b1 * x1 * y1,
+// operands: a0, a1, b0, b1, x0, x1, y0, y1
+Fn bilinear();
 Fn times_minus();  // x * (y - z)
 
 }  // namespace megalith::rows

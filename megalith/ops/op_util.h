@@ -92,8 +92,9 @@ using CopyFn = void (*)(const Tensor& src, const Tensor& dst, Exec& exec);
 void copy_plain(const Tensor& src, const Tensor& dst, Exec& exec);  // element by element: what copy_strided means
 
 inline std::vector<Kernel> copy_kernels(void (*fast)(const KernelArgs&), void (*plain)(const KernelArgs&),
-                                        bool strided = true) {
-  return {{.name = "copy", .run = fast, .strided = strided}, {.name = "reference", .run = plain, .strided = strided}};
+                                        Order order = Order::kRowMajor) {
+  return {{.name = "copy", .run = fast, .strided = true, .order = order},
+          {.name = "reference", .run = plain, .strided = true, .order = order}};
 }
 
 Tensor converted(const Tensor& t, DType dtype, Exec& exec);  // itself when it already has the type

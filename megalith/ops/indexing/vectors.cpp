@@ -113,6 +113,27 @@ struct Places {
   }
 };
 
+// The same in runs: `run` selected elements lie together in the data as they do in the result.
+struct Runs {
+  int64_t run = 1, count = 0;
+  int dims = 0;  // of Places that are left
+};
+
+Runs runs_of(const Places& p) {
+  Runs r{1, 0, p.shape.ndim()};
+  for (; r.dims > 0; --r.dims) {
+    const auto d = static_cast<size_t>(r.dims - 1);
+    if (p.batched[d]) break;
+    const std::vector<int64_t>& t = p.table[d];
+    bool adjacent = true;
+    for (size_t k = 0; k < t.size() && adjacent; ++k) adjacent = t[k] == static_cast<int64_t>(k) * r.run;
+    if (!adjacent) break;
+    r.run *= p.shape[r.dims - 1];
+  }
+  r.count = r.run > 0 ? p.shape.count() / r.run : 0;
+  return r;
+}
+
 Places find_places(const KernelArgs& a, const InferContext& c, Way way, Use use) {
   const Selection s = read_selection(c, Layout(c.shape(0)), use == Use::kGet ? 1 : 2, true);
   Picked p = picked_shape(c, s, way);
@@ -187,6 +208,47 @@ void vectors_reference(const KernelArgs& a) {
         dst[at] = sum(value.dtype(), dst[at], src[i]);
       else
         dst[at] = src[i];
+    });
+  });
+}
+
+template <Way kWay>
+void gather(const KernelArgs& a) {
+  const KernelContext context(a, name_of(kWay, Use::kGet));
+  const Places p = find_places(a, context.ctx, kWay, Use::kGet);
+  if (p.shape.count() == 0) return;
+  const Runs r = runs_of(p);
+  // The last dimension that is left is walked from a table; the others are found once for it.
+  const int last = r.dims - 1;
+  const int64_t inner = last < 0 ? 1 : p.shape[last], lines = r.count / inner;
+  dispatch_width(a.in[0].dtype(), [&](auto tag) {
+    using T = decltype(tag);
+    const T* src = a.in[0].data<T>() + p.offset;
+    T* dst = a.out[0].data<T>();
+    a.exec.parallel_for(lines, std::max<int64_t>(1, 8192 / (inner * r.run)), [&](int64_t begin, int64_t end) {
+      for (int64_t i = begin; i < end; ++i) {
+        int64_t rest = i, base = 0, batch = i;
+        for (int d = last; d-- > 1;) batch /= p.shape[d];
+        for (int d = last; d-- > 0;) {
+          const auto dd = static_cast<size_t>(d);
+          const int64_t k = rest % p.shape[d];
+          rest /= p.shape[d];
+          base += p.table[dd][static_cast<size_t>(p.batched[dd] ? batch * p.shape[d] + k : k)];
+        }
+        T* to = dst + i * inner * r.run;
+        static const int64_t kStart[1] = {0};
+        const int64_t* table = kStart;
+        if (last >= 0) {
+          const auto l = static_cast<size_t>(last);
+          table = p.table[l].data() + (p.batched[l] ? (last == 0 ? 0 : batch) * inner : 0);
+        }
+        if (r.run == 1) {
+          for (int64_t k = 0; k < inner; ++k) to[k] = src[base + table[k]];
+        } else {
+          for (int64_t k = 0; k < inner; ++k)
+            std::memcpy(to + k * r.run, src + base + table[k], static_cast<size_t>(r.run) * sizeof(T));
+        }
+      }
     });
   });
 }
@@ -340,6 +402,9 @@ GradReads reads_second(const Attrs&, const std::vector<bool>&) { return {2, 0}; 
 template <Way kWay, Use kUse>
 OpDef vectors_op(const char* doc) {
   const char* name = name_of(kWay, kUse);
+  std::vector<Kernel> kernels;
+  if (kUse == Use::kGet) kernels.push_back({.name = "gather", .run = gather<kWay>});
+  kernels.push_back({.name = "reference", .run = vectors_reference<kWay, kUse>});
   return {.name = name,
           .doc = doc,
           .mge = {name},
@@ -347,7 +412,7 @@ OpDef vectors_op(const char* doc) {
           .min_inputs = kUse == Use::kGet ? 1 : 2,
           .max_inputs = -1,
           .infer = infer_vectors<kWay, kUse>,
-          .kernels = {{.name = "reference", .run = vectors_reference<kWay, kUse>}},
+          .kernels = std::move(kernels),
           .grad = grad_vectors<kWay, kUse>,
           .grad_reads = grads::reads_indices < kUse == Use::kGet ? 1 : 2 >,
           .exact = true};

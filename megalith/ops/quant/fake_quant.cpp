@@ -1,4 +1,6 @@
 // FakeQuant, TQT and LSQ: rounding to a quantized grid that stays in float32, and the gradients that train the grid.
+#include "megalith/kernels/rows.h"
+#include "megalith/ops/elemwise/walk.h"
 #include "megalith/ops/grad_util.h"
 
 namespace megalith {
@@ -109,6 +111,42 @@ void run_lsq_backward(const KernelArgs& a) {
   });
 }
 
+// ---- With vectors.
+
+// out = fn(x, the others, the range, more).
+template <class P>
+void walk_rows(const KernelArgs& a, rows::Fn fn, const Tensor& x, std::initializer_list<elemwise::Array> others,
+               const Tensor* more = nullptr) {
+  static const Layout single(Shape{1});
+  const auto& p = a.param<P>();
+  float range[] = {static_cast<float>(p.qmin), static_cast<float>(p.qmax)};
+  elemwise::Array in[elemwise::kMaxOperands];
+  size_t n = 0;
+  in[n++] = elemwise::array_of(x);
+  for (const elemwise::Array& o : others) in[n++] = o;
+  in[n++] = {&range[0], &single};
+  in[n++] = {&range[1], &single};
+  if (more) in[n++] = elemwise::array_of(*more);
+  elemwise::walk({in, n}, elemwise::array_of(a.out[0]), INT64_MAX, a.exec,
+                 [fn](const elemwise::Block& b) { fn(b.in, b.step, b.out, b.n); });
+}
+
+void fake_quant_vector(const KernelArgs& a) {
+  walk_rows<param::FakeQuant>(a, rows::fake_quantize(), a.in[0],
+                              {elemwise::array_of(a.in[1]), elemwise::array_of(a.in[2])});
+}
+
+void fake_quant_backward_vector(const KernelArgs& a) {
+  walk_rows<param::FakeQuant>(a, rows::fake_quantize_back(), a.in[1],
+                              {elemwise::array_of(a.in[2]), elemwise::array_of(a.in[3])}, &a.in[0]);
+}
+
+void tqt_vector(const KernelArgs& a) {
+  const Tensor step = a.in[1].clone();
+  for (float& v : step.span<float>()) v = static_cast<float>(std::pow(2.0, static_cast<double>(v)));
+  walk_rows<param::TQT>(a, rows::quantize_steps(), a.in[0], {elemwise::array_of(step)});
+}
+
 int outputs_two(const Attrs&, int) { return 2; }
 
 // The data passes straight through inside the range; scale and zero point of FakeQuant are not trained.
@@ -134,7 +172,11 @@ GradReads reads_inputs(const Attrs&, const std::vector<bool>&) { return {~0u, 0}
 
 MEGALITH_OPS(quant_fake_quant) {
   auto add = [&](const char* name, const char* doc, const ParamSchema& schema, int inputs, void (*infer)(InferContext&),
-                 void (*run)(const KernelArgs&), bool two, std::vector<Var> (*grad)(const GradContext&) = nullptr) {
+                 void (*run)(const KernelArgs&), bool two, std::vector<Var> (*grad)(const GradContext&) = nullptr,
+                 void (*vector)(const KernelArgs&) = nullptr) {
+    std::vector<Kernel> kernels;
+    if (vector) kernels.push_back({.name = "vector", .run = vector, .strided = true, .order = Order::kLikeInput});
+    kernels.push_back({.name = "reference", .run = run});
     r.add({.name = name,
            .doc = doc,
            .mge = {name},
@@ -143,17 +185,17 @@ MEGALITH_OPS(quant_fake_quant) {
            .max_inputs = inputs,
            .outputs = two ? outputs_two : nullptr,
            .infer = infer,
-           .kernels = {{.name = "reference", .run = run}},
+           .kernels = std::move(kernels),
            .grad = grad,
            .grad_reads = reads_inputs});
   };
   using namespace param;
   add("FakeQuant", "Rounds to the grid of a scale and a zero point.", FakeQuant::kSchema, 3, infer_quant<FakeQuant, 1>,
-      run_fake_quant, false, grad_fake_quant);
+      run_fake_quant, false, grad_fake_quant, fake_quant_vector);
   add("FakeQuantBackward", "Gradient of FakeQuant: the upstream gradient inside the range.", FakeQuant::kSchema, 4,
-      infer_quant<FakeQuant, 2>, run_fake_quant_backward, false);
+      infer_quant<FakeQuant, 2>, run_fake_quant_backward, false, nullptr, fake_quant_backward_vector);
   add("TQT", "Rounds to a grid whose scale is a power of two.", TQT::kSchema, 2, infer_quant<TQT, 1>, run_tqt, false,
-      grad_learned);
+      grad_learned, tqt_vector);
   add("TQTBackward", "Gradients of TQT: of the data, and of the scale per element.", TQT::kSchema, 3,
       infer_quant<TQT, 2>, run_tqt_backward, true);
   add("LSQ", "Rounds to a grid with a learned scale.", LSQ::kSchema, 4, infer_quant<LSQ, 1>, run_lsq, false,

@@ -135,6 +135,46 @@ void padding_reference(const KernelArgs& a) {
   });
 }
 
+// Row by row: what lies on the input is copied, the rest is filled in or taken from the row.
+void padding_rows(const KernelArgs& a) {
+  const param::Padding& p = a.param<param::Padding>();
+  const Tensor &x = a.in[0], &y = a.out[0];
+  const int last = y.ndim() - 1;
+  const int64_t width = y.dim(last), n = x.dim(last), left = front(p, last),
+                rows = y.count() / std::max<int64_t>(1, width);
+  if (y.count() == 0) return;
+  dispatch_storage(x.dtype(), [&](auto t) {
+    using T = decltype(t);
+    const T fill = element<T>(y.dtype(), p.padding_val);
+    a.exec.parallel_for(rows, std::max<int64_t>(1, 16384 / width), [&](int64_t begin, int64_t end) {
+      Shape at = y.shape();
+      for (int64_t r = begin; r < end; ++r) {
+        int64_t rest = r;
+        for (int d = last; d-- > 0;) {
+          at[d] = rest % y.dim(d);
+          rest /= y.dim(d);
+        }
+        T* to = y.data<T>() + r * width;
+        at[last] = left;
+        const int64_t from = n > 0 ? padding_source(p, x.layout(), at) : -1;
+        if (from < 0) {
+          std::fill_n(to, width, fill);
+          continue;
+        }
+        const T* row = x.data<T>() + from;
+        std::memcpy(static_cast<void*>(to + left), row, static_cast<size_t>(n) * sizeof(T));
+        const auto border = [&](int64_t i) {
+          at[last] = i;
+          const int64_t source = padding_source(p, x.layout(), at);
+          to[i] = source < 0 ? fill : x.data<T>()[source];
+        };
+        for (int64_t i = 0; i < left; ++i) border(i);
+        for (int64_t i = left + n; i < width; ++i) border(i);
+      }
+    });
+  });
+}
+
 // Inputs: the gradient of the padded tensor, and the tensor that was padded.
 void infer_padding_backward(InferContext& c) {
   const param::Padding& p = c.param<param::Padding>();
@@ -208,7 +248,9 @@ std::vector<Var> grad_padding_backward(const GradContext& c) {
 MEGALITH_OPS(tensor_generate) {
   auto add = [&](const char* name, const char* doc, const ParamSchema* params, int inputs, void (*infer)(InferContext&),
                  void (*run)(const KernelArgs&), std::vector<Var> (*grad)(const GradContext&) = nullptr,
-                 GradReads(*grad_reads)(const Attrs&, const std::vector<bool>&) = nullptr) {
+                 GradReads(*grad_reads)(const Attrs&, const std::vector<bool>&) = nullptr,
+                 std::vector<Kernel> kernels = {}) {
+    kernels.push_back({.name = "reference", .run = run});
     r.add({.name = name,
            .doc = doc,
            .mge = {name},
@@ -216,7 +258,7 @@ MEGALITH_OPS(tensor_generate) {
            .min_inputs = inputs,
            .max_inputs = inputs,
            .infer = infer,
-           .kernels = {{.name = "reference", .run = run}},
+           .kernels = std::move(kernels),
            .grad = grad,
            .grad_reads = grad_reads,
            .exact = true});
@@ -230,7 +272,7 @@ MEGALITH_OPS(tensor_generate) {
   add("MaskedFill", "Input 0 with a number written where the mask is set.", &Fill::kSchema, 2, infer_masked_fill,
       masked_fill_reference, grad_masked_fill, reads_mask);
   add("Padding", "The input with borders added.", &Padding::kSchema, 1, infer_padding, padding_reference, grad_padding,
-      grads::reads_nothing);
+      grads::reads_nothing, {{.name = "rows", .run = padding_rows}});
   add("PaddingBackward", "The gradient of Padding: input 0 summed over the elements that repeat one of input 1.",
       &Padding::kSchema, 2, infer_padding_backward, padding_backward_reference, grad_padding_backward,
       grads::reads_nothing);

@@ -391,7 +391,7 @@ MEGALITH_OPS(tensor_layout) {
          .params = &param::Axis::kSchema,
          .max_inputs = -1,
          .infer = infer_concat,
-         .kernels = copy_kernels(concat<copy_strided>, concat<copy_plain>),
+         .kernels = copy_kernels(concat<copy_strided>, concat<copy_plain>, Order::kLikeInput),
          .grad = grad_concat,
          .grad_reads = grads::reads_nothing,
          .exact = true});

@@ -1,4 +1,6 @@
 // Resampling of images to another height and width.
+#include "megalith/kernels/rows.h"
+#include "megalith/kernels/scratch.h"
 #include "megalith/ops/vision/resize_area.h"
 #include "megalith/var.h"
 
@@ -152,6 +154,71 @@ void resize_reference(const KernelArgs& a) {
   dispatch_storage(a.in[0].dtype(), [&](auto tag) { resize<decltype(tag)>(a); });
 }
 
+// Planes of Float32 by NEAREST and LINEAR, row by row: the pixels that a row takes from another are brought together
+// first, and kept as long as output rows read them.
+bool resize_rows_accept(const KernelQuery& q) {
+  const P& p = q.attrs.param<P>();
+  return q.in[0].dtype.id == DTypeEnum::Float32 && p.format == Format::NCHW &&
+         (p.imode == Interp::NEAREST || p.imode == Interp::LINEAR);
+}
+
+void resize_rows(const KernelArgs& a) {
+  const P& p = a.param<P>();
+  const Image in = image_of(a.in[0].shape(), p.format), out = image_of(a.out[0].shape(), p.format);
+  const Filter fh = plain_filter(p.imode, in.h, out.h), fw = plain_filter(p.imode, in.w, out.w);
+  const bool linear = p.imode == Interp::LINEAR;
+  const auto width = static_cast<size_t>(out.w);
+  std::vector<float> weights(2 * width);
+  for (size_t w = 0; linear && w < width; ++w) {
+    weights[w] = fw.taps[w][0].weight;
+    weights[width + w] = fw.taps[w][1].weight;
+  }
+  const int64_t planes = out.n * out.c, grain = std::max<int64_t>(1, 16384 / std::max<int64_t>(1, out.h * out.w));
+  a.exec.parallel_for(planes, grain, [&](int64_t begin, int64_t end) {
+    const rows::Fn bilinear = rows::bilinear();
+    std::vector<float> brought(linear ? 4 * width : 0);
+    for (int64_t plane = begin; plane < end; ++plane) {
+      const float* src = a.in[0].data<float>() + plane * in.h * in.w;
+      float* to = a.out[0].data<float>() + plane * out.h * out.w;
+      int64_t held[2] = {-1, -1};  // rows of which the pixels are in `brought`
+      for (int64_t h = 0; h < out.h; ++h, to += out.w) {
+        const Taps& th = fh.taps[static_cast<size_t>(h)];
+        if (!linear) {
+          const float* row = src + th[0].at * in.w;
+          if (h > 0 && fh.taps[static_cast<size_t>(h - 1)][0].at == th[0].at) {
+            std::copy_n(to - out.w, out.w, to);
+          } else {
+            for (size_t w = 0; w < width; ++w) to[w] = row[fw.taps[w][0].at];
+          }
+          continue;
+        }
+        const float* operands[8];
+        float repeated[2][rows::kRepeat];
+        for (size_t k = 0; k < 2; ++k) {
+          const int64_t y = th[k].at;
+          const int64_t other = th[1 - k].at;
+          const size_t place = held[0] == y ? 0 : held[1] == y ? 1 : held[0] == other ? 1 : 0;
+          float* pixels = brought.data() + place * 2 * width;
+          if (held[place] != y) {
+            held[place] = y;
+            for (size_t w = 0; w < width; ++w) {
+              pixels[w] = src[y * in.w + fw.taps[w][0].at];
+              pixels[width + w] = src[y * in.w + fw.taps[w][1].at];
+            }
+          }
+          operands[2 * k] = pixels;
+          operands[2 * k + 1] = pixels + width;
+          operands[4 + k] = weights.data() + k * width;
+          std::fill_n(repeated[k], rows::kRepeat, th[k].weight);
+          operands[6 + k] = repeated[k];
+        }
+        static constexpr int64_t kSteps[] = {1, 1, 1, 1, 1, 1, 0, 0};
+        bilinear(operands, kSteps, to, out.w);
+      }
+    }
+  });
+}
+
 template <class T>
 void resize_backward(const KernelArgs& a) {
   const P& p = a.param<P>();
@@ -254,7 +321,8 @@ MEGALITH_OPS(vision_resize) {
          .min_inputs = 2,
          .max_inputs = 2,
          .infer = infer_resize,
-         .kernels = {{.name = "reference", .run = resize_reference}},
+         .kernels = {{.name = "rows", .run = resize_rows, .accepts = resize_rows_accept},
+                     {.name = "reference", .run = resize_reference}},
          .grad = grad_resize,
          .exact = true});
   r.add({.name = "ResizeBackward",

@@ -115,6 +115,74 @@ void roi_align(const KernelArgs& a) {
   });
 }
 
+// Of Float32, with what is the same for all channels of a region found once.
+struct Sample {
+  int64_t at[4];  // top left, top right, bottom left, bottom right; -1 beyond the map
+  float h, w;
+};
+
+Sample sample_at(float h, float w, int64_t height, int64_t width) {
+  const float fh = std::floor(h), fw = std::floor(w);
+  const int64_t h0 = vision::to_index(fh), w0 = vision::to_index(fw);
+  Sample s{{}, h - fh, w - fw};
+  for (int i = 0; i < 4; ++i) {
+    const int64_t y = h0 + i / 2, x = w0 + i % 2;
+    s.at[i] = y >= 0 && y < height && x >= 0 && x < width ? y * width + x : -1;
+  }
+  return s;
+}
+
+void roi_align_tables(const KernelArgs& a) {
+  const P& p = a.param<P>();
+  const Tensor& src = a.in[0];
+  const int64_t channels = src.dim(1), height = src.dim(2), width = src.dim(3);
+  const int64_t bins = int64_t{p.pooled_height} * p.pooled_width, count = int64_t{p.sample_height} * p.sample_width;
+  constexpr int64_t kChannels = 64;
+  const int64_t chunks = (channels + kChannels - 1) / kChannels;
+  a.exec.parallel_for(a.in[1].dim(0) * chunks, 1, [&](int64_t begin, int64_t end) {
+    std::vector<Sample> samples(static_cast<size_t>(bins * count));
+    int64_t region_of_samples = -1;
+    for (int64_t task = begin; task < end; ++task) {
+      const int64_t n = task / chunks, first = task % chunks * kChannels, last = std::min(channels, first + kChannels);
+      const Region g = region(a.in[1].data<const float>() + n * 5, p, src.dim(0));
+      if (n != region_of_samples) {
+        Sample* to = samples.data();
+        for (int64_t o = 0; o < bins; ++o) {
+          for (int64_t i = 0; i < p.sample_height; ++i)
+            for (int64_t j = 0; j < p.sample_width; ++j)
+              *to++ = sample_at(g.center_h(o / p.pooled_width, i), g.center_w(o % p.pooled_width, j), height, width);
+        }
+        region_of_samples = n;
+      }
+      for (int64_t c = first; c < last; ++c) {
+        const float* map = src.data<const float>() + (g.batch * channels + c) * height * width;
+        const Sample* s = samples.data();
+        for (int64_t o = 0; o < bins; ++o) {
+          float sum = 0, best = std::numeric_limits<float>::lowest();
+          int32_t best_at = -1;
+          for (int64_t k = 0; k < count; ++k, ++s) {
+            const auto at = [&](int i) { return s->at[i] < 0 ? 0.f : map[s->at[i]]; };
+            const float tl = at(0), tr = at(1), bl = at(2), br = at(3);
+            const float top = tl + (tr - tl) * s->w, bottom = bl + (br - bl) * s->w;
+            const float v = top + (bottom - top) * s->h;
+            sum = sum + v;
+            if (v > best) best = v, best_at = static_cast<int32_t>(k);
+          }
+          const int64_t to = (n * channels + c) * bins + o;
+          a.out[0].data<float>()[to] = is_max(p) ? best : sum / static_cast<float>(count);
+          a.out[1].data<int32_t>()[to] = is_max(p) ? best_at : 0;
+        }
+      }
+    }
+  });
+}
+
+bool roi_align_tables_accept(const KernelQuery& q) {
+  const P& p = q.attrs.param<P>();
+  return q.in[0].dtype.id == DTypeEnum::Float32 &&
+         int64_t{p.pooled_height} * p.pooled_width * p.sample_height * p.sample_width < 1 << 16;
+}
+
 template <class T>
 void distribute(T* map, T diff, float h, float w, int64_t height, int64_t width) {
   const float fh = std::floor(h), fw = std::floor(w);
@@ -182,7 +250,8 @@ MEGALITH_OPS(vision_roi_align) {
        .max_inputs = 2,
        .outputs = [](const Attrs&, int) { return 2; },
        .infer = infer_roi_align,
-       .kernels = {{.name = "reference", .run = roi_align_reference}},
+       .kernels = {{.name = "tables", .run = roi_align_tables, .accepts = roi_align_tables_accept},
+                   {.name = "reference", .run = roi_align_reference}},
        .grad = grad_roi_align,
        .exact = true});
   r.add({.name = "ROIAlignBackward",

@@ -1,23 +1,12 @@
 #include "megalith/recorder.h"
 
 #include <atomic>
-#include <cstring>
-#include <string_view>
 
+#include "megalith/call_log.h"
 #include "megalith/infer.h"
 
 namespace megalith {
 namespace {
-// What a call computes: an elementwise one its function, others the op.
-std::string call_name(const OpDef& op, const Attrs& attrs) {
-  if (std::string_view(op.name) != "Elemwise") return op.name;
-  uint32_t mode = 0;
-  const Field& field = op.params->fields[0];
-  std::memcpy(&mode, attrs.params.field(field), sizeof mode);
-  const char* name = field.enums().name_of(mode);
-  return name ? name : op.name;
-}
-
 thread_local Recorder* current = nullptr;
 std::atomic<uint64_t> last_id{0};
 }  // namespace

@@ -3,6 +3,7 @@
 #include <atomic>
 
 #include "megalith/autograd.h"
+#include "megalith/call_log.h"
 #include "megalith/infer.h"
 #include "megalith/inline_vector.h"
 #include "megalith/plan.h"
@@ -28,6 +29,14 @@ ValueId add_known(Graph& graph, const Tensor& value) {
   return v;
 }
 
+template <class In, class Out>
+void log_call(const OpDef& op, const Attrs& attrs, const In& in, const Out& results, double begin) {
+  CallTime call{.name = call_name(op, attrs), .begin = begin, .end = CallLog::now()};
+  for (size_t i = 0; i < in.size(); ++i) call.shapes += cat(i ? " " : "", in[i].shape());
+  for (size_t i = 0; i < results.size(); ++i) call.bytes += results[i].bytes();
+  CallLog::add(std::move(call));
+}
+
 std::vector<Var> emit_eager(const OpDef& op, const Attrs& attrs, const std::vector<Var>& inputs) {
   const int n = static_cast<int>(inputs.size());
   if (!takes_inputs(op, n)) throw OpError(cat(op.name, ": ", inputs_text(op, n)));
@@ -39,7 +48,10 @@ std::vector<Var> emit_eager(const OpDef& op, const Attrs& attrs, const std::vect
   InlineVector<Tensor, 2> results(static_cast<size_t>(num_outputs(op, attrs, static_cast<int>(in.size()))));
   Exec exec(&eager_pool());
   if (op.random) exec.set_random_key(eager_random_key(attrs));
+  const bool logged = CallLog::on();
+  const double begin = logged ? CallLog::now() : 0;
   run_op(op, attrs, in, results, exec);
+  if (logged) log_call(op, attrs, in, results, begin);
   std::vector<Var> out;
   out.reserve(results.size());
   for (Tensor& t : results) out.emplace_back(std::move(t));

@@ -157,6 +157,11 @@ class Tensor(_core.TensorBase, ArrayMethodMixin):
         out._device, out._format = self._device, self._format
         return out
 
+    @property
+    def graph(self):
+        """Raises: only graph variables belong to a graph."""
+        raise AttributeError("a Tensor belongs to no graph; a graph variable does")
+
     def _dev_tensor(self) -> "Tensor":
         return self  # MegEngine's name for the memory below a Tensor
 

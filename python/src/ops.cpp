@@ -2,6 +2,7 @@
 #include <algorithm>
 #include <cstring>
 
+#include "megalith/call_log.h"
 #include "megalith/random.h"
 #include "module.h"
 
@@ -224,6 +225,19 @@ void bind_ops(nb::module_& m) {
                    })
       .def("__repr__", [](const PyOp& self) { return cat(self.def->name, "(", self.attrs.params.str(), ")"); })
       .def("__call__", apply, "Calls the op; a list of Tensors.");
+  m.def("start_call_log", &CallLog::start, "Begins to write down when eager calls run.");
+  m.def(
+      "stop_call_log",
+      [] {
+        nb::list r;
+        for (const CallTime& c : CallLog::stop()) {
+          r.append(nb::make_tuple(c.name, c.shapes, c.begin, c.end, c.thread, c.bytes));
+        }
+        return r;
+      },
+      "The calls since: (name, shapes of the inputs, begin and end in seconds, number of the thread, bytes of the "
+      "results).");
+  m.def("call_log_time", &CallLog::now, "Seconds since the log was started.");
   m.def("seed", &seed_eager, "Restarts the stream of random ops that have no seed of their own.");
   m.def("apply", apply, "Calls an op on Tensors; a list of Tensors.");
   m.def("apply1", apply1, "Calls an op on Tensors; its first result.");

@@ -102,6 +102,28 @@ class DataLoader:
             return _ParallelIter(self, self.preload)
         return (_StreamIter if self.datakind == "stream" else _MapIter)(self, self.preload)
 
+    def check_memory_rationality(self):
+        """Warns when the workers together may need more memory than this process is allowed.
+
+        Workers share the dataset's memory until they touch it, and counting references touches every Python object.
+        """
+        from ..device import get_reserved_memory
+        from ..logger import get_logger
+
+        needed = (self.num_workers + 1) * get_reserved_memory()
+        for path in ("/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory/memory.limit_in_bytes"):
+            try:
+                with open(path) as f:
+                    limit = int(f.read())
+            except (OSError, ValueError):  # there is none
+                continue
+            if limit < needed:
+                get_logger(__name__).warning(
+                    "%d workers may need %.1f GB of the %.1f GB that are allowed: keep what a dataset knows in arrays, not lists",
+                    self.num_workers, needed / 2**30, limit / 2**30,
+                )  # fmt: skip
+            return
+
     def __len__(self):
         return len(self.sampler)
 

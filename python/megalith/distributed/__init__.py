@@ -18,5 +18,6 @@ from .group import (
 )
 from .helper import bcast_list_, make_allreduce_cb, synchronized
 from .launcher import launcher
+from .server import Client, Server
 
 __getattr__ = _module_getattr(__name__)

@@ -7,6 +7,7 @@ from .nn import *
 from .tensor import *
 from .utils import *
 
+from .vision import remap, warp_affine, warp_perspective  # isort: skip
 from . import inplace, loss, metric, nn, quantized, utils, vision  # isort: skip
 
 __getattr__ = _module_getattr(__name__)

@@ -63,6 +63,18 @@ def _number_names(graph):
                     var.name = node.name + var.name[len(name) :]
 
 
+def _unflatten(structure, leaves):
+    """Nested lists, tuples and dicts with other Tensors."""
+    if isinstance(structure, _core.TensorBase):
+        return next(leaves)
+    if isinstance(structure, (list, tuple)):
+        parts = [_unflatten(v, leaves) for v in structure]
+        return type(structure)(*parts) if hasattr(structure, "_fields") else type(structure)(parts)
+    if isinstance(structure, dict):
+        return {k: _unflatten(v, leaves) for k, v in structure.items()}
+    return structure
+
+
 class trace:
     """A function that is recorded as a graph when it is called.
 
@@ -73,8 +85,8 @@ class trace:
         record_only: record without checking later calls.
         symbolic_shape: whether ``shape`` is a Tensor while the function runs, so that the graph works for inputs of other
             sizes.
-        sublinear_memory_config, dtr_config, profiling, opt_level, graph_opt_config, without_host: accepted for
-            compatibility.
+        profiling: whether :meth:`get_profile` can tell when ops ran.
+        sublinear_memory_config, dtr_config, opt_level, graph_opt_config, without_host: accepted for compatibility.
 
     The first call records; later calls run, and raise TraceError when their ops differ from the recorded ones.
 
@@ -106,6 +118,10 @@ class trace:
         self._capture_as_const = capture_as_const or record_only
         self._record_only = record_only
         self._symbolic_shape = symbolic_shape
+        self._profiling = profiling
+        self._profile = None
+        self._model = None
+        self._before = False
         self._recorder = None
         self._graph = None
         self._input_names = []
@@ -129,8 +145,12 @@ class trace:
         recorder.set_scope(AutoNaming.get_scope())
         symbolic = _trace_option.set_symbolic_shape(self._symbolic_shape)
         try:
+            if self._profiling:
+                _core.start_call_log()
             results = self.__wrapped__(*args, **kwargs)
         finally:
+            if self._profiling:
+                self._profile = _core.stop_call_log()
             _trace_option.set_symbolic_shape(symbolic)
             active_trace = _trace_option._recorder = None
             recorder.stop()
@@ -147,6 +167,87 @@ class trace:
             if difference:
                 raise TraceError(f"trace of {self.__name__}: {difference}")
         return results
+
+    trace_normal = __call__
+
+    @property
+    def check_external(self) -> bool:
+        """Whether values that the function takes from outside are checked: never."""
+        return False
+
+    @property
+    def without_host(self) -> bool:
+        """Whether calls after the first run the recorded graph and no Python; see :meth:`execute`."""
+        return False
+
+    @property
+    def ops(self) -> list:
+        """The recorded ops."""
+        return [n.op for n in self._recorded().nodes() if n.kind == "compute"]
+
+    @property
+    def vars(self) -> list:
+        """The recorded graph's variables."""
+        return [v for n in self._recorded().nodes() for v in n.outputs]
+
+    def _recorded(self):
+        if self._graph is None:
+            raise _core.OpError(f"{self.__name__} is not recorded yet: call it once")
+        return self._graph
+
+    def flatten_inputs(self, *args, **kwargs) -> list:
+        """The Tensors among arguments, in the order of the graph's inputs."""
+        return self._name_inputs(args, kwargs)[1]
+
+    def compile(self):
+        """Plans the recorded graph, for :meth:`execute`."""
+        self._model = self._recorded().compile(self._outputs, True)
+
+    def execute(self, *args, **kwargs):
+        """Runs the recorded graph, and none of the function's Python.
+
+        Examples:
+            >>> import megalith as mge
+            >>> from megalith.jit import trace
+            >>> f = trace(lambda x: x * 2)
+            >>> _ = f(mge.Tensor([1.0]))
+            >>> f.execute(mge.Tensor([4.0]))
+            Tensor([8.], device=xpux:0)
+        """
+        if self._model is None:
+            self.compile()
+        inputs = dict(zip(self._input_names, self.flatten_inputs(*args, **kwargs)))
+        if len(inputs) != len(self._input_names):
+            raise ValueError(f"{self.__name__} takes {len(self._input_names)} Tensors, not {len(inputs)}")
+        used = {name for name, *_ in self._model.inputs()}
+        values = self._model.run({k: v for k, v in inputs.items() if k in used})
+        for value, scalar in zip(values, self._scalars):
+            value._scalar = scalar
+        return _unflatten(self._structure, iter(values))
+
+    compile_and_exec = trace_without_host = trace_without_host_overall = execute
+
+    def setup_env(self):
+        """Begins to look at shapes as the function does while it is recorded."""
+        self._before = _trace_option.set_symbolic_shape(self._symbolic_shape)
+
+    def unset_env(self):
+        """Ends what :meth:`setup_env` began."""
+        _trace_option.set_symbolic_shape(self._before)
+
+    def convert_optimizer_state_to_tensor(self, *args, **kwargs):
+        """Accepted for compatibility: states of optimizers are Tensors."""
+
+    def setup_io_without_trace(self, inputs, outputs):
+        """Takes graph variables for inputs and outputs, in place of what a call would record."""
+        self._graph = outputs[0].graph
+        self._outputs = list(outputs)
+        self._input_names = [v.name for v in inputs]
+        self._scalars, self._structure = [False] * len(outputs), list(outputs)
+
+    def setup_without_host(self):
+        """Plans the recorded graph, for :meth:`execute`."""
+        self.compile()
 
     def _name_inputs(self, args, kwargs):
         names, tensors = [], []
@@ -165,6 +266,7 @@ class trace:
         graph = self._graph = recorder.take()
         _number_names(graph)
         self._outputs = [var for var, _ in graph.outputs]
+        self._structure, self._scalars = _unflatten(results, iter(self._outputs)), [leaf._scalar for leaf in leaves]
         self._input_names = names
 
     def dump(self, file, *, arg_names=None, output_names=None, append=False, keep_var_name: int = 1,
@@ -227,6 +329,17 @@ class trace:
                        input_transform=input_transform, dump_format=dump_format, model_version=model_version)  # fmt: skip
         return dump_graph(file, self._outputs, output_names, **options)
 
-    def get_profile(self):
-        """Raises: calls of a traced function are not profiled; a dumped file is, by ``mgl run --profile``."""
-        raise RuntimeError("calls of a traced function are not profiled: dump it and use mgl run --profile")
+    def get_profile(self) -> dict:
+        """When the ops of the last call ran.
+
+        Returns:
+            ``graph_exec``: the ops by number; ``profiler``: for each, on each device, when it began and ended, in seconds.
+
+        Raises:
+            RuntimeError: the function was not traced with ``profiling``, or not called yet.
+        """
+        if self._profile is None:
+            raise RuntimeError(f"{self.__name__} has no profile: trace it with profiling=True and call it")
+        operators = {str(i): {"name": c[0], "type": c[0], "input_shapes": c[1]} for i, c in enumerate(self._profile)}
+        host = {str(i): {"xpux:0": {"start": c[2], "kern": c[2], "end": c[3]}} for i, c in enumerate(self._profile)}
+        return {"graph_exec": {"operator": operators}, "profiler": {"device": host, "host": host}}

@@ -77,6 +77,20 @@ class VarNode(_core.TensorBase, ArrayMethodMixin, NetworkNode):
 
     var = _node
 
+    @classmethod
+    def load(cls, sym_var, owner_opr) -> "VarNode":
+        """The one object of a variable."""
+        return canonical(sym_var)
+
+    def set_owner_opr(self, owner_opr):
+        """Raises ValueError unless ``owner_opr`` makes the variable: that can't be changed."""
+        if owner_opr != self.owner:
+            raise ValueError(f"{self!r} is made by {self.owner!r}, not by {owner_opr!r}")
+
+    def shapeof(self, axis):
+        """A size as a variable."""
+        return canonical(_core.apply1(_core.Op("GetVarShape", axis=axis), self))
+
     @property
     def users(self) -> list:
         """The operators that read it."""
@@ -168,6 +182,24 @@ class OpNode(NetworkNode):
         self._node = node
         return self
 
+    @classmethod
+    def load(cls, opr) -> "OpNode":
+        """The one object of an operator."""
+        return op_of(getattr(opr, "_node", opr))
+
+    def compile(self):
+        """Accepted for compatibility: an operator is in its graph from the start."""
+
+    def add_inp_var(self, x):
+        """Raises ValueError unless ``x`` is read already: inputs are given when an operator is made."""
+        if x not in self.inputs:
+            raise ValueError(f"{self!r} does not read {x!r}; call the op anew and replace this one")
+
+    def add_out_var(self, x):
+        """Raises ValueError unless ``x`` is made by this operator."""
+        if x not in self.outputs:
+            raise ValueError(f"{self!r} does not make {x!r}")
+
     def _made(self, var):
         self._node = _core.var_node(var)
         _cache(var.graph, "_ops")[self._node.id] = self
@@ -256,6 +288,9 @@ class Host2DeviceCopy(OpNode):
             self._graph.add_input(name or "", _dtype.to_native(dtype or "float32"), [int(s) for s in shape or ()])
         )
 
+    def compile(self, graph):
+        """Accepted for compatibility: an operator is in its graph from the start."""
+
     @property
     def shape(self) -> tuple:
         """The declared shape."""
@@ -290,6 +325,9 @@ class ConstOpBase(OpNode):
         as_device(device)
         self._graph = _core.new_graph() if graph is None else graph
         self._made(getattr(self._graph, self._add)(Tensor(np.atleast_1d(np.asarray(data))), name or ""))
+
+    def compile(self, graph):
+        """Accepted for compatibility: an operator is in its graph from the start."""
 
     @property
     def shape(self) -> tuple:

@@ -59,8 +59,6 @@ HWY_INLINE V Activate(const Epilogue& e, V v) {
   return v;
 }
 
-#define MEGALITH_UNROLL _Pragma("GCC unroll 16")
-
 // kRows x kVectors vectors of C. A vector beyond `columns` is not touched in memory when kMask is set.
 template <int kRows, int kVectors, bool kMask>
 void Micro(const Block& g, const Tile& t) {

@@ -27,7 +27,6 @@ constexpr int kAccumulators = 24;
 constexpr int kAccumulators = 12;
 #endif
 
-#define MEGALITH_UNROLL _Pragma("GCC unroll 16")
 
 // Items [i0, i0 + kItems) and kVectors vectors of columns from j0 on. The last vector may reach beyond the columns when
 // kMask is set.

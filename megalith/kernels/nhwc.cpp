@@ -55,6 +55,7 @@ using ::megalith::HWY_NAMESPACE::StoreFirst;
 using D = hn::CappedTag<float, 16>;
 using V = hn::Vec<D>;
 constexpr int64_t kLanes = static_cast<int64_t>(hn::MaxLanes(D()));
+constexpr int kGroup = HWY_TARGET == HWY_AVX3 ? 14 : 8;  // pixels at once: sums stay in registers
 
 HWY_INLINE V Finish(const gemm::Epilogue& e, int64_t at, int64_t n, V v) {
   const D d;
@@ -82,13 +83,13 @@ HWY_INLINE void Inside(const DepthRow& r, const DepthTap* taps, int64_t count, i
       return hn::LoadU(d, p);
   };
   V sum[kPixels];
-  for (V& s : sum) s = hn::Zero(d);
+  MEGALITH_UNROLL for (int p = 0; p < kPixels; ++p) sum[p] = hn::Zero(d);
   for (int64_t t = 0; t < count; ++t) {
     const V w = load(taps[t].weight + c);
     const float* x = taps[t].x + o * r.x_step + c;
-    for (int p = 0; p < kPixels; ++p) sum[p] = hn::MulAdd(load(x + p * r.x_step), w, sum[p]);
+    MEGALITH_UNROLL for (int p = 0; p < kPixels; ++p) sum[p] = hn::MulAdd(load(x + p * r.x_step), w, sum[p]);
   }
-  for (int p = 0; p < kPixels; ++p) {
+  MEGALITH_UNROLL for (int p = 0; p < kPixels; ++p) {
     float* y = r.y + (o + p) * r.y_pixel + c;
     const V v = Finish(*r.epilogue, c, n, sum[p]);
     if constexpr (kTail)
@@ -121,12 +122,14 @@ void Depthwise(const DepthRow& r) {
     int64_t c = 0;
     for (; c + kLanes <= r.channels; c += kLanes) {
       int64_t o = begin;
-      for (; o + 6 <= end; o += 6) Inside<6, false>(r, r.taps, r.count, o, c, kLanes);
+      for (; o + kGroup <= end; o += kGroup) Inside<kGroup, false>(r, r.taps, r.count, o, c, kLanes);
       for (; o + 2 <= end; o += 2) Inside<2, false>(r, r.taps, r.count, o, c, kLanes);
       for (; o < end; ++o) Inside<1, false>(r, r.taps, r.count, o, c, kLanes);
     }
     if (c < r.channels) {
-      for (int64_t o = begin; o < end; ++o) Inside<1, true>(r, r.taps, r.count, o, c, r.channels - c);
+      int64_t o = begin;
+      for (; o + 4 <= end; o += 4) Inside<4, true>(r, r.taps, r.count, o, c, r.channels - c);
+      for (; o < end; ++o) Inside<1, true>(r, r.taps, r.count, o, c, r.channels - c);
     }
     for (int64_t o = end; o < r.end; ++o) edge(o);
   }

@@ -23,7 +23,6 @@ using V = hn::Vec<D>;
 constexpr int64_t kLanes = static_cast<int64_t>(hn::MaxLanes(D()));
 constexpr int64_t kVectors = kSums / kLanes;
 
-#define MEGALITH_UNROLL _Pragma("GCC unroll 4")
 
 template <Join kJoin>
 HWY_INLINE V Joined(V x, V y) {

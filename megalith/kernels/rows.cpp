@@ -22,7 +22,6 @@ using megalith::HWY_NAMESPACE::StoreFirst;
 using D = hn::CappedTag<float, kRepeat>;
 using V = hn::Vec<D>;
 
-#define MEGALITH_UNROLL _Pragma("GCC unroll 4")
 
 template <class F, size_t... K>
 HWY_INLINE V Call(const V* v, std::index_sequence<K...>) {

@@ -30,6 +30,9 @@ std::string isa_name();  // "avx512", "avx2", "neon", "wasm", "baseline"
 
 }  // namespace megalith
 
+// Before a loop over an array of vectors: unrolled, they stay in registers.
+#define MEGALITH_UNROLL _Pragma("GCC unroll 16")
+
 #define MEGALITH_PICK(baseline, avx2, avx512)               \
   (::megalith::isa() == ::megalith::Isa::kAvx512 ? (avx512) \
    : ::megalith::isa() == ::megalith::Isa::kAvx2 ? (avx2)   \

@@ -28,6 +28,7 @@ def parse():
     p.add_argument("--warm-s", type=float, default=0.1)
     p.add_argument("--patience-s", type=float, default=3, help="no further round where one has taken that long")
     p.add_argument("--no-limits", action="store_true", help="don't measure the machine")
+    p.add_argument("--save", action="store_true", help="take the results into results/ for this processor")
     p.add_argument("--list", action="store_true")
     p.add_argument("-v", "--verbose", action="store_true")
     return p.parse_args()
@@ -63,6 +64,8 @@ def main():
     }
     header["versions"] = driver.run(plan, threads, options, run_id, emit)
     emit(header)
+    if options.save:
+        report.save(lines)
     print(report.table(lines), file=sys.stderr)
     return 1 if any("error" in r and r["impl"].startswith("megalith") for r in lines if "case" in r) else 0
 

@@ -10,36 +10,24 @@ ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 
 
 def measure(threads_list):
-    """Measures of bench-device for each number of threads; None: there is no mgl."""
+    """Measures of bench-device by number of threads (1 and the largest); None: there is no mgl."""
     mgl = os.environ.get("BENCH_MGL") or os.path.join(ROOT, "build", "release", "tools", "mgl")
     if not os.path.exists(mgl):
         return None
-    found = {}
-    for threads in threads_list:
-        text = subprocess.run(
-            [mgl, "bench-device", "--json", "--threads", str(threads)], capture_output=True, text=True, check=True
-        ).stdout
-        report = json.loads(text)
-        found[threads] = {
-            "device": report["device"]["name"],
-            "ghz": report["measured_ghz"],
-            "measures": [m for m in report["measures"] if m["threads"] == threads],
-        }
-    return found
+    command = [mgl, "bench-device", "--json", "--threads", str(max(threads_list))]
+    report = json.loads(subprocess.run(command, capture_output=True, text=True, check=True).stdout)
+    return {t: [m for m in report["measures"] if m["threads"] == t] for t in threads_list}
 
 
-def _best(measures, kind, isa_limit=None):
-    values = [m["value"] for m in measures if m["measure"] == kind and (isa_limit is None or m["kind"] == isa_limit)]
+def _best(measures, what, kind=None):
+    values = [m["value"] for m in measures if m["measure"] == what and kind in (None, m["kind"])]
     return max(values, default=0)
 
 
 def _read(measures, working_set):
-    """GB/s of reading a set of that size again and again; memory's when no cache holds it."""
-    caches = sorted((m["bytes"], m["value"]) for m in measures if m["measure"] == "cache read")
-    for size, value in caches:
-        if working_set <= size:
-            return value
-    return _best(measures, "memory", "read")
+    """GB/s of reading a set of that size again and again. No set is read slower than a larger one."""
+    values = [m["value"] for m in measures if m["measure"] == "cache" and m["bytes"] >= working_set]
+    return max([*values, _best(measures, "memory", "read")])
 
 
 def limit_ms(case, measures, threads, isa=None):

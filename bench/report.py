@@ -1,10 +1,13 @@
 """Tables of what bench.py wrote: times, ratios to peers and to the limit, and which bars are met."""
 
 import collections
+import json
+import os
 
 import bars
 import cases
 import limits
+import plot
 
 CASES = {c["name"]: c for group in cases.GROUPS.values() for c in group()}
 SHORT = {"megalith": "Megalith", "pytorch": "PyTorch", "onnxruntime": "ORT", "openvino": "OpenVINO",
@@ -43,7 +46,7 @@ class Row:
         if "min_ms" in record:
             self.ms[record["impl"]] = _time(record)
         else:
-            self.errors[record["impl"]] = record["error"]
+            self.errors[record["impl"]] = "wrong" if record.get("wrong") else "fails"
 
     @property
     def ours(self):
@@ -66,7 +69,7 @@ def rows(lines):
         found[key].add(r)
     for row in found.values():
         measured = (headers.get(row.run, {}).get("limits") or {}).get(str(row.threads))
-        row.limit = limits.limit_ms(row.case, measured["measures"], row.threads) if measured else None
+        row.limit = limits.limit_ms(row.case, measured, row.threads) if measured else None
         if row.ours in row.ms:
             alone = found.get((row.case["name"], 1))
             alone = alone.ms.get(row.ours) if alone else None
@@ -86,7 +89,7 @@ def _cells(row, specs):
     for spec in specs:
         ms = row.ms.get(spec)
         if ms is None:
-            yield "fails" if spec in row.errors else ""
+            yield row.errors.get(spec, "")
         elif spec == row.ours or not ours:
             yield number(ms)
         else:
@@ -110,3 +113,51 @@ def table(lines):
             text.append("| %s | %s |" % (row.case["name"], " | ".join(_cells(row, specs))))
         text.append("")
     return "\n".join(text)
+
+
+def summary(lines):
+    """How many bars are met, by group."""
+    counts = collections.OrderedDict()
+    for row in rows(lines):
+        for factor, _, ratio in row.judged:
+            met = counts.setdefault((row.case["group"], row.threads), [0, 0])
+            met[0] += ratio <= factor
+            met[1] += 1
+    text = ["| group | threads | bars met |", "|---|---|---|"]
+    return "\n".join(text + ["| %s | %d | %d of %d |" % (g, t, met, n) for (g, t), (met, n) in counts.items()])
+
+
+def save(lines):
+    """Takes the cases of a run into the files of this processor in results/."""
+    machine = next(r["machine"] for r in lines if "machine" in r)
+    base = os.path.join(os.path.dirname(os.path.abspath(__file__)), "results", machine["file"])
+    os.makedirs(os.path.dirname(base), exist_ok=True)
+    earlier = []
+    if os.path.exists(base + ".jsonl"):
+        with open(base + ".jsonl") as f:
+            earlier = [json.loads(line) for line in f]
+    new = {(r["case"], r["threads"]) for r in lines if "case" in r}
+    kept = [r for r in earlier if "case" in r and (r["case"], r["threads"]) not in new]
+    kept += [r for r in lines if "case" in r]
+    order = {name: i for i, name in enumerate(CASES)}
+    kept = sorted((r for r in kept if r["case"] in order), key=lambda r: (order[r["case"]], r["threads"]))
+    runs = {r["run"] for r in kept}
+    headers = [r for r in earlier + lines if "machine" in r and r["run"] in runs]
+    with open(base + ".jsonl", "w") as f:
+        f.writelines(json.dumps(r) + "\n" for r in headers + kept)
+    versions = collections.OrderedDict()
+    for h in headers:
+        versions.update((shown(s).split()[0], v) for s, v in h["versions"].items())
+    text = ["# %s (%s), %d processors\n" % (machine["name"], machine["file"], machine["cpus"])]
+    text.append(
+        "Written by `bench.py --save`; see [README](../README.md) for how to read it. In brackets: Megalith's time over"
+    )
+    text.append("that one's. Versions: %s.\n" % ", ".join("%s %s" % v for v in sorted(versions.items())))
+    for h in headers:
+        loads = [r["load"] for r in kept if r["run"] == h["run"]]
+        text.append("- %s, load %.1f to %.1f: `%s`" % (h["run"], min(loads), max(loads), h["command"]))
+    text += ["", summary(headers + kept), "", table(headers + kept)]
+    with open(base + ".md", "w") as f:
+        f.write("\n".join(text))
+    with open(base + ".svg", "w") as f:
+        f.write(plot.svg(rows(headers + kept), "%s, 1 thread, %s" % (machine["name"], headers[-1]["run"][:10])))

@@ -49,12 +49,14 @@ class Api:
             return lambda x: self.F.conv2d(x, w, None, c["s"], c["p"], 1, c["g"]), x
         if group in ("local", "local_share"):
             x, w = data.local(c)
-            w = self.tensor(w)
             if group == "local":
+                w = self.tensor(w)
                 return lambda x: self.F.local_conv2d(x, w, None, c["s"], c["p"]), x
-            if not hasattr(self.F, "local_share_conv2d"):
+            if not hasattr(self.F, "local_share_conv2d"):  # MegEngine has no function for it
                 raise Unsupported
-            return lambda x: self.F.local_share_conv2d(x, w, None, c["s"], c["p"]), x
+            w = self.tensor(w if c["g"] > 1 else w[0])
+            regions = (c["sgh"], c["sgw"])
+            return lambda x: self.F.local_share_conv2d(x, w, None, c["s"], c["p"], 1, regions, c["g"]), x
         if group == "model":
             net = self.net(c["model"])
             net.eval()
@@ -109,7 +111,8 @@ class Api:
             state = (zero, zero) if c["kind"] == "lstm" else zero
             return (lambda x: m(x, state)[0]) if c["kind"] == "lstm" else (lambda x: m(x, state)), m, x[0]
         m = getattr(self.M, kind)(c["I"], c["H"], num_layers=c["L"], bidirectional=c["bi"])
-        return (lambda x: m(x)[0]), self.set_recurrent(m, weights), x
+        self.set_recurrent(m, weights)
+        return (lambda x: m(x)[0]), m, x
 
     def set_recurrent(self, m, weights):
         # MegEngine's one weight: every layer and direction's w_ih and w_hh, then every one's b_ih and b_hh.
@@ -117,7 +120,6 @@ class Api:
         if len(weights) > 1:
             raise Unsupported  # the order of several layers differs between its own modes
         m._flatten_weights[:] = self.tensor(np.concatenate(flat).reshape(m._flatten_weights.shape))
-        return m
 
     # -------------------------------------------------------------------------------------------------------- training
     def steps(self, net, x, y, lr):

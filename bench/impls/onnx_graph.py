@@ -134,8 +134,9 @@ def _rnn(c):
         ):
             inputs.append(B.constant("%s%d" % (name, layer), np.stack(arrays)))
         out = B.op(c["kind"].upper(), inputs, **attributes)  # T, directions, N, H
-        out = B.reshape(B.op("Transpose", [out], perm=[0, 2, 1, 3]), (c["T"], c["N"], directions * h))
-    return B.model("x", x, out, 3)
+        shape = (c["N"], h) if c["cell"] else (c["T"], c["N"], directions * h)
+        out = B.reshape(B.op("Transpose", [out], perm=[0, 2, 1, 3]), shape)
+    return B.model("x", x, out, len(shape))
 
 
 def make(c):

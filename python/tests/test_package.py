@@ -30,10 +30,9 @@ def test_the_import_is_quiet_and_brings_in_numpy_only():
 
 
 def test_the_import_is_quick():
-    def seconds():
-        run = python("-X", "importtime", "-c", "import megalith")
-        rows = [line.split("|") for line in run.stderr.splitlines() if line.startswith("import time:")]
-        return next(int(total) for _, total, name in rows if name.strip() == "megalith") / 1e6
+    def seconds():  # of the processor: others may be busy
+        code = "import time; t = time.process_time(); import megalith; print(time.process_time() - t)"
+        return float(python("-c", code).stdout)
 
     assert min(seconds() for _ in range(3)) < 0.3  # numpy included
 

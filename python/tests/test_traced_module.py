@@ -236,6 +236,35 @@ def test_functions_that_can_not_be_found_are_named():
     assert pickle.dumps(copy.deepcopy(t))
 
 
+def test_loaders_repair_what_files_call(monkeypatch):
+    from megalith.traced_module import serialization
+
+    for table in ("FUNCTIONAL_LOADER", "MODULE_LOADER", "TENSORMETHOD_LOADER", "OPDEF_LOADER"):
+        monkeypatch.setattr(serialization, table, {})
+    seen = []
+
+    @serialization.register_functional_loader(("megengine.functional.nn", "relu"))
+    def load_relu(expr):
+        assert expr.func == ("megalith.functional.nn", "relu")
+        expr.func = F.sigmoid
+
+    @serialization.register_tensor_method_loader("__add__")
+    def load_add(expr):
+        expr.set_arg("value", 5)
+
+    @serialization.register_module_loader(("megengine.module.linear", "Linear"))
+    def load_linear(expr):
+        seen.append(str(expr))
+
+    net, t = traced(lambda self, x: F.relu(self.fc(x)) + 1, X, fc=M.Linear(3, 2))
+    file = io.BytesIO()
+    mge.save(t, file)
+    file.seek(0)
+    loaded = mge.load(file)
+    np.testing.assert_array_equal(loaded(X).numpy(), (F.sigmoid(net.fc(X)) + 5).numpy())
+    assert len(seen) == 1 and "fc_out = fc(args_0, )" in seen[0]
+
+
 def test_names_of_nodes_are_unique():
     _, t = traced(lambda self, x: F.relu(x) + 1, X)
     first, second = t.graph.nodes().as_list()[-2:]

@@ -510,13 +510,6 @@ class CallFunction(Expr):
         state["func"] = function_name(self.func)
         return state
 
-    def __setstate__(self, state):
-        super().__setstate__(state)
-        if isinstance(self.func, tuple):
-            from .serialization import find
-
-            self.func = find(*self.func)
-
 
 def function_name(func):
     """Module and name under which everybody finds a function."""

@@ -468,6 +468,7 @@ class InternalGraph:
             self.__dict__.update({k: v for k, v in state.items() if k not in ("_rst", "_total_ids")})
             self._module = self._top_graph = None
             self._relink()
+            self._load_exprs()
             return
         self.__init__(state["name"], state["qualname"])
         nodes, exprs = [], []
@@ -492,6 +493,13 @@ class InternalGraph:
         names = {n: None if i is None else nodes[i] for n, i in state["names"].items()}
         self._namespace._used_names = names
         self._relink()
+        self._load_exprs()
+
+    def _load_exprs(self):
+        from .serialization import load_expr
+
+        for expr in list(self._exprs):
+            load_expr(expr)
 
     def __copy__(self):
         return self

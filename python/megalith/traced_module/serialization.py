@@ -43,32 +43,44 @@ def restored(value):
     return value
 
 
+def _own(key):
+    """A key of a table of loaders: MegEngine's names are ours."""
+    if not isinstance(key, tuple):
+        return key
+    module, name = key
+    return ("megalith" + module[len("megengine") :] if module.split(".")[0] == "megengine" else module), name
+
+
 def _register(table, keys):
     def decorator(loader):
         for key in keys:
-            table[key] = loader
+            table[_own(key)] = loader
         return loader
 
     return decorator
 
 
 def register_functional_loader(*funcs):
-    """A decorator for what repairs calls of functions, named by (module, name), when a traced module is loaded."""
+    """A decorator for what repairs calls of functions when a traced module is loaded.
+
+    Args:
+        funcs: (module, name) of the functions, as files name them.
+    """
     return _register(FUNCTIONAL_LOADER, funcs)
 
 
 def register_module_loader(*module_types):
-    """A decorator for what repairs calls of modules, named by (module, name)."""
+    """A decorator for what repairs calls of modules, by (module, name) of their classes."""
     return _register(MODULE_LOADER, module_types)
 
 
 def register_tensor_method_loader(*methods):
-    """A decorator for what repairs calls of methods of tensors."""
+    """A decorator for what repairs calls of methods of tensors, by their names."""
     return _register(TENSORMETHOD_LOADER, methods)
 
 
 def register_opdef_loader(*opdefs):
-    """A decorator for what repairs calls of ops, named by (module, name)."""
+    """A decorator for what repairs calls of ops, by their classes."""
     return _register(OPDEF_LOADER, opdefs)
 
 
@@ -79,8 +91,11 @@ def _repair(table, key, expr):
 
 
 def load_functional(expr):
-    """Repairs a call of a function."""
-    _repair(FUNCTIONAL_LOADER, (expr.func.__module__, expr.func.__name__), expr)
+    """Repairs a call of a function and looks it up; ``expr.func`` is (module, name) before."""
+    if isinstance(expr.func, tuple):
+        _repair(FUNCTIONAL_LOADER, _own(expr.func), expr)
+    if isinstance(expr.func, tuple):
+        expr.func = find(*expr.func)
 
 
 def load_call_module_expr(expr):
@@ -96,5 +111,20 @@ def load_call_tensor_method_expr(expr):
 
 def load_apply_expr(expr):
     """Repairs a call of an op."""
-    kind = type(expr.opdef)
-    _repair(OPDEF_LOADER, (kind.__module__, kind.__name__), expr)
+    _repair(OPDEF_LOADER, type(expr.opdef), expr)
+
+
+def load_expr(expr):
+    """Repairs an expression of any kind."""
+    from .expr import Apply, CallFunction, CallMethod
+    from .node import ModuleNode
+
+    if isinstance(expr, CallFunction):
+        load_functional(expr)
+    elif isinstance(expr, Apply):
+        load_apply_expr(expr)
+    elif isinstance(expr, CallMethod) and expr.inputs:
+        if isinstance(expr.inputs[0], ModuleNode):
+            load_call_module_expr(expr)
+        else:
+            load_call_tensor_method_expr(expr)

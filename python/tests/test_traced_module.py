@@ -262,6 +262,7 @@ def test_loaders_repair_what_files_call(monkeypatch):
     file.seek(0)
     loaded = mge.load(file)
     np.testing.assert_array_equal(loaded(X).numpy(), (F.sigmoid(net.fc(X)) + 5).numpy())
+    copy.deepcopy(loaded)
     assert len(seen) == 1 and "fc_out = fc(args_0, )" in seen[0]
 
 

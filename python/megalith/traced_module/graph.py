@@ -13,6 +13,7 @@ from .expr import CallFunction, CallMethod, Expr, Input
 from .filters import ExprFilter, NodeFilter
 from .node import ModuleNode, Node, TensorNode
 from .pytree import TreeDef, tree_flatten
+from .serialization import load_expr
 
 
 class NameSpace:
@@ -468,8 +469,13 @@ class InternalGraph:
             self.__dict__.update({k: v for k, v in state.items() if k not in ("_rst", "_total_ids")})
             self._module = self._top_graph = None
             self._relink()
-            self._load_exprs()
-            return
+        else:
+            self._restore(state)
+        for expr in list(self._exprs):
+            load_expr(expr)
+
+    def _restore(self, state):
+        """Takes over a flat state."""
         self.__init__(state["name"], state["qualname"])
         nodes, exprs = [], []
         for kind, fields in state["flat"]:
@@ -493,13 +499,6 @@ class InternalGraph:
         names = {n: None if i is None else nodes[i] for n, i in state["names"].items()}
         self._namespace._used_names = names
         self._relink()
-        self._load_exprs()
-
-    def _load_exprs(self):
-        from .serialization import load_expr
-
-        for expr in list(self._exprs):
-            load_expr(expr)
 
     def __copy__(self):
         return self
@@ -509,7 +508,7 @@ class InternalGraph:
         if new is None:
             new = memo[id(self)] = InternalGraph.__new__(InternalGraph)
             state = self._state(Expr.__getstate__)  # functions as they are: copies need no names
-            new.__setstate__(copy.deepcopy(state, memo))
+            new._restore(copy.deepcopy(state, memo))
             new._module = memo.get(id(self._module), self._module)
         return new
 

@@ -15,16 +15,13 @@ __all__ = ["Parameter", "Tensor"]
 
 def _host_array(data, dtype):
     """An array and the native dtype that stores it: Python numbers are float32, int32 or bool."""
-    if dtype is None:
-        a = np.asarray(data)
-        if a.dtype == object or a.dtype.kind not in "fiub":
-            raise _core.DTypeError(f"can't make a tensor of {type(data).__name__} with elements of type {a.dtype}")
-        native = _dtype.to_native(a.dtype)
-    else:
-        native = _dtype.to_native(dtype)
-        a = np.asarray(data)
-        if a.dtype == object or a.dtype.kind not in "fiub":
-            raise _core.DTypeError(f"can't make a tensor of {type(data).__name__} with elements of type {a.dtype}")
+    native = None if dtype is None else _dtype.to_native(dtype)
+    a = np.asarray(data)
+    if a.dtype.kind not in "fiub":
+        if a.dtype == object and any(isinstance(item, (list, tuple)) for item in a.flat):  # NumPy before 1.24
+            raise ValueError("can't make a tensor of nested lists with different lengths")
+        raise _core.DTypeError(f"can't make a tensor of {type(data).__name__} with elements of type {a.dtype}")
+    native = native or _dtype.to_native(a.dtype)
     return np.ascontiguousarray(a, dtype=None).reshape(a.shape), native
 
 

@@ -19,7 +19,7 @@ PAGES = [
     "megalith.module.quantized", "megalith.optimizer", "megalith.autodiff", "megalith.jit", "megalith.data",
     "megalith.data.dataset", "megalith.data.transform", "megalith.random", "megalith.quantization", "megalith.traced_module",
     "megalith.amp", "megalith.serialization", "megalith.device", "megalith.utils.rnn", "megalith.utils.network",
-    "megalith.utils.network_node", "megalith.utils.comp_graph_tools", "megalith.compat",
+    "megalith.utils.network_node", "megalith.utils.comp_graph_tools", "megalith.utils.profiler", "megalith.utils.module_stats", "megalith.hub", "megalith.compat",
 ]  # fmt: skip
 SECTION = re.compile(r"^(Args|Arguments|Returns|Raises|Examples?|Attributes|Note|Notes|Yields):\s*$")
 

@@ -55,6 +55,21 @@ def module(m):
     return title + table(("module", "what", "parameters", "mode"), rows)
 
 
+def calls(log):
+    """What a profile recorded: for each op how often it ran, for how long, and what it made."""
+    ops = {}
+    for name, _, begin, end, _, size in log:
+        count, seconds, made = ops.get(name, (0, 0.0, 0))
+        ops[name] = (count + 1, seconds + end - begin, made + size)
+    total = sum(seconds for _, seconds, _ in ops.values()) or 1e-9
+    rows = [
+        (name, f"{count:,}", f"{seconds * 1e3:.3f}", f"{seconds / total:.1%}", _bytes(made))
+        for name, (count, seconds, made) in sorted(ops.items(), key=lambda item: -item[1][1])
+    ]
+    title = f"<div><b>Profile</b>, {len(log):,} calls, {total * 1e3:.3f} ms in ops</div>"
+    return title + table(("op", "calls", "ms", "share", "results"), rows)
+
+
 def text(value):
     """Text as it is printed."""
     return f"<pre>{html.escape(str(value))}</pre>"

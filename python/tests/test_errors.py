@@ -9,6 +9,7 @@ import megalith as mge
 import megalith.functional as F
 import megalith.module as M
 import megalith.traced_module as tm
+from megalith.utils.profiler import Profiler
 
 
 def t(*shape, dtype="float32"):
@@ -81,6 +82,17 @@ def test_tensors_in_notebooks():
     assert "4 MB" in long and len(long) < 2000
     named = mge.Parameter([1.0], name="<x>")._repr_html_()
     assert "<b>Parameter</b>" in named and "&lt;x&gt;" in named
+
+
+def test_profiles_in_notebooks(tmp_path):
+    with Profiler(str(tmp_path)) as profiler:
+        assert "running" in profiler._repr_html_()
+        x = mge.Tensor(np.ones((64, 64), "float32"))
+        x @ x + x
+    html = profiler._repr_html_()
+    assert "<b>Profile</b>, 2 calls" in html and "MatrixMul" in html and "16.4 kB" in html and "%" in html
+    profiler.dump()
+    assert "nothing recorded" in profiler._repr_html_()
 
 
 def test_modules_and_graphs_in_notebooks():

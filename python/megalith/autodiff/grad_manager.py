@@ -90,7 +90,9 @@ class GradManager:
             if not isinstance(tensor, _core.TensorBase):
                 raise ArgumentTypeError(f"GradManager attaches Tensors, not {type(tensor).__name__}")
             if tensor._dtype[0] not in (0, 9, 17):
-                raise ArgumentTypeError(f"GradManager attaches Tensors of floating point numbers, not of {tensor.dtype}")
+                raise ArgumentTypeError(
+                    f"GradManager attaches Tensors of floating point numbers, not of {tensor.dtype}"
+                )
             key = id(tensor)
             spec = self._attached.get(key)
             if spec is None or spec.tensor() is not tensor:

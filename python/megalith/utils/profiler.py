@@ -8,7 +8,7 @@ import weakref
 from contextlib import ContextDecorator, contextmanager
 from typing import List
 
-from .. import _core
+from .. import _core, _html
 from ..logger import get_logger
 
 _running = None
@@ -124,6 +124,11 @@ class Profiler(ContextDecorator):
         get_logger().info("profile written to %s", self.path)
         self._calls = None
         _living.discard(self)
+
+    def _repr_html_(self):
+        if self._calls is None:
+            return _html.text(f"Profiler: {'running' if _running is self else 'nothing recorded since the last dump'}")
+        return _html.calls(self._calls)
 
     def format_path(self, path, pid, format):
         """The file of a process and a format."""

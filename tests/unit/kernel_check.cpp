@@ -122,10 +122,11 @@ bool same(const Tensor& got_any, const Tensor& want, Allowed a, std::string& whe
 }  // namespace
 
 int check_kernels(const char* name, const Params& params, const std::vector<Tensor>& inputs, Allowed allowed,
-                  Dice* dice, bool permuted) {
+                  Dice* dice, bool permuted, std::optional<DType> output_dtype) {
   const OpDef& op = Registry::get().at(name);
   Attrs attrs;
   attrs.params = params;
+  attrs.output_dtype = output_dtype;
   ThreadPool pool(2), many(5);
   Exec one, two(&pool), five(&many);
   std::vector<TensorSpec> in, out(static_cast<size_t>(num_outputs(op, attrs, static_cast<int>(inputs.size()))));

@@ -2,6 +2,7 @@
 // in any order in memory.
 #pragma once
 
+#include <optional>
 #include <random>
 
 #include "megalith/op.h"
@@ -39,6 +40,6 @@ struct Allowed {
 // Runs every kernel before the last that accepts the call; returns how many did. With `dice` the inputs of strided
 // kernels are scattered. `permuted`: results of strided kernels may lie in any order, too.
 int check_kernels(const char* op, const Params& params, const std::vector<Tensor>& in, Allowed allowed = {},
-                  Dice* dice = nullptr, bool permuted = false);
+                  Dice* dice = nullptr, bool permuted = false, std::optional<DType> output_dtype = {});
 
 }  // namespace megalith

@@ -2,8 +2,10 @@
 // Bool.
 #include <string_view>
 
+#include "megalith/kernels/rows.h"
 #include "megalith/ops/elemwise/lowbit.h"
 #include "megalith/ops/elemwise/modes.h"
+#include "megalith/ops/elemwise/real.h"
 #include "megalith/ops/elemwise/rows.h"
 #include "megalith/var.h"
 
@@ -173,6 +175,30 @@ void reference(const KernelArgs& a) {
   }
 }
 
+// Quantized modes of operands of one shape, block by block in floats.
+bool vector_accepts(const KernelQuery& q) {
+  const Mode m = mode_of(q.attrs);
+  const auto plain = elemwise_mode(m);
+  return plain && is_quantized_mode(m) && rows::find(*plain) && convert::is_quantized_storage(q.out[0].dtype) &&
+         std::all_of(q.in.begin(), q.in.end(),
+                     [&](const TensorSpec& t) { return convert::is_stored(t.dtype) && t.shape == q.out[0].shape; });
+}
+
+void vector(const KernelArgs& a) {
+  const rows::Fn fn = rows::find(*elemwise_mode(mode_of(a.attrs)));
+  const Tensor& out = a.out[0];
+  if (!std::all_of(a.in.begin(), a.in.end(), [&](const Tensor& t) { return elemwise::together(t, out); }))
+    return reference(a);
+  elemwise::for_blocks(out, a.exec, [&](int64_t at, int64_t n) {
+    float buffers[4][elemwise::kRealBlock], result[elemwise::kRealBlock];
+    const float* in[4] = {};
+    for (size_t k = 0; k < a.in.size(); ++k) in[k] = elemwise::load_block(a.in[k], at, n, buffers[k]);
+    static constexpr int64_t kSteps[4] = {1, 1, 1, 1};
+    fn(in, kSteps, result, n);
+    elemwise::store_block(out, at, n, result);
+  });
+}
+
 void lowbit(const KernelArgs& a) {
   std::vector<Tensor> in;
   for (const Tensor& t : a.in) in.push_back(elemwise::widened(t));
@@ -196,7 +222,8 @@ MEGALITH_OPS(elemwise_multi_type) {
        .max_inputs = 6,
        .infer = infer,
        .kernels =
-           {{.name = "reference", .run = reference, .accepts = no_lowbit, .strided = true, .order = Order::kLikeInput},
+           {{.name = "vector", .run = vector, .accepts = vector_accepts, .strided = true, .order = Order::kLikeInput},
+            {.name = "reference", .run = reference, .accepts = no_lowbit, .strided = true, .order = Order::kLikeInput},
             {.name = "lowbit", .run = lowbit}},
        .flops = flops});
   r.add({.name = "AffineInt",

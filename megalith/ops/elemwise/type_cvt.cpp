@@ -1,5 +1,6 @@
 // TypeCvt: every element as another type. Limited by memory bandwidth.
 #include "megalith/ops/elemwise/lowbit.h"
+#include "megalith/ops/elemwise/real.h"
 #include "megalith/ops/elemwise/rows.h"
 #include "megalith/ops/grad_util.h"
 
@@ -39,6 +40,33 @@ void lowbit(const KernelArgs& a) {
   elemwise::narrow(wide, a.out[0]);
 }
 
+// Between Float32, integers and quantized types, but for integers among themselves.
+bool vector_accepts(const KernelQuery& q) {
+  const DType from = q.in[0].dtype, to = q.out[0].dtype;
+  return from != to && elemwise::is_real(from) && (to.id == DTypeEnum::Float32 || convert::is_quantized_storage(to));
+}
+
+void vector(const KernelArgs& a) {
+  const Tensor& out = a.out[0];
+  if (!elemwise::together(a.in[0], out)) {
+    const Tensor in = a.in[0].to_contiguous();
+    if (out.contiguous()) {
+      Tensor to = out;
+      return vector({a.attrs, {&in, 1}, {&to, 1}, a.exec});
+    }
+    Tensor to = Tensor::empty(out.dtype(), out.shape());
+    vector({a.attrs, {&in, 1}, {&to, 1}, a.exec});
+    return copy_strided(to, out, a.exec);
+  }
+  elemwise::for_blocks(out, a.exec, [&](int64_t at, int64_t n) {
+    float buffer[elemwise::kRealBlock];
+    if (out.dtype().id == DTypeEnum::Float32)
+      elemwise::load_block(a.in[0], at, n, out.data<float>() + at);
+    else
+      elemwise::store_block(out, at, n, elemwise::load_block(a.in[0], at, n, buffer));
+  });
+}
+
 std::vector<Var> grad(const GradContext& c) {
   const DType from = c.dtype(0);
   if (!from.is_float() || !c.attrs.param<param::TypeCvt>().dtype.is_float()) return {Var()};
@@ -54,7 +82,13 @@ MEGALITH_OPS(elemwise_type_cvt) {
          .mge = {"TypeCvtV2"},
          .params = &param::TypeCvt::kSchema,
          .infer = infer,
-         .kernels = {{.name = "reference",
+         .kernels = {{.name = "vector",
+                      .run = vector,
+                      .accepts = vector_accepts,
+                      .strided = true,
+                      .inplace = true,
+                      .order = Order::kLikeInput},
+                     {.name = "reference",
                       .run = reference,
                       .accepts = no_lowbit,
                       .strided = true,

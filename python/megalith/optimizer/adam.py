@@ -23,13 +23,11 @@ def adam_delta(states, grad, betas, eps):
     step, mean, square = states["step"], states["exp_avg"], states["exp_avg_sq"]
     beta0, beta1 = f32(betas[0]), f32(betas[1])
     step += 1.0
-    mean *= beta0
-    mean += grad * rest(beta0)
-    square *= beta1
-    square += rest(beta1) * (grad * grad)
+    mean._reset(elwise("FUSE_MUL_ADD4", mean, beta0, grad, rest(beta0)))
+    square._reset(elwise("FUSE_MUL_ADD4", square, beta1, grad * grad, rest(beta1)))
     mean_scale = 1.0 - elwise("POW", beta0, step)
     square_scale = 1.0 - elwise("POW", beta1, step)
-    return mean / mean_scale / (elwise("POW", square / square_scale, 0.5) + eps)
+    return mean / mean_scale / (elwise("SQRT", square / square_scale) + eps)
 
 
 class Adam(Optimizer):
@@ -76,5 +74,6 @@ class Adam(Optimizer):
             if grad is None:
                 continue
             if decay != 0.0:
-                grad = grad + param * decay
-            param -= adam_delta(self._state[param], grad, param_group["betas"], eps) * lr
+                grad = elwise("FUSE_MUL_ADD3", param, decay, grad)
+            delta = adam_delta(self._state[param], grad, param_group["betas"], eps)
+            param._reset(elwise("FUSE_MUL_ADD3", delta, -lr, param))

@@ -3,6 +3,7 @@
 from typing import Iterable, Union
 
 from .._errors import require
+from ..functional._compose import elwise
 from ..tensor import Parameter
 from .optimizer import Optimizer
 
@@ -57,10 +58,9 @@ class SGD(Optimizer):
             if grad is None:
                 continue
             if decay != 0.0:
-                grad = grad + param * decay
+                grad = elwise("FUSE_MUL_ADD3", param, decay, grad)
             if momentum != 0.0:
                 v = self._state[param]["momentum_buffer"]
-                v *= momentum
-                v += grad
-                grad = grad + v * momentum if self.nesterov else v
-            param -= grad * lr
+                v._reset(elwise("FUSE_MUL_ADD3", v, momentum, grad))
+                grad = elwise("FUSE_MUL_ADD3", v, momentum, grad) if self.nesterov else v
+            param._reset(elwise("FUSE_MUL_ADD3", grad, -lr, param))

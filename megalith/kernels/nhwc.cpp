@@ -185,61 +185,68 @@ class Patches {
   }
   const float* start() const { return x_.data + first_; }
 
-  // Elements [l, l + k) of patches [i, i + m).
+  // Elements [l, l + k) of patches [i, i + m): patches of one row of the result together, stretch by stretch of what
+  // lies in one piece in the image.
   void gather(int64_t i, int64_t m, int64_t l, int64_t k, float* to, int64_t pitch) const {
-    int64_t ow = i % w_.count, oh = i / w_.count % h_.count, n = i / w_.count / h_.count;
-    for (; m > 0; --m, to += pitch) {
-      patch(n, oh * h_.step, ow * w_.step, l, l + k, to);
-      if (++ow < w_.count) continue;
-      ow = 0;
-      if (++oh < h_.count) continue;
-      oh = 0;
-      ++n;
+    while (m > 0) {
+      const int64_t ow = i % w_.count, oh = i / w_.count % h_.count, n = i / w_.count / h_.count;
+      const int64_t some = std::min(m, w_.count - ow);
+      const float* image = x_.data + n * x_.image + first_;
+      for (int64_t at = l; at < l + k;) {
+        const int64_t a = at / tap_row_, in_row = at - a * tap_row_;
+        const int64_t b = whole_ ? 0 : in_row / channels_, c = in_row - b * channels_;
+        const int64_t length = std::min(l + k - at, (whole_ ? tap_row_ : channels_) - c);
+        const int64_t ih = oh * h_.step + h_.offset[static_cast<size_t>(a)];
+        const float* row = ih < 0 || ih >= x_.h ? nullptr : image + ih * x_.row;
+        stretches(row, ow, some, w_.offset[static_cast<size_t>(b)] * x_.c + c, length, to + (at - l), pitch);
+        at += length;
+      }
+      to += some * pitch;
+      i += some;
+      m -= some;
     }
   }
 
  private:
-  void put(const float* from, int64_t n, float* to) const {
-    // In whole vectors where what follows is overwritten next and can be read.
-    if (n < 64 && from + n + 16 <= end_) {
-      for (int64_t i = 0; i < n; i += 16) std::memcpy(to + i, from + i, 64);
-    } else {
-      std::memcpy(to, from, static_cast<size_t>(n) * sizeof(float));
-    }
-  }
+  static int64_t up(int64_t a, int64_t b) { return a <= 0 ? 0 : (a + b - 1) / b; }
 
-  void patch(int64_t n, int64_t row, int64_t col, int64_t l, int64_t end, float* to) const {
-    const float* image = x_.data + n * x_.image + first_;
-    while (l < end) {
-      const int64_t a = l / tap_row_, in_row = l - a * tap_row_, last = std::min(end, (a + 1) * tap_row_);
-      const int64_t ih = row + h_.offset[static_cast<size_t>(a)];
-      float* const row_end = to + (last - l);
-      if (ih < 0 || ih >= x_.h) {
-        std::fill(to, row_end, 0.f);
-      } else if (whole_) {
-        // Elements of this row of the image, some of which may lie beside it.
-        int64_t at = (col + w_.offset[0]) * x_.c + in_row;
-        const int64_t before = std::clamp<int64_t>(-at, 0, last - l);
-        std::fill_n(to, before, 0.f);
-        at += before;
-        const int64_t inside = std::clamp<int64_t>(x_.row - at, 0, last - l - before);
-        if (inside > 0) put(image + ih * x_.row + at, inside, to + before);
-        std::fill(to + before + inside, row_end, 0.f);
-      } else {
-        for (int64_t at = l; at < last;) {
-          const int64_t b = (at - a * tap_row_) / channels_, c = (at - a * tap_row_) % channels_;
-          const int64_t some = std::min(channels_ - c, last - at), iw = col + w_.offset[static_cast<size_t>(b)];
-          float* out = to + (at - l);
-          if (iw < 0 || iw >= x_.w)
-            std::fill_n(out, some, 0.f);
-          else
-            put(image + ih * x_.row + iw * x_.pixel + c, some, out);
-          at += some;
-        }
-      }
-      to = row_end;
-      l = last;
+  // `length` floats for each of `some` patches from `ow` on, `shift` floats from the patch's first pixel in this row of
+  // the image; zeros for those that lie beside it. No row: all are.
+  void stretches(const float* row, int64_t ow, int64_t some, int64_t shift, int64_t length, float* to,
+                 int64_t pitch) const {
+    if (!row) {
+      for (int64_t p = 0; p < some; ++p) std::fill_n(to + p * pitch, length, 0.f);
+      return;
     }
+    const int64_t step = w_.step * x_.c;
+    // The elements of one image row that a group's channels can reach end before the row does.
+    const int64_t size = x_.row - first_;
+    shift += ow * step;
+    const int64_t begin = std::min(some, up(-shift, step));
+    const int64_t end = size - length - shift < 0 ? begin : std::clamp((size - length - shift) / step + 1, begin, some);
+    const auto edge = [&](int64_t p) {
+      const int64_t at = p * step + shift, before = std::clamp<int64_t>(-at, 0, length);
+      const int64_t inside = std::clamp<int64_t>(size - at - before, 0, length - before);
+      float* out = to + p * pitch;
+      std::fill_n(out, before, 0.f);
+      if (inside > 0) std::memcpy(out + before, row + at + before, static_cast<size_t>(inside) * sizeof(float));
+      std::fill(out + before + inside, out + length, 0.f);
+    };
+    for (int64_t p = 0; p < begin; ++p) edge(p);
+    const float* from = row + shift;
+    // Short ones in whole blocks where more can be read: what is written too much is overwritten next.
+    const bool more = from + (end - 1) * step + length + 16 <= end_;
+    if (length <= 8 && more) {
+      for (int64_t p = begin; p < end; ++p) std::memcpy(to + p * pitch, from + p * step, 32);
+    } else if (length < 64 && more) {
+      for (int64_t p = begin; p < end; ++p) {
+        for (int64_t at = 0; at < length; at += 16) std::memcpy(to + p * pitch + at, from + p * step + at, 64);
+      }
+    } else {
+      for (int64_t p = begin; p < end; ++p)
+        std::memcpy(to + p * pitch, from + p * step, static_cast<size_t>(length) * sizeof(float));
+    }
+    for (int64_t p = end; p < some; ++p) edge(p);
   }
 
   const Image& x_;

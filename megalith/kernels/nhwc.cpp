@@ -431,34 +431,51 @@ void filter_gradient_depthwise(const Image& x, const Image& dy, const Axis& h, c
   });
 }
 
+// The gradient of one group, (tap, image channel, result channel), to where the filter lies: a few result channels at a
+// time, each of them a stream in memory.
+void store_filter(const float* sums, const Filter& f, int64_t group, Taps rows, Taps cols, Exec& exec) {
+  constexpr int64_t kStreams = 16;
+  const auto width = static_cast<int64_t>(cols.size()), taps = static_cast<int64_t>(rows.size()) * width;
+  const int64_t work = taps * f.ins * kStreams;
+  exec.parallel_for((f.outs + kStreams - 1) / kStreams, std::max<int64_t>(1, 16384 / std::max<int64_t>(1, work)),
+                    [&](int64_t begin, int64_t end) {
+                      for (int64_t o = begin * kStreams; o < std::min(f.outs, end * kStreams); o += kStreams) {
+                        const int64_t streams = std::min(kStreams, f.outs - o);
+                        for (int64_t in = 0; in < f.ins; ++in) {
+                          for (int64_t t = 0; t < taps; ++t) {
+                            const float* from = sums + (t * f.ins + in) * f.outs + o;
+                            float* to = f.data + group * f.group + o * f.out + in * f.in +
+                                        rows[static_cast<size_t>(t / width)] * f.row +
+                                        cols[static_cast<size_t>(t % width)] * f.col;
+                            for (int64_t c = 0; c < streams; ++c) to[c * f.out] = from[c];
+                          }
+                        }
+                      }
+                    });
+}
+
 }  // namespace
 
 void filter_gradient(const Image& x, const Image& dy, const Axis& h, const Axis& w, Taps rows, Taps cols,
                      const Filter& f, Exec& exec) {
   if (depthwise(f)) return filter_gradient_depthwise(x, dy, h, w, rows, cols, f, exec);
+  float* sums = Scratch::get(Scratch::kFilter, h.taps() * w.taps() * f.ins * f.outs);
   for (int64_t g = 0; g < f.groups; ++g) {
     const Patches patches(x, h, w, g, f.ins);
     const auto gather = [&](auto... v) { patches.gather(v...); };
     const gemm::Gather from = gather;
-    // Row i of the product is element i of a patch: one tap of one image channel.
-    const auto put = [&](int64_t i, int64_t m, int64_t j, int64_t n, const float* sums, int64_t pitch) {
-      for (int64_t r = 0; r < m; ++r, ++i, sums += pitch) {
-        const int64_t tap = i / f.ins, in = i % f.ins;
-        float* to = f.data + g * f.group + in * f.in + j * f.out + rows[static_cast<size_t>(tap / w.taps())] * f.row +
-                    cols[static_cast<size_t>(tap % w.taps())] * f.col;
-        for (int64_t c = 0; c < n; ++c) to[c * f.out] = sums[c];
-      }
-    };
-    const gemm::Sink to = put;
     gemm::Product p{.m = patches.depth(), .n = f.outs, .k = patches.rows()};
     p.b = {dy.data + g * f.outs, dy.c, 1};
     if (patches.plain())
       p.a = {patches.start(), 1, x.c};
     else
       p.gather_t = &from;
-    p.sink = &to;
+    p.c = sums;
+    p.c_row = f.outs;
     gemm::product(p, exec);
+    store_filter(sums, f, g, rows, cols, exec);
   }
+  Scratch::release(Scratch::kFilter);
 }
 
 void copy(const Image& from, const Image& to, Exec& exec) {

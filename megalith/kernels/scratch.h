@@ -11,7 +11,7 @@ namespace megalith {
 // One of at most `kSlots` buffers of the calling thread that may be in use at once; `slot` tells them apart.
 class Scratch {
  public:
-  enum Slot : uint8_t { kTilesOfA, kPanelsOfB, kImage, kImage2, kSums, kGates, kSlots };
+  enum Slot : uint8_t { kTilesOfA, kPanelsOfB, kImage, kImage2, kFilter, kSums, kGates, kSlots };
 
   template <class T = float>
   static T* get(Slot slot, int64_t count) {

@@ -14,6 +14,12 @@ def convert_tensor_format(x: Tensor, inplace: bool = True):
 
     Returns:
         The marked tensor; others as they are.
+
+    Examples:
+        >>> import numpy as np, megalith as mge
+        >>> x = mge.Tensor(np.zeros((1, 2, 3, 4), "float32"))
+        >>> mge.amp.convert_tensor_format(x).format
+        'nhwc'
     """
     if x.ndim not in (4, 5) or x.format == "nhwc":
         return x

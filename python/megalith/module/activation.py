@@ -28,28 +28,53 @@ class Softmax(Module):
 
 
 class Sigmoid(Module):
-    """`1 / (1 + exp(-x))`."""
+    """`1 / (1 + exp(-x))`.
+
+    Examples:
+        >>> import numpy as np, megalith as mge, megalith.module as M
+        >>> M.Sigmoid()(mge.Tensor([0.0])).numpy()
+        array([0.5], dtype=float32)
+    """
 
     def forward(self, inputs):
         return sigmoid(inputs)
 
 
 class SiLU(Module):
-    """`x * sigmoid(x)`."""
+    """`x * sigmoid(x)`.
+
+    Examples:
+        >>> import numpy as np, megalith as mge, megalith.module as M
+        >>> M.SiLU()(mge.Tensor([0.0, 10.0])).numpy().round(3)
+        array([ 0., 10.], dtype=float32)
+    """
 
     def forward(self, inputs):
         return silu(inputs)
 
 
 class GELU(Module):
-    """:func:`megalith.functional.gelu`."""
+    """:func:`megalith.functional.gelu`.
+
+    Examples:
+        >>> import numpy as np, megalith as mge, megalith.module as M
+        >>> x = mge.Tensor(np.ones((2, 3), "float32"))
+        >>> M.GELU()(x).shape
+        (2, 3)
+    """
 
     def forward(self, inputs):
         return gelu(inputs)
 
 
 class ReLU(Module):
-    """`max(x, 0)`."""
+    """`max(x, 0)`.
+
+    Examples:
+        >>> import numpy as np, megalith as mge, megalith.module as M
+        >>> M.ReLU()(mge.Tensor([-1.0, 2.0])).numpy()
+        array([0., 2.], dtype=float32)
+    """
 
     def forward(self, x):
         return relu(x)
@@ -61,6 +86,11 @@ class PReLU(Module):
     Args:
         num_parameters: 1, or the number of channels for a weight of each.
         init: first value of the weight.
+
+    Examples:
+        >>> import numpy as np, megalith as mge, megalith.module as M
+        >>> M.PReLU()(mge.Tensor([-1.0, 2.0])).numpy()
+        array([-0.25,  2.  ], dtype=float32)
     """
 
     def __init__(self, num_parameters: int = 1, init: float = 0.25, **kwargs):
@@ -74,7 +104,13 @@ class PReLU(Module):
 
 
 class LeakyReLU(Module):
-    """`x` where it is positive, ``negative_slope * x`` elsewhere."""
+    """`x` where it is positive, ``negative_slope * x`` elsewhere.
+
+    Examples:
+        >>> import numpy as np, megalith as mge, megalith.module as M
+        >>> M.LeakyReLU(0.1)(mge.Tensor([-1.0, 2.0])).numpy()
+        array([-0.1,  2. ], dtype=float32)
+    """
 
     def __init__(self, negative_slope: float = 0.01, **kwargs):
         super().__init__(**kwargs)

@@ -19,14 +19,28 @@ class _AdaptivePoolNd(Module):
 
 
 class AdaptiveMaxPool2d(_AdaptivePoolNd):
-    """:func:`megalith.functional.adaptive_max_pool2d` to the size ``oshp``."""
+    """:func:`megalith.functional.adaptive_max_pool2d` to the size ``oshp``.
+
+    Examples:
+        >>> import numpy as np, megalith as mge, megalith.module as M
+        >>> x = mge.Tensor(np.ones((2, 3, 7, 5), "float32"))
+        >>> M.AdaptiveMaxPool2d((2, 3))(x).shape
+        (2, 3, 2, 3)
+    """
 
     def forward(self, inp):
         return adaptive_max_pool2d(inp, self.oshp)
 
 
 class AdaptiveAvgPool2d(_AdaptivePoolNd):
-    """:func:`megalith.functional.adaptive_avg_pool2d` to the size ``oshp``."""
+    """:func:`megalith.functional.adaptive_avg_pool2d` to the size ``oshp``.
+
+    Examples:
+        >>> import numpy as np, megalith as mge, megalith.module as M
+        >>> x = mge.Tensor(np.ones((2, 3, 7, 5), "float32"))
+        >>> M.AdaptiveAvgPool2d(1)(x).shape
+        (2, 3, 1, 1)
+    """
 
     def forward(self, inp):
         return adaptive_avg_pool2d(inp, self.oshp)

@@ -100,6 +100,12 @@ class SyncBatchNorm(_BatchNorm):
     Args:
         group: the processes; there is one.
         num_features, eps, momentum, affine, track_running_stats, freeze: as in :class:`BatchNorm2d`.
+
+    Examples:
+        >>> import numpy as np, megalith as mge, megalith.module as M
+        >>> x = mge.Tensor(np.ones((2, 3, 4, 4), "float32"))
+        >>> M.SyncBatchNorm(3)(x).shape
+        (2, 3, 4, 4)
     """
 
     def __init__(
@@ -132,7 +138,14 @@ class SyncBatchNorm(_BatchNorm):
 
 
 class BatchNorm1d(_BatchNorm):
-    """Normalizes features of shape `(N, C)` or `(N, C, L)`; arguments as in :class:`BatchNorm2d`."""
+    """Normalizes features of shape `(N, C)` or `(N, C, L)`; arguments as in :class:`BatchNorm2d`.
+
+    Examples:
+        >>> import numpy as np, megalith as mge, megalith.module as M
+        >>> x = mge.Tensor(np.ones((4, 3), "float32"))
+        >>> M.BatchNorm1d(3)(x).shape
+        (4, 3)
+    """
 
     def _check_input_ndim(self, inp):
         if len(inp._tuple_shape) not in (2, 3):

@@ -103,7 +103,14 @@ class _ConvNd(Module):
 
 
 class Conv1d(_ConvNd):
-    """1D convolution of sequences of shape `(N, in_channels, L)`; arguments as in :class:`Conv2d`."""
+    """1D convolution of sequences of shape `(N, in_channels, L)`; arguments as in :class:`Conv2d`.
+
+    Examples:
+        >>> import numpy as np, megalith as mge, megalith.module as M
+        >>> x = mge.Tensor(np.ones((1, 3, 8), "float32"))
+        >>> M.Conv1d(3, 4, 3)(x).shape
+        (1, 4, 6)
+    """
 
     def __init__(
         self,
@@ -215,7 +222,14 @@ class Conv2d(_ConvNd):
 
 
 class Conv3d(_ConvNd):
-    """3D convolution of volumes of shape `(N, in_channels, D, H, W)`; arguments as in :class:`Conv2d`."""
+    """3D convolution of volumes of shape `(N, in_channels, D, H, W)`; arguments as in :class:`Conv2d`.
+
+    Examples:
+        >>> import numpy as np, megalith as mge, megalith.module as M
+        >>> x = mge.Tensor(np.ones((1, 1, 5, 5, 5), "float32"))
+        >>> M.Conv3d(1, 2, 3)(x).shape
+        (1, 2, 3, 3, 3)
+    """
 
     def __init__(
         self,
@@ -318,7 +332,14 @@ class ConvTranspose2d(_TransposedWeight):
 
 
 class ConvTranspose3d(_TransposedWeight):
-    """Transposed 3D convolution; arguments as in :class:`ConvTranspose2d`."""
+    """Transposed 3D convolution; arguments as in :class:`ConvTranspose2d`.
+
+    Examples:
+        >>> import numpy as np, megalith as mge, megalith.module as M
+        >>> x = mge.Tensor(np.ones((1, 1, 3, 3, 3), "float32"))
+        >>> M.ConvTranspose3d(1, 2, 3)(x).shape
+        (1, 2, 5, 5, 5)
+    """
 
     output_padding = 0
 
@@ -362,6 +383,12 @@ class LocalConv2d(Conv2d):
     Args:
         input_height, input_width: size of the images.
         in_channels, out_channels, kernel_size, stride, padding, dilation, groups: as in :class:`Conv2d`.
+
+    Examples:
+        >>> import numpy as np, megalith as mge, megalith.module as M
+        >>> x = mge.Tensor(np.ones((1, 3, 8, 8), "float32"))
+        >>> M.LocalConv2d(3, 4, 8, 8, 3)(x).shape
+        (1, 4, 6, 6)
     """
 
     def __init__(
@@ -449,21 +476,44 @@ class LocalShareConv2d(Conv2d):
 
 
 class ConvRelu2d(Conv2d):
-    """:class:`Conv2d` and ReLU, which quantization fuses."""
+    """:class:`Conv2d` and ReLU, which quantization fuses.
+
+    Examples:
+        >>> import numpy as np, megalith as mge, megalith.module as M
+        >>> x = mge.Tensor(np.ones((1, 3, 8, 8), "float32"))
+        >>> M.ConvRelu2d(3, 4, 3)(x).shape
+        (1, 4, 6, 6)
+    """
 
     def forward(self, inp):
         return relu(self.calc_conv(inp, self.weight, self.bias))
 
 
 class ConvTransposeRelu2d(ConvTranspose2d):
-    """:class:`ConvTranspose2d` and ReLU, which quantization fuses."""
+    """:class:`ConvTranspose2d` and ReLU, which quantization fuses.
+
+    Examples:
+        >>> import numpy as np, megalith as mge, megalith.module as M
+        >>> x = mge.Tensor(np.ones((1, 3, 6, 6), "float32"))
+        >>> M.ConvTransposeRelu2d(3, 4, 3)(x).shape
+        (1, 4, 8, 8)
+    """
 
     def forward(self, inp):
         return relu(self.calc_conv_transpose2d(inp, self.weight, self.bias))
 
 
 class DeformableConv2d(_ConvNd):
-    """2D convolution whose taps are moved by offsets and weighted by a mask; arguments as in :class:`Conv2d`."""
+    """2D convolution whose taps are moved by offsets and weighted by a mask; arguments as in :class:`Conv2d`.
+
+    Examples:
+        >>> import numpy as np, megalith as mge, megalith.module as M
+        >>> x = mge.Tensor(np.ones((1, 3, 6, 6), "float32"))
+        >>> offset = mge.Tensor(np.zeros((1, 18, 4, 4), "float32"))
+        >>> mask = mge.Tensor(np.ones((1, 9, 4, 4), "float32"))
+        >>> M.DeformableConv2d(3, 4, 3)(x, offset, mask).shape
+        (1, 4, 4, 4)
+    """
 
     def __init__(
         self,

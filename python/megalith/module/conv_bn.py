@@ -35,14 +35,28 @@ class _ConvBnActivation2d(Module):
 
 
 class ConvBn2d(_ConvBnActivation2d):
-    """:class:`Conv2d` and :class:`BatchNorm2d`, which quantization fuses."""
+    """:class:`Conv2d` and :class:`BatchNorm2d`, which quantization fuses.
+
+    Examples:
+        >>> import numpy as np, megalith as mge, megalith.module as M
+        >>> x = mge.Tensor(np.ones((1, 3, 8, 8), "float32"))
+        >>> M.ConvBn2d(3, 4, 3)(x).shape
+        (1, 4, 6, 6)
+    """
 
     def forward(self, inp):
         return self.bn(self.conv(inp))
 
 
 class ConvBnRelu2d(_ConvBnActivation2d):
-    """:class:`Conv2d`, :class:`BatchNorm2d` and ReLU, which quantization fuses."""
+    """:class:`Conv2d`, :class:`BatchNorm2d` and ReLU, which quantization fuses.
+
+    Examples:
+        >>> import numpy as np, megalith as mge, megalith.module as M
+        >>> x = mge.Tensor(np.ones((1, 3, 8, 8), "float32"))
+        >>> M.ConvBnRelu2d(3, 4, 3, padding=1)(x).shape
+        (1, 4, 8, 8)
+    """
 
     def forward(self, inp):
         return relu(self.bn(self.conv(inp)))

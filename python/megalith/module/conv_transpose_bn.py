@@ -35,14 +35,28 @@ class _ConvTransposeBnActivation2d(Module):
 
 
 class ConvTransposeBn2d(_ConvTransposeBnActivation2d):
-    """:class:`ConvTranspose2d` and :class:`BatchNorm2d`, which quantization fuses."""
+    """:class:`ConvTranspose2d` and :class:`BatchNorm2d`, which quantization fuses.
+
+    Examples:
+        >>> import numpy as np, megalith as mge, megalith.module as M
+        >>> x = mge.Tensor(np.ones((1, 3, 6, 6), "float32"))
+        >>> M.ConvTransposeBn2d(3, 4, 3)(x).shape
+        (1, 4, 8, 8)
+    """
 
     def forward(self, inp):
         return self.bn(self.conv_transpose2d(inp))
 
 
 class ConvTransposeBnRelu2d(_ConvTransposeBnActivation2d):
-    """:class:`ConvTranspose2d`, :class:`BatchNorm2d` and ReLU, which quantization fuses."""
+    """:class:`ConvTranspose2d`, :class:`BatchNorm2d` and ReLU, which quantization fuses.
+
+    Examples:
+        >>> import numpy as np, megalith as mge, megalith.module as M
+        >>> x = mge.Tensor(np.ones((1, 3, 6, 6), "float32"))
+        >>> M.ConvTransposeBnRelu2d(3, 4, 3)(x).shape
+        (1, 4, 8, 8)
+    """
 
     def forward(self, inp):
         return relu(self.bn(self.conv_transpose2d(inp)))

@@ -34,12 +34,32 @@ def fill_(tensor: Tensor, val: Union[float, int]) -> None:
 
 
 def zeros_(tensor: Tensor) -> None:
-    """Sets every element to 0."""
+    """Sets every element to 0.
+
+    Examples:
+        >>> import megalith as mge
+        >>> from megalith.module import init
+        >>> import numpy as np
+        >>> w = mge.Tensor(np.ones((3, 4), "float32"))
+        >>> init.zeros_(w)
+        >>> float(w.sum().item())
+        0.0
+    """
     fill_(tensor, 0)
 
 
 def ones_(tensor: Tensor) -> None:
-    """Sets every element to 1."""
+    """Sets every element to 1.
+
+    Examples:
+        >>> import megalith as mge
+        >>> from megalith.module import init
+        >>> import numpy as np
+        >>> w = mge.Tensor(np.ones((3, 4), "float32"))
+        >>> init.ones_(w)
+        >>> float(w.sum().item())
+        12.0
+    """
     fill_(tensor, 1)
 
 
@@ -57,7 +77,17 @@ def uniform_(tensor: Tensor, a: float = 0.0, b: float = 1.0) -> None:
 
 
 def normal_(tensor: Tensor, mean: float = 0.0, std: float = 1.0) -> None:
-    """Draws every element from a normal distribution."""
+    """Draws every element from a normal distribution.
+
+    Examples:
+        >>> import megalith as mge
+        >>> from megalith.module import init
+        >>> import numpy as np
+        >>> w = mge.Tensor(np.ones((3, 4), "float32"))
+        >>> init.normal_(w)
+        >>> w.shape
+        (3, 4)
+    """
     _fill(tensor, _ops.GaussianRNG(_size(tensor), mean=float(mean), std=float(std)))
 
 
@@ -124,7 +154,14 @@ def calculate_fan_in_and_fan_out(tensor: Tensor) -> Tuple[float, float]:
 
 
 def calculate_correct_fan(tensor: Tensor, mode: str) -> float:
-    """One of the two fans, by ``fan_in`` or ``fan_out``."""
+    """One of the two fans, by ``fan_in`` or ``fan_out``.
+
+    Examples:
+        >>> import numpy as np, megalith as mge
+        >>> from megalith.module import init
+        >>> init.calculate_correct_fan(mge.Tensor(np.zeros((3, 4), "float32")), "fan_in")
+        4
+    """
     mode = mode.lower()
     if mode not in ("fan_in", "fan_out"):
         raise ValueError(f"mode is {mode!r}, expected 'fan_in' or 'fan_out'")
@@ -132,14 +169,34 @@ def calculate_correct_fan(tensor: Tensor, mode: str) -> float:
 
 
 def xavier_uniform_(tensor: Tensor, gain: float = 1.0) -> None:
-    """Draws uniformly with deviation `gain * sqrt(2 / (fan_in + fan_out))`."""
+    """Draws uniformly with deviation `gain * sqrt(2 / (fan_in + fan_out))`.
+
+    Examples:
+        >>> import megalith as mge
+        >>> from megalith.module import init
+        >>> import numpy as np
+        >>> w = mge.Tensor(np.ones((3, 4), "float32"))
+        >>> init.xavier_uniform_(w)
+        >>> bool((abs(w.numpy()) <= (6 / 7) ** 0.5).all())
+        True
+    """
     fan_in, fan_out = calculate_fan_in_and_fan_out(tensor)
     bound = math.sqrt(3.0) * gain * math.sqrt(2.0 / float(fan_in + fan_out))
     uniform_(tensor, -bound, bound)
 
 
 def xavier_normal_(tensor: Tensor, gain: float = 1.0) -> None:
-    """Draws normally with deviation `gain * sqrt(2 / (fan_in + fan_out))`."""
+    """Draws normally with deviation `gain * sqrt(2 / (fan_in + fan_out))`.
+
+    Examples:
+        >>> import megalith as mge
+        >>> from megalith.module import init
+        >>> import numpy as np
+        >>> w = mge.Tensor(np.ones((3, 4), "float32"))
+        >>> init.xavier_normal_(w)
+        >>> w.shape
+        (3, 4)
+    """
     fan_in, fan_out = calculate_fan_in_and_fan_out(tensor)
     normal_(tensor, 0.0, gain * math.sqrt(2.0 / float(fan_in + fan_out)))
 
@@ -151,11 +208,30 @@ def msra_uniform_(tensor: Tensor, a: float = 0, mode: str = "fan_in", nonlineari
         a: slope of ``leaky_relu``.
         mode: which fan counts, ``fan_in`` or ``fan_out``.
         nonlinearity: see :func:`calculate_gain`.
+
+    Examples:
+        >>> import megalith as mge
+        >>> from megalith.module import init
+        >>> import numpy as np
+        >>> w = mge.Tensor(np.ones((3, 4), "float32"))
+        >>> init.msra_uniform_(w)
+        >>> bool((abs(w.numpy()) <= (6 / 4) ** 0.5).all())
+        True
     """
     std = calculate_gain(nonlinearity, a) / math.sqrt(calculate_correct_fan(tensor, mode))
     uniform_(tensor, -math.sqrt(3.0) * std, math.sqrt(3.0) * std)
 
 
 def msra_normal_(tensor: Tensor, a: float = 0, mode: str = "fan_in", nonlinearity: str = "leaky_relu") -> None:
-    """Draws normally with deviation `gain / sqrt(fan)`; arguments as in :func:`msra_uniform_`."""
+    """Draws normally with deviation `gain / sqrt(fan)`; arguments as in :func:`msra_uniform_`.
+
+    Examples:
+        >>> import megalith as mge
+        >>> from megalith.module import init
+        >>> import numpy as np
+        >>> w = mge.Tensor(np.ones((3, 4), "float32"))
+        >>> init.msra_normal_(w)
+        >>> w.shape
+        (3, 4)
+    """
     normal_(tensor, 0, calculate_gain(nonlinearity, a) / math.sqrt(calculate_correct_fan(tensor, mode)))

@@ -59,7 +59,14 @@ class Linear(Module):
 
 
 class LinearRelu(Linear):
-    """:class:`Linear` and ReLU, which quantization fuses."""
+    """:class:`Linear` and ReLU, which quantization fuses.
+
+    Examples:
+        >>> import numpy as np, megalith as mge, megalith.module as M
+        >>> x = mge.Tensor(np.ones((5, 3), "float32"))
+        >>> M.LinearRelu(3, 4)(x).shape
+        (5, 4)
+    """
 
     def forward(self, inp):
         return relu(self.calc_linear(inp, self.weight, self.bias))

@@ -32,14 +32,28 @@ class _LinearBnActivation1d(Module):
 
 
 class LinearBn1d(_LinearBnActivation1d):
-    """:class:`Linear` and :class:`BatchNorm1d`, which quantization fuses."""
+    """:class:`Linear` and :class:`BatchNorm1d`, which quantization fuses.
+
+    Examples:
+        >>> import numpy as np, megalith as mge, megalith.module as M
+        >>> x = mge.Tensor(np.ones((5, 3), "float32"))
+        >>> M.LinearBn1d(3, 4)(x).shape
+        (5, 4)
+    """
 
     def forward(self, inp):
         return self.bn(self.linear(inp))
 
 
 class LinearBnRelu1d(_LinearBnActivation1d):
-    """:class:`Linear`, :class:`BatchNorm1d` and ReLU, which quantization fuses."""
+    """:class:`Linear`, :class:`BatchNorm1d` and ReLU, which quantization fuses.
+
+    Examples:
+        >>> import numpy as np, megalith as mge, megalith.module as M
+        >>> x = mge.Tensor(np.ones((5, 3), "float32"))
+        >>> M.LinearBnRelu1d(3, 4)(x).shape
+        (5, 4)
+    """
 
     def forward(self, inp):
         return relu(self.bn(self.linear(inp)))

@@ -5,7 +5,14 @@ from .module import Module
 
 
 class LocalResponseNorm(Module):
-    """:func:`megalith.functional.local_response_norm` with fixed parameters."""
+    """:func:`megalith.functional.local_response_norm` with fixed parameters.
+
+    Examples:
+        >>> import numpy as np, megalith as mge, megalith.module as M
+        >>> x = mge.Tensor(np.ones((1, 6, 4, 4), "float32"))
+        >>> M.LocalResponseNorm()(x).shape
+        (1, 6, 4, 4)
+    """
 
     def __init__(self, kernel_size: int = 5, k: float = 2.0, alpha: float = 1e-4, beta: float = 0.75, **kwargs):
         super().__init__(**kwargs)

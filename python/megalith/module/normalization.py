@@ -57,7 +57,14 @@ class GroupNorm(_Norm):
 
 
 class InstanceNorm(_Norm):
-    """Normalizes every channel of every image; arguments as in :class:`GroupNorm`."""
+    """Normalizes every channel of every image; arguments as in :class:`GroupNorm`.
+
+    Examples:
+        >>> import numpy as np, megalith as mge, megalith.module as M
+        >>> x = mge.Tensor(np.ones((2, 3, 4, 4), "float32"))
+        >>> M.InstanceNorm(3)(x).shape
+        (2, 3, 4, 4)
+    """
 
     def __init__(self, num_channels, eps=1e-5, affine=True, **kwargs):
         super().__init__(**kwargs)
@@ -105,6 +112,12 @@ class GeneralNorm(_Norm):
         normalized_axis: an axis or ascending axes.
         eps: added to the variance.
         affine: whether to multiply by a weight and add a bias of this shape.
+
+    Examples:
+        >>> import numpy as np, megalith as mge, megalith.module as M
+        >>> x = mge.Tensor(np.ones((4, 2, 3), "float32"))
+        >>> M.GeneralNorm((2, 3), (1, 2))(x).shape
+        (4, 2, 3)
     """
 
     def __init__(self, normalized_shape=None, normalized_axis=0, eps=1e-5, affine=True, **kwargs):

@@ -52,6 +52,12 @@ class AvgPool2d(_PoolNd):
     Args:
         mode: ``average`` counts the border's zeros, ``average_count_exclude_padding`` doesn't.
         kernel_size, stride, padding: as in :class:`MaxPool2d`.
+
+    Examples:
+        >>> import numpy as np, megalith as mge, megalith.module as M
+        >>> x = mge.Tensor(np.ones((1, 3, 8, 8), "float32"))
+        >>> M.AvgPool2d(2)(x).shape
+        (1, 3, 4, 4)
     """
 
     def __init__(

@@ -7,7 +7,14 @@ from .module import Module
 
 
 class SlidingWindow(Module):
-    """:func:`megalith.functional.sliding_window` with fixed parameters."""
+    """:func:`megalith.functional.sliding_window` with fixed parameters.
+
+    Examples:
+        >>> import numpy as np, megalith as mge, megalith.module as M
+        >>> x = mge.Tensor(np.ones((1, 1, 4, 4), "float32"))
+        >>> M.SlidingWindow(2)(x).shape
+        (1, 1, 3, 3, 2, 2)
+    """
 
     def __init__(
         self,
@@ -28,7 +35,14 @@ class SlidingWindow(Module):
 
 
 class SlidingWindowTranspose(Module):
-    """:func:`megalith.functional.sliding_window_transpose` with fixed parameters."""
+    """:func:`megalith.functional.sliding_window_transpose` with fixed parameters.
+
+    Examples:
+        >>> import numpy as np, megalith as mge, megalith.module as M
+        >>> x = mge.Tensor(np.ones((1, 1, 3, 3, 2, 2), "float32"))
+        >>> M.SlidingWindowTranspose((4, 4), 2)(x).shape
+        (1, 1, 4, 4)
+    """
 
     def __init__(
         self,

@@ -17,6 +17,18 @@ class Adadelta(Optimizer):
         rho: how much of the running means is kept.
         eps: added to both means.
         weight_decay: times the parameter, is added to its gradient.
+
+    Examples:
+        >>> import megalith as mge
+        >>> from megalith.autodiff import GradManager
+        >>> from megalith.optimizer import Adadelta
+        >>> w = mge.Parameter([1.0, 2.0])
+        >>> gm, optimizer = GradManager().attach([w]), Adadelta([w], lr=1.0)
+        >>> with gm:
+        ...     gm.backward((w**2).sum())
+        >>> _ = optimizer.step().clear_grad()
+        >>> bool((w.numpy() < [1, 2]).all())
+        True
     """
 
     def __init__(

@@ -17,6 +17,18 @@ class Adagrad(Optimizer):
         lr_decay: after `t` steps the learning rate is `lr / (1 + (t - 1) * lr_decay)`.
         eps: added to the sum.
         weight_decay: times the parameter, is added to its gradient.
+
+    Examples:
+        >>> import megalith as mge
+        >>> from megalith.autodiff import GradManager
+        >>> from megalith.optimizer import Adagrad
+        >>> w = mge.Parameter([1.0, 2.0])
+        >>> gm, optimizer = GradManager().attach([w]), Adagrad([w], lr=0.1)
+        >>> with gm:
+        ...     gm.backward((w**2).sum())
+        >>> _ = optimizer.step().clear_grad()
+        >>> bool((w.numpy() < [1, 2]).all())
+        True
     """
 
     def __init__(

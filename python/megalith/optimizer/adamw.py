@@ -15,6 +15,18 @@ class AdamW(Adam):
         betas: how much of the two means is kept.
         eps: added to the denominator.
         weight_decay: times the parameter, is added to the step.
+
+    Examples:
+        >>> import megalith as mge
+        >>> from megalith.autodiff import GradManager
+        >>> from megalith.optimizer import AdamW
+        >>> w = mge.Parameter([1.0, 2.0])
+        >>> gm, optimizer = GradManager().attach([w]), AdamW([w], lr=0.1)
+        >>> with gm:
+        ...     gm.backward((w**2).sum())
+        >>> _ = optimizer.step().clear_grad()
+        >>> bool((w.numpy() < [1, 2]).all())
+        True
     """
 
     def __init__(

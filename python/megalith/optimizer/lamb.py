@@ -39,6 +39,18 @@ class LAMB(Optimizer):
         bias_correction: whether the means are divided by what they lack in the first steps.
         weight_decay: times the parameter, is added to the step.
         always_adapt: whether steps are scaled without weight decay, too.
+
+    Examples:
+        >>> import megalith as mge
+        >>> from megalith.autodiff import GradManager
+        >>> from megalith.optimizer import LAMB
+        >>> w = mge.Parameter([1.0, 2.0])
+        >>> gm, optimizer = GradManager().attach([w]), LAMB([w], lr=0.1)
+        >>> with gm:
+        ...     gm.backward((w**2).sum())
+        >>> _ = optimizer.step().clear_grad()
+        >>> bool((w.numpy() < [1, 2]).all())
+        True
     """
 
     def __init__(

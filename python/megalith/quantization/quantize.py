@@ -90,6 +90,18 @@ def quantize_qat(
         inplace: whether it is changed itself.
         qconfig: observers and fake quantizers.
         mapping: further types: Module to QATModule.
+
+    Examples:
+        >>> import megalith.module as M, megalith.quantization as Q
+        >>> net = M.Sequential(M.QuantStub(), M.Linear(2, 3), M.DequantStub())
+        >>> Q.quantize_qat(net, Q.ema_fakequant_qconfig)[1]
+        QAT.Linear(
+          in_features=2, out_features=3, bias=True
+          (act_observer): ExponentialMovingAverageObserver()
+          (act_fake_quant): FakeQuantize()
+          (weight_observer): MinMaxObserver()
+          (weight_fake_quant): FakeQuantize()
+        )
     """
     if not inplace:
         module = deepcopy(module)

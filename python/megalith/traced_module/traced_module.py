@@ -400,6 +400,21 @@ def register_as_builtin(mod_cls: Type[Module]) -> None:
 
     Args:
         mod_cls: a class of modules.
+
+    Examples:
+        >>> import megalith as mge, megalith.module as M, megalith.traced_module as tm
+        >>> class Scaled(M.Module):
+        ...     def forward(self, x):
+        ...         return x * 3
+        >>> tm.register_as_builtin(Scaled)
+        >>> class Net(M.Module):
+        ...     def __init__(self):
+        ...         super().__init__()
+        ...         self.scaled = Scaled()
+        ...     def forward(self, x):
+        ...         return self.scaled(x)
+        >>> [str(e.method) for e in tm.trace_module(Net(), mge.Tensor(1.0)).graph.get_method_by_type()]
+        ['__call__']
     """
     require(isinstance(mod_cls, type) and issubclass(mod_cls, Module), "register_as_builtin takes a class of modules")
     USER_REGISTERED_MODULE.append(mod_cls)

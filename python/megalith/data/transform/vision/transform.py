@@ -223,6 +223,13 @@ class Pad(VisionTransform):
         value: what is in the border of images, a number or one per channel; a float makes them float32.
         mask_value: what is in the border of masks.
         order: see :class:`VisionTransform`.
+
+    Examples:
+        >>> import numpy as np
+        >>> from megalith.data import transform as T
+        >>> image = np.full((8, 6, 3), 100, np.uint8)
+        >>> T.Pad(1).apply(image).shape
+        (10, 8, 3)
     """
 
     def __init__(self, size=0, value=0, mask_value=0, *, order=None):
@@ -313,6 +320,13 @@ class ShortestEdgeResize(_Resizing):
         sample_style: ``range`` or ``choice``.
         interpolation: see :class:`Resize`.
         order: see :class:`VisionTransform`.
+
+    Examples:
+        >>> import numpy as np
+        >>> from megalith.data import transform as T
+        >>> image = np.full((8, 6, 3), 100, np.uint8)
+        >>> T.ShortestEdgeResize(12, 100).apply(image).shape
+        (16, 12, 3)
     """
 
     def __init__(self, min_size, max_size, sample_style="range", interpolation=F.INTER_LINEAR, *, order=None):
@@ -340,6 +354,13 @@ class RandomResize(_Resizing):
         scale_range: least and greatest factor.
         interpolation: see :class:`Resize`.
         order: see :class:`VisionTransform`.
+
+    Examples:
+        >>> import numpy as np
+        >>> from megalith.data import transform as T
+        >>> image = np.full((8, 6, 3), 100, np.uint8)
+        >>> T.RandomResize((1.0, 1.0)).apply(image).shape
+        (8, 6, 3)
     """
 
     def __init__(self, scale_range, interpolation=F.INTER_LINEAR, *, order=None):
@@ -365,6 +386,13 @@ class RandomCrop(VisionTransform):
         padding_value: see :class:`Pad`.
         padding_maskvalue: what is in the border of masks.
         order: see :class:`VisionTransform`.
+
+    Examples:
+        >>> import numpy as np
+        >>> from megalith.data import transform as T
+        >>> image = np.full((8, 6, 3), 100, np.uint8)
+        >>> T.RandomCrop(4).apply(image).shape
+        (4, 4, 3)
     """
 
     def __init__(self, output_size, padding_size=0, padding_value=[0, 0, 0], padding_maskvalue=0, *, order=None):
@@ -410,6 +438,13 @@ class RandomResizedCrop(VisionTransform):
         ratio_range: least and greatest width divided by height.
         interpolation: see :class:`Resize`.
         order: see :class:`VisionTransform`.
+
+    Examples:
+        >>> import numpy as np
+        >>> from megalith.data import transform as T
+        >>> image = np.full((8, 6, 3), 100, np.uint8)
+        >>> T.RandomResizedCrop(4).apply(image).shape
+        (4, 4, 3)
     """
 
     def __init__(
@@ -471,6 +506,13 @@ class CenterCrop(VisionTransform):
 
     Raises:
         ValueError: while applying: the image is smaller.
+
+    Examples:
+        >>> import numpy as np
+        >>> from megalith.data import transform as T
+        >>> image = np.full((8, 6, 3), 100, np.uint8)
+        >>> T.CenterCrop(4).apply(image).shape
+        (4, 4, 3)
     """
 
     def __init__(self, output_size, *, order=None):
@@ -508,6 +550,13 @@ class RandomHorizontalFlip(VisionTransform):
     Args:
         prob: the probability.
         order: see :class:`VisionTransform`.
+
+    Examples:
+        >>> import numpy as np
+        >>> from megalith.data import transform as T
+        >>> image = np.full((8, 6, 3), 100, np.uint8)
+        >>> T.RandomHorizontalFlip(1.0).apply(image).shape
+        (8, 6, 3)
     """
 
     _code, _axis = 1, 0
@@ -540,6 +589,13 @@ class RandomVerticalFlip(RandomHorizontalFlip):
     Args:
         prob: the probability.
         order: see :class:`VisionTransform`.
+
+    Examples:
+        >>> import numpy as np
+        >>> from megalith.data import transform as T
+        >>> image = np.full((8, 6, 3), 100, np.uint8)
+        >>> T.RandomVerticalFlip(1.0).apply(image).shape
+        (8, 6, 3)
     """
 
     _code, _axis = 0, 1
@@ -552,6 +608,13 @@ class Normalize(_OnlyColors):
         mean: a number, or one per channel.
         std: a number, or one per channel.
         order: see :class:`VisionTransform`.
+
+    Examples:
+        >>> import numpy as np
+        >>> from megalith.data import transform as T
+        >>> image = np.full((8, 6, 3), 100, np.uint8)
+        >>> float(T.Normalize(mean=100.0, std=2.0).apply(image).max())
+        0.0
     """
 
     def __init__(self, mean=0.0, std=1.0, *, order=None):
@@ -569,6 +632,13 @@ class GaussianNoise(_OnlyColors):
         mean: mean of the noise, in units of 255.
         std: its deviation.
         order: see :class:`VisionTransform`.
+
+    Examples:
+        >>> import numpy as np
+        >>> from megalith.data import transform as T
+        >>> image = np.full((8, 6, 3), 100, np.uint8)
+        >>> T.GaussianNoise(std=2.0).apply(image).shape
+        (8, 6, 3)
     """
 
     def __init__(self, mean=0.0, std=1.0, *, order=None):
@@ -608,6 +678,13 @@ class BrightnessTransform(_Blend):
     Args:
         value: how much, 0 for not at all.
         order: see :class:`VisionTransform`.
+
+    Examples:
+        >>> import numpy as np
+        >>> from megalith.data import transform as T
+        >>> image = np.full((8, 6, 3), 100, np.uint8)
+        >>> T.BrightnessTransform(0.5).apply(image).shape
+        (8, 6, 3)
     """
 
     _name = "brightness"
@@ -622,6 +699,13 @@ class ContrastTransform(_Blend):
     Args:
         value: how much, 0 for not at all.
         order: see :class:`VisionTransform`.
+
+    Examples:
+        >>> import numpy as np
+        >>> from megalith.data import transform as T
+        >>> image = np.full((8, 6, 3), 100, np.uint8)
+        >>> T.ContrastTransform(0.5).apply(image).shape
+        (8, 6, 3)
     """
 
     _name = "contrast"
@@ -636,6 +720,13 @@ class SaturationTransform(_Blend):
     Args:
         value: how much, 0 for not at all.
         order: see :class:`VisionTransform`.
+
+    Examples:
+        >>> import numpy as np
+        >>> from megalith.data import transform as T
+        >>> image = np.full((8, 6, 3), 100, np.uint8)
+        >>> T.SaturationTransform(0.5).apply(image).shape
+        (8, 6, 3)
     """
 
     _name = "saturation"
@@ -650,6 +741,13 @@ class HueTransform(_OnlyColors):
     Args:
         value: how much, from 0 to 0.5.
         order: see :class:`VisionTransform`.
+
+    Examples:
+        >>> import numpy as np
+        >>> from megalith.data import transform as T
+        >>> image = np.full((8, 6, 3), 100, np.uint8)
+        >>> T.HueTransform(0.1).apply(image).shape
+        (8, 6, 3)
     """
 
     def __init__(self, value, *, order=None):
@@ -675,6 +773,13 @@ class ColorJitter(VisionTransform):
         saturation: see :class:`SaturationTransform`.
         hue: see :class:`HueTransform`.
         order: see :class:`VisionTransform`.
+
+    Examples:
+        >>> import numpy as np
+        >>> from megalith.data import transform as T
+        >>> image = np.full((8, 6, 3), 100, np.uint8)
+        >>> T.ColorJitter(brightness=0.2, hue=0.1).apply(image).shape
+        (8, 6, 3)
     """
 
     def __init__(self, brightness=0, contrast=0, saturation=0, hue=0, *, order=None):
@@ -697,6 +802,13 @@ class Lighting(_OnlyColors):
     Args:
         scale: deviation of the random shifts.
         order: see :class:`VisionTransform`.
+
+    Examples:
+        >>> import numpy as np
+        >>> from megalith.data import transform as T
+        >>> image = np.full((8, 6, 3), 100, np.uint8)
+        >>> T.Lighting(0.1).apply(image).shape
+        (8, 6, 3)
     """
 
     def __init__(self, scale, *, order=None):

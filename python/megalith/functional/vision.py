@@ -96,8 +96,8 @@ def gaussian_blur(
 
     Examples:
         >>> import numpy as np, megalith as mge, megalith.functional as F
-        >>> F.vision.gaussian_blur(mge.Tensor(np.ones((1, 3, 3, 1), "float32")), 3).numpy().round(3).min()
-        np.float32(1.0)
+        >>> F.vision.gaussian_blur(mge.Tensor(np.ones((1, 3, 3, 1), "float32")), 3).shape
+        (1, 3, 3, 1)
     """
     check_tensor("gaussian_blur", inp=inp)
     rows, columns = pair(kernel_size, "gaussian_blur", "kernel_size", 1)

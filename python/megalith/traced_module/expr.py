@@ -513,7 +513,7 @@ class CallFunction(Expr):
 
 def function_name(func):
     """Module and name under which everybody finds a function."""
-    from .module_tracer import public_functions
+    from .patcher import public_functions
 
     known = public_functions().get(id(func))
     return known[1:] if known is not None else (func.__module__, func.__qualname__)

@@ -16,6 +16,7 @@ import pytest
 import megalith as mge
 import megalith.functional as F
 import megalith.module as M
+import megalith.quantization as Q
 import megalith.traced_module as tm
 from megalith.autodiff import GradManager
 from megalith.functional import relu as relu_by_name
@@ -382,3 +383,30 @@ def test_other_threads_are_not_recorded():
 
     _, t = traced(forward, X)
     assert kinds(t) == ["CallMethod"] and seen[0].shape == (2, 3)
+
+
+def test_a_traced_module_is_quantized(tmp_path):
+    class Net(M.Module):
+        def __init__(self):
+            super().__init__()
+            self.quant, self.dequant = M.QuantStub(), M.DequantStub()
+            self.conv, self.fc = M.ConvBnRelu2d(3, 4, 3), M.Linear(4, 2)
+
+        def forward(self, x):
+            return self.dequant(self.fc(F.reshape(self.conv(self.quant(x)), (-1, 4))))
+
+    x = mge.Tensor(np.random.RandomState(0).rand(2, 3, 4, 4).astype("float32"))
+    t = tm.trace_module(Net(), x)
+    Q.quantize_qat(t, Q.ema_fakequant_qconfig)
+    t.train()
+    t(x)
+    t.eval()
+    wanted = t(x).numpy()
+    Q.quantize(t)
+    t.eval()
+    np.testing.assert_allclose(t(x).numpy(), wanted, atol=2 * t.fc.output_dtype.metadata["mgb_dtype"]["scale"])
+    predict = trace(t, symbolic=True, capture_as_const=True)
+    predict(x)
+    predict.dump(str(tmp_path / "int8.mge"))
+    (out,) = GraphInference(str(tmp_path / "int8.mge")).run(x.numpy()).values()
+    np.testing.assert_array_equal(out, t(x).numpy())

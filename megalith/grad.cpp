@@ -108,28 +108,4 @@ std::vector<ValueId> grad(Graph& g, ValueId loss, const std::vector<ValueId>& wr
   return r;
 }
 
-void expand_virtual_grads(Graph& g) {
-  for (size_t i = 0; i < g.nodes.size(); ++i) {
-    if (!is(g.nodes[i], "VirtualGrad")) continue;
-    // The gradient's nodes take the place of the placeholder: the rest of the graph is put aside meanwhile.
-    const auto begin = g.nodes.begin() + static_cast<std::ptrdiff_t>(i);
-    std::vector<Node> rest(std::make_move_iterator(begin), std::make_move_iterator(g.nodes.end()));
-    g.nodes.erase(begin, g.nodes.end());
-    const ValueId x = rest[0].inputs[1];
-    const ValueId dx = grad(g, rest[0].inputs[0], {x})[0];
-    rest[0].op = &Registry::get().at("Identity");
-    if (dx >= 0) {
-      rest[0].inputs = {dx};
-    } else {  // nothing flows back
-      const Tensor zero = Tensor::zeros(DTypeEnum::Float32, {1});
-      rest[0].inputs = {emit1("Broadcast", {Var(g, g.add_constant(zero)), emit1("GetVarShape", {Var(g, x)})}).value()};
-    }
-    i = g.nodes.size();
-    g.nodes.insert(g.nodes.end(), std::make_move_iterator(rest.begin()), std::make_move_iterator(rest.end()));
-    for (size_t n = i; n < g.nodes.size(); ++n) {
-      for (const ValueId v : g.nodes[n].outputs) g.values[static_cast<size_t>(v)].node = static_cast<NodeId>(n);
-    }
-  }
-}
-
 }  // namespace megalith

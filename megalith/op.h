@@ -186,6 +186,9 @@ struct OpDef {
   std::vector<Kernel> kernels;
   std::vector<Var> (*grad)(const GradContext&) = nullptr;  // one Var per input, undefined where there is no gradient
   GradReads (*grad_reads)(const Attrs&, const std::vector<bool>& needs) = nullptr;  // null: everything
+  // For ops that `.mge` files have no place for: the same made of ops that they know, from graph values whose types and
+  // shapes are known; undefined for outputs that can't be had.
+  std::vector<Var> (*expand)(const Attrs&, const std::vector<Var>& in, std::span<const TensorSpec>) = nullptr;
   double (*flops)(const KernelQuery&) = nullptr;  // multiplications and additions count one each; null: no formula
   std::vector<std::pair<int, int>> updates;       // (output, input): the output is written over that input's storage
   bool (*updates_when)(const Attrs&, int n_inputs) = nullptr;  // null: every use of the op updates

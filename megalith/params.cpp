@@ -519,6 +519,16 @@ static constexpr Field kLSTMFields[] = {
 };
 const ParamSchema LSTM::kSchema = make_schema<LSTM>("LSTM", 89, kLSTMFields);
 
+static constexpr Field kGRUFields[] = {
+    MEGALITH_FIELD(GRU, num_layers, "number of stacked layers"),
+    MEGALITH_FIELD(GRU, bidirectional, "a second pass runs backwards in time"),
+    MEGALITH_FIELD(GRU, bias, "gates have a bias"),
+    MEGALITH_FIELD(GRU, hidden_size, "number of hidden units"),
+    MEGALITH_FIELD(GRU, dropout, "drop probability between layers"),
+    MEGALITH_FIELD(GRU, fwd_mode, ""),
+};
+const ParamSchema GRU::kSchema = make_schema<GRU>("GRU", 0, kGRUFields);
+
 static constexpr Field kMultiHeadAttnFields[] = {
     MEGALITH_FIELD(MultiHeadAttn, num_heads, ""),
     MEGALITH_FIELD(MultiHeadAttn, embeding_size, ""),

@@ -531,6 +531,17 @@ struct LSTM {
   static const ParamSchema kSchema;
 };
 
+// MegEngine has no GRU; files have no place for it.
+struct GRU {
+  uint32_t num_layers = 1;
+  bool bidirectional = false;
+  bool bias = true;
+  uint32_t hidden_size = 128;
+  float dropout = 0.0f;
+  BNFwdMode fwd_mode = BNFwdMode::TRAINING;
+  static const ParamSchema kSchema;
+};
+
 struct MultiHeadAttn {
   uint32_t num_heads = 1;
   uint32_t embeding_size = 0;

@@ -67,5 +67,8 @@ std::vector<ValueId> grad(Graph& graph, ValueId loss, const std::vector<ValueId>
 
 // Replaces every VirtualGrad by the nodes that compute the gradient.
 void expand_virtual_grads(Graph& graph);
+// Replaces nodes that files have no place for by what OpDef::expand makes of them; throws UnsupportedError where shapes
+// are not known or an output that can't be had is read.
+void expand_for_files(Graph& graph);
 
 }  // namespace megalith

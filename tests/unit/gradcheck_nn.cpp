@@ -159,6 +159,9 @@ void add_recurrent(Adder add) {
     c.options.outs = outs;
     c.second = outs.size() == 2;
   }
+  add("GRUCellForward", "", param::Empty{},
+      {u({2, 2}, 1), u({9, 2}, 2), u({9}, 3), u({2, 3}, 4), u({9, 3}, 5), u({9}, 6)})
+      .second = true;
   for (const bool two : {false, true}) {
     const int64_t dirs = two ? 2 : 1, H = 2, I = 2, states = dirs * 2;
     const auto weights = [&](int64_t gates, bool bias) {
@@ -175,6 +178,10 @@ void add_recurrent(Adder add) {
                      param::LSTM{.num_layers = 2, .bidirectional = two, .bias = two, .hidden_size = 2},
                      {u({3, 2, I}, 1), u({states, 2, H}, 2), u({states, 2, H}, 3), u({weights(4, two)}, 4)});
     lstm.options.outs = two ? std::vector<int>{0, 1, 2} : std::vector<int>{0};
+    Case& gru = add("GRUForward", two ? "bidirectional" : "",
+                    param::GRU{.num_layers = 2, .bidirectional = two, .bias = two, .hidden_size = 2},
+                    {u({3, 2, I}, 1), u({states, 2, H}, 2), u({weights(3, two)}, 3)});
+    gru.options.outs = {0, 1};
   }
 }
 

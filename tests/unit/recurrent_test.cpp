@@ -119,6 +119,8 @@ void check_sizes(const char* kind, P params, int64_t gates, int states, double t
 
 TEST_CASE("fused LSTMs give what the reference does") { check_sizes("LSTM", param::LSTM{}, 4, 2, 2e-6); }
 
+TEST_CASE("fused GRUs give what the reference does") { check_sizes("GRU", param::GRU{}, 3, 1, 2e-6); }
+
 TEST_CASE("fused RNNs give what the reference does") {
   using param::RNNNonlineMode;
   for (const auto mode : {RNNNonlineMode::IDENTITY, RNNNonlineMode::RELU, RNNNonlineMode::TANH})

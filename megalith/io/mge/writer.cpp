@@ -357,8 +357,10 @@ Graph case_graph(const Graph& model, const std::map<std::string, Tensor>& values
 
 }  // namespace
 
-std::string write_mge(const Graph& graph, const MgeWriteOptions& options, MgeDumpInfo* info) {
-  graph.check();
+std::string write_mge(const Graph& original, const MgeWriteOptions& options, MgeDumpInfo* info) {
+  original.check();
+  Graph graph = original;
+  expand_for_files(graph);
   MgeDumpInfo unused, written;
   std::string file = Writer(graph, options, written).write();
   if (!options.test_cases.empty()) {

@@ -11,6 +11,11 @@ namespace megalith::rnn {
 
 using recurrent::Kind;
 
+inline Kind kind_of(param::RNNNonlineMode mode) {
+  using Mode = param::RNNNonlineMode;
+  return mode == Mode::RELU ? Kind::kRelu : mode == Mode::TANH ? Kind::kTanh : Kind::kIdentity;
+}
+
 inline int64_t gates_of(Kind kind) { return kind == Kind::kLstm ? 4 : kind == Kind::kGru ? 3 : 1; }
 
 // Packed weights hold, per layer and direction: input weights, hidden weights and, with bias, the two biases.

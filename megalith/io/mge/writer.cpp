@@ -5,6 +5,7 @@
 
 #include "megalith/io/mge/builder.h"
 #include "megalith/io/mge/ids.h"
+#include "megalith/var.h"
 
 namespace megalith {
 namespace {

@@ -158,16 +158,16 @@ std::vector<Var> grad_lstm_cell(const GradContext& c) {
 // Output 1 holds r, z, n and m = W_hn h + b_hn; h' = n + z (h - n), n = tanh(.. + r m).
 std::vector<Var> grad_gru_cell(const GradContext& c) {
   using namespace grads;
-  if (c.dout[1].defined()) unsupported(c, "gates have no gradient");
-  const Var r = gate(c.out[1], 0, c.out[0]), z = gate(c.out[1], 1, c.out[0]), n = gate(c.out[1], 2, c.out[0]),
-            m = gate(c.out[1], 3, c.out[0]);
-  const Var &h = c.in[3], &d = c.dout[0];
-  const Var past = mul(d, z), dn = call(E::TANH_GRAD, {n, sub(d, past)});
-  const Var dr = call(E::SIGMOID_GRAD, {r, mul(dn, m)}), dz = call(E::SIGMOID_GRAD, {z, mul(d, sub(h, n))});
+  const auto part = [&](const Var& gates, int32_t k) { return gates.defined() ? gate(gates, k, c.out[0]) : Var(); };
+  const Var &h = c.in[3], d = c.dout[0].defined() ? c.dout[0] : zeros_like(c.out[0], c.dtype(0));
+  const Var r = part(c.out[1], 0), z = part(c.out[1], 1), n = part(c.out[1], 2), m = part(c.out[1], 3);
+  const Var past = mul(d, z), dn = call(E::TANH_GRAD, {n, add_defined(sub(d, past), part(c.dout[1], 2))});
+  const Var dr = call(E::SIGMOID_GRAD, {r, add_defined(mul(dn, m), part(c.dout[1], 0))});
+  const Var dz = call(E::SIGMOID_GRAD, {z, add_defined(mul(d, sub(h, n)), part(c.dout[1], 1))});
+  const Var dm = add_defined(mul(dn, r), part(c.dout[1], 3));
   std::vector<Var> to(c.in.size());
   if (c.needs[3]) to[3] = past;
-  linear_gradients(c, emit1("Concat", param::Axis{1}, {dr, dz, dn}),
-                   emit1("Concat", param::Axis{1}, {dr, dz, mul(dn, r)}), to);
+  linear_gradients(c, emit1("Concat", param::Axis{1}, {dr, dz, dn}), emit1("Concat", param::Axis{1}, {dr, dz, dm}), to);
   return to;
 }
 

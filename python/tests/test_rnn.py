@@ -184,4 +184,8 @@ def test_files_compute_the_same(kind, tmp_path):
     want = f(x).numpy()
     path = str(tmp_path / "net.mge")
     f.dump(path, arg_names=["x"])
-    np.testing.assert_equal(_core.Model.load(path).run({"x": x})[0].numpy(), want)
+    got = _core.Model.load(path).run({"x": x})[0].numpy()
+    if kind == "GRU":  # which files get made of other ops
+        np.testing.assert_allclose(got, want, rtol=1e-5, atol=1e-6)
+    else:
+        np.testing.assert_equal(got, want)

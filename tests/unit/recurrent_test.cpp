@@ -2,6 +2,7 @@
 // threads.
 #include <doctest/doctest.h>
 
+#include <array>
 #include <cstring>
 
 #include "gradcheck.h"
@@ -125,6 +126,35 @@ TEST_CASE("fused RNNs give what the reference does") {
   using param::RNNNonlineMode;
   for (const auto mode : {RNNNonlineMode::IDENTITY, RNNNonlineMode::RELU, RNNNonlineMode::TANH})
     check_sizes("RNN", param::RNN{.nonlineMode = mode}, 1, 1, 4e-6);
+}
+
+TEST_CASE("fused cells give what the reference does") {
+  const auto check_cell = [](const char* name, const Params& params, int64_t gates, bool cell_state) {
+    for (const auto& [batch, input, hidden, biases] : std::vector<std::array<int64_t, 4>>{{1, 128, 128, 2},
+                                                                                          {1, 3, 9, 2},
+                                                                                          {2, 20, 33, 1},
+                                                                                          {3, 7, 8, 2},
+                                                                                          {5, 40, 100, 0},
+                                                                                          {50, 16, 70, 2},
+                                                                                          {0, 4, 8, 2}}) {
+      CAPTURE(name);
+      CAPTURE(batch);
+      CAPTURE(hidden);
+      const int64_t rows = gates * hidden;
+      std::vector<Tensor> in = {
+          gradcheck::uniform({batch, input}, -1, 1, 1),          gradcheck::uniform({rows, input}, -0.3, 0.3, 2),
+          gradcheck::uniform({biases > 0 ? rows : 1}, -1, 1, 3), gradcheck::uniform({batch, hidden}, -1, 1, 4),
+          gradcheck::uniform({rows, hidden}, -0.3, 0.3, 5),      gradcheck::uniform({biases > 1 ? rows : 1}, -1, 1, 6)};
+      if (cell_state) in.push_back(gradcheck::uniform({batch, hidden}, -1, 1, 7));
+      for (Tensor& t : in) t.storage()->freeze();
+      check_op(name, params, in, 5e-6);
+    }
+  };
+  check_cell("LSTMCellForward", param::Empty{}, 4, true);
+  check_cell("GRUCellForward", param::Empty{}, 3, false);
+  using param::RNNNonlineMode;
+  for (const auto mode : {RNNNonlineMode::IDENTITY, RNNNonlineMode::RELU, RNNNonlineMode::TANH})
+    check_cell("RNNCellForward", param::RNNCell{.nonlineMode = mode}, 1, false);
 }
 
 TEST_SUITE_END();

@@ -92,6 +92,29 @@ void run_gru_cell(const KernelArgs& a) {
   gates_apart(saved, a.out[1].data<float>(), batch, H);
 }
 
+template <rnn::Kind kKind>
+void run_fused(const KernelArgs& a) {
+  constexpr bool lstm = kKind == rnn::Kind::kLstm, gru = kKind == rnn::Kind::kGru;
+  const rnn::Kind kind = lstm || gru ? kKind : rnn::kind_of(a.param<param::RNNCell>().nonlineMode);
+  rnn::fused_cell({.kind = kind,
+                   .batch = a.in[0].dim(0),
+                   .hidden = a.in[3].dim(1),
+                   .x = a.in[0].data<float>(),
+                   .h = a.in[3].data<float>(),
+                   .c = lstm ? a.in[6].data<float>() : nullptr,
+                   .w_ih = a.in[1],
+                   .w_hh = a.in[4],
+                   .b_ih = a.in[2],
+                   .b_hh = a.in[5],
+                   .h_out = a.out[0].data<float>(),
+                   .c_out = lstm ? a.out[1].data<float>() : nullptr,
+                   .gates = lstm || gru ? a.out[lstm ? 2 : 1].data<float>() : nullptr},
+                  a.exec);
+}
+
+// Panels of weights are padded: small cells run on the reference.
+bool fused_accepts(const KernelQuery& q) { return q.in[3].shape[1] >= 8; }
+
 // The gradients of x, W_ih, b_ih, h, W_hh and b_hh from those of the sums of each side (batch, rows).
 void linear_gradients(const GradContext& c, const Var& dx, const Var& dh, std::vector<Var>& r) {
   const auto matmul = [](const Var& a, bool ta, const Var& b) {
@@ -184,7 +207,8 @@ MEGALITH_OPS(rnn_cells) {
          .min_inputs = 6,
          .max_inputs = 6,
          .infer = infer_rnn_cell,
-         .kernels = {{.name = "reference", .run = run_rnn_cell}},
+         .kernels = {{.name = "fused", .run = run_fused<rnn::Kind::kTanh>, .accepts = fused_accepts},
+                     {.name = "reference", .run = run_rnn_cell}},
          .grad = grad_rnn_cell,
          .grad_reads = reads_cell});
   r.add({.name = "LSTMCellForward",
@@ -195,7 +219,8 @@ MEGALITH_OPS(rnn_cells) {
          .max_inputs = 7,
          .outputs = outputs_three,
          .infer = infer_lstm_cell,
-         .kernels = {{.name = "reference", .run = run_lstm_cell}},
+         .kernels = {{.name = "fused", .run = run_fused<rnn::Kind::kLstm>, .accepts = fused_accepts},
+                     {.name = "reference", .run = run_lstm_cell}},
          .grad = grad_lstm_cell,
          .grad_reads = reads_cell});
   r.add({.name = "GRUCellForward",
@@ -205,7 +230,8 @@ MEGALITH_OPS(rnn_cells) {
          .max_inputs = 6,
          .outputs = outputs_two,
          .infer = infer_gru_cell,
-         .kernels = {{.name = "reference", .run = run_gru_cell}},
+         .kernels = {{.name = "fused", .run = run_fused<rnn::Kind::kGru>, .accepts = fused_accepts},
+                     {.name = "reference", .run = run_gru_cell}},
          .grad = grad_gru_cell,
          .grad_reads = reads_cell,
          .expand = rnn::expand_gru_cell});

@@ -83,4 +83,15 @@ struct BackwardArgs {
 void fused_forward(const Dims& d, const ForwardArgs& a, Exec& exec);
 void fused_backward(const Dims& d, const BackwardArgs& a, Exec& exec);
 
+// One step (fused_cells.cpp). `c` belongs to LSTMs; `gates`, [4][batch][hidden], gets what the op keeps for its
+// gradient: an LSTM's sums, a GRU's r, z, n and W_hn h + b_hn.
+struct FusedCell {
+  Kind kind;
+  int64_t batch, hidden;
+  const float *x, *h, *c;
+  Tensor w_ih, w_hh, b_ih, b_hh;
+  float *h_out, *c_out, *gates;
+};
+void fused_cell(const FusedCell& cell, Exec& exec);
+
 }  // namespace megalith::rnn

@@ -5,9 +5,8 @@
 // Threads have rows of the batch and directions of their own, which need no waiting.
 #include <cstring>
 
-#include "megalith/kernels/gemm.h"
-#include "megalith/kernels/scratch.h"
 #include "megalith/ops/rnn/dims.h"
+#include "megalith/ops/rnn/panels.h"
 #include "megalith/packed.h"
 #include "megalith/plan.h"
 
@@ -17,66 +16,10 @@ namespace {
 using recurrent::Units;
 
 constexpr int64_t kChunkRows = 512;   // of a product of inputs: what it makes stays in the caches until it is used
-constexpr int64_t kTileRows = 42;     // of sums that are in the first cache at once
 constexpr int64_t kRowsOfThread = 8;  // fewer rows of a batch are no work of their own
-constexpr int64_t kFewRows = 3;       // so few read panels four at once (gemm::multiply)
 
 // Rows of states lie so that they do not fall into the same places of the first cache.
 int64_t padded(int64_t n) { return (n + 15) / 16 * 16 + 16; }
-
-// Cuts [0, n) into pieces of about equal size, at most `most`.
-template <class Fn>
-void each_piece(int64_t begin, int64_t end, int64_t most, Fn&& fn) {
-  const int64_t pieces = (end - begin + most - 1) / most;
-  for (int64_t i = 0; i < pieces; ++i) {
-    const int64_t next = begin + (end - begin) / (pieces - i);
-    fn(begin, next);
-    begin = next;
-  }
-}
-
-// Pieces of [begin, end), in odd turns from the last to the first: what was read last is still in the cache.
-template <class Fn>
-void to_and_fro(int64_t turn, int64_t begin, int64_t end, int64_t size, Fn&& fn) {
-  const int64_t pieces = (end - begin + size - 1) / size;
-  for (int64_t i = 0; i < pieces; ++i) {
-    const int64_t at = begin + (turn % 2 ? pieces - 1 - i : i) * size;
-    fn(at, std::min(end, at + size));
-  }
-}
-
-// Panels of hidden weights, one after the other, or, where few rows of a batch read four at once, in groups of four
-// whose rows alternate: then a step reads one stream from its beginning to its end.
-struct Panels {
-  static constexpr int64_t kGroup = 4;
-  const float* data = nullptr;
-  int64_t count = 0, k = 0;
-  bool grouped = false;
-
-  int64_t group_size(int64_t group) const { return std::min(kGroup, count - group * kGroup); }
-  int64_t offset(int64_t i) const {
-    const int64_t panel = gemm::panel_width();
-    return grouped ? (i / kGroup * kGroup * k + i % kGroup) * panel : i * k * panel;
-  }
-  // c[row][...] (+)= a[row][0, k) times panels [begin, end), rows of both `a_row` and `c_row` apart.
-  void multiply(int64_t rows, const float* a, int64_t a_row, int64_t begin, int64_t end, float* c, int64_t c_row,
-                bool accumulate = false) const {
-    const int64_t panel = gemm::panel_width();
-    const gemm::Run run{0, 0, k};
-    gemm::Block block{.m = rows, .a = a, .a_row = a_row, .runs = &run, .run_count = 1, .c_row = c_row};
-    block.accumulate = accumulate;
-    for (int64_t i = begin; i < end;) {
-      const int64_t next = grouped ? std::min(end, (i / kGroup + 1) * kGroup) : end;
-      block.n = (next - i) * panel;
-      block.b = data + offset(i);
-      block.b_step = grouped ? group_size(i / kGroup) * panel : panel;
-      block.b_panel = grouped ? panel : k * panel;
-      block.c = c + (i - begin) * panel;
-      gemm::multiply(block);
-      i = next;
-    }
-  }
-};
 
 // Packed weights of a whole network.
 struct PackedWeights {
@@ -120,28 +63,17 @@ struct PackedWeights {
 
  private:
   void fill(const CellWeights<float>& w, int64_t in, float* to, Exec& exec) const {
-    const int64_t H = d.hidden, G = d.gates(), panel = gemm::panel_width();
+    const int64_t H = d.hidden, G = d.gates();
     if (backward)
       gemm::pack_b(w.w_ih, in, 1, d.rows(), in, to, exec);
     else
       gemm::pack_b(w.w_ih, 1, in, in, d.rows(), to, exec);
     float* hidden = to + (backward ? gemm::packed_floats(d.rows(), in) : gemm::packed_floats(in, d.rows()));
     const Panels panels{hidden, hidden_panels(), backward ? d.rows() : H, grouped};
-    exec.parallel_for(panels.count, std::max<int64_t>(1, 32768 / (panels.k * panel)), [&](int64_t begin, int64_t end) {
-      for (int64_t i = begin; i < end; ++i) {
-        float* out = grouped ? Scratch::get(Scratch::kSums, panels.k * panel) : hidden + panels.offset(i);
-        const int64_t u = backward ? i : i / G;  // units of the panel
-        const int64_t j = u * panel, width = std::min(panel, H - j);
-        if (backward)
-          gemm::pack_b(w.w_hh + j, H, 1, panels.k, width, out, 0, 0, 1);
-        else
-          gemm::pack_b(w.w_hh + (i % G * H + j) * H, 1, H, panels.k, width, out, 0, 0, 1);
-        if (!grouped) continue;
-        const int64_t step = panels.group_size(i / Panels::kGroup) * panel;
-        for (int64_t l = 0; l < panels.k; ++l)
-          std::copy_n(out + l * panel, panel, hidden + panels.offset(i) + l * step);
-      }
-    });
+    if (backward)
+      pack_panels(panels, hidden, {w.w_hh, H, 1}, H, 1, exec);
+    else
+      pack_panels(panels, hidden, {w.w_hh, 1, H}, H, G, exec);
   }
 };
 
@@ -165,8 +97,7 @@ struct Forward {
   // Rows [row, row_end) of the batch and units of the panels [u, u_end) in the i-th step.
   void step(int64_t i, int64_t row, int64_t row_end, int64_t u, int64_t u_end) const {
     const int64_t G = d.gates(), panel = gemm::panel_width();
-    // Few rows: many panels at once, so that there are enough independent sums.
-    const int64_t at_once = d.kind == Kind::kLstm ? 1 : d.kind == Kind::kGru && row_end - row > kFewRows ? 1 : 4;
+    const int64_t at_once = units_at_once(d.kind, row_end - row);
     const int64_t width = std::min(at_once, u_end - u) * G * panel;
     float* tile = Scratch::get(Scratch::kSums, std::min(row_end - row, kTileRows) * width);
     to_and_fro(i, u, u_end, at_once, [&](int64_t from, int64_t to) {

@@ -2,7 +2,7 @@
 
 Weights are either a list of tensors, `w_ih, w_hh, b_ih, b_hh` for every layer and direction (PyTorch's order), or one
 packed tensor with the same numbers one after the other (MegEngine's). Gates stand in the order i, f, g, o (LSTM) and
-r, z, n (GRU). RNN and LSTM run on ops of the core; GRU is composed of ops that every `.mge` reader knows.
+r, z, n (GRU). All run on ops of the core; `.mge` files, which have no GRU, get it made of ops that they know.
 """
 
 from typing import List, Optional, Sequence, Tuple, Union
@@ -44,8 +44,17 @@ def _check_cell(op, input, h, w_ih, w_hh, gates):
     )
 
 
-def _biases(b_ih, b_hh, rows):
-    return [full((rows,), 0) if b is None else b for b in (b_ih, b_hh)]
+def _cell(op, function, input, h, w_ih, w_hh, b_ih, b_hh, gates, *more, **params):
+    """Calls the op of a cell. What is wrong with its operands is looked for when it refuses them."""
+    if b_ih is None:
+        b_ih = full((1,), 0)
+    if b_hh is None:
+        b_hh = full((1,), 0)
+    try:
+        return function(input, w_ih, b_ih, h, w_hh, b_hh, *more, **params)
+    except Exception:
+        _check_cell(op, input, h, w_ih, w_hh, gates)
+        raise
 
 
 def rnn_cell(
@@ -75,9 +84,8 @@ def rnn_cell(
         >>> F.nn.rnn_cell(one, one, one, one, nonlinearity="relu")
         Tensor([[2.]], device=xpux:0)
     """
-    _check_cell("rnn_cell", input, hx, w_ih, w_hh, 1)
-    b_ih, b_hh = _biases(b_ih, b_hh, w_ih._tuple_shape[0])
-    return _ops.RNNCellForward(input, w_ih, b_ih, hx, w_hh, b_hh, nonlineMode=_nonlinearity("rnn_cell", nonlinearity))
+    mode = _nonlinearity("rnn_cell", nonlinearity)
+    return _cell("rnn_cell", _ops.RNNCellForward, input, hx, w_ih, w_hh, b_ih, b_hh, 1, nonlineMode=mode)
 
 
 def lstm_cell(
@@ -106,9 +114,7 @@ def lstm_cell(
         array([[0.5568]], dtype=float32)
     """
     h, c = hx
-    _check_cell("lstm_cell", input, h, w_ih, w_hh, 4)
-    b_ih, b_hh = _biases(b_ih, b_hh, w_ih._tuple_shape[0])
-    h, c, _ = _ops.LSTMCellForward(input, w_ih, b_ih, h, w_hh, b_hh, c)
+    h, c, _ = _cell("lstm_cell", _ops.LSTMCellForward, input, h, w_ih, w_hh, b_ih, b_hh, 4, c)
     return h, c
 
 
@@ -137,26 +143,12 @@ def gru_cell(
         >>> F.nn.gru_cell(mge.Tensor([[1.0]]), mge.Tensor([[0.0]]), w, w).numpy().round(4)
         array([[0.2048]], dtype=float32)
     """
-    _check_cell("gru_cell", input, hx, w_ih, w_hh, 3)
-    gates = _ops.MatrixMul(input, w_ih, transposeB=True)
-    if b_ih is not None:
-        gates = gates + b_ih
-    return _gru_step(gates, hx, w_hh, b_hh)
-
-
-def _gru_step(x_gates, h, w_hh, b_hh):
-    """From the input's share of the gates, (N, 3H), and the old state to the new one."""
-    hidden = h._tuple_shape[1]
-    h_gates = _ops.MatrixMul(h, w_hh, transposeB=True)
-    if b_hh is not None:
-        h_gates = h_gates + b_hh
-    rz = elwise("SIGMOID", part(x_gates, 1, 0, 2 * hidden) + part(h_gates, 1, 0, 2 * hidden))
-    r, z = part(rz, 1, 0, hidden), part(rz, 1, hidden, 2 * hidden)
-    n = elwise("TANH", part(x_gates, 1, 2 * hidden, 3 * hidden) + r * part(h_gates, 1, 2 * hidden, 3 * hidden))
-    return n + z * (h - n)
+    return _cell("gru_cell", _ops.GRUCellForward, input, hx, w_ih, w_hh, b_ih, b_hh, 3)[0]
 
 
 def _nonlinearity(op, name):
+    if name == "tanh":
+        return "TANH"
     text = str(name).lower()
     require(text in ("tanh", "relu", "identity"), f"{op}: nonlinearity is {shown(name)}, expected 'tanh' or 'relu'")
     return text.upper()
@@ -218,28 +210,20 @@ def sequence_mask(lengths, steps: int) -> Tensor:
 
 def _walk(kind, x, states, cell, reverse, mask, nonlinearity):
     """One layer in one direction, step by step. Returns the outputs (T, N, H) and the last states."""
-    w_ih, w_hh, b_ih, b_hh = cell
-    steps, batch = x._tuple_shape[0], x._tuple_shape[1]
-    if kind == "gru":  # the input's share of the gates, for all steps at once
-        gates = _ops.MatrixMul(reshape(x, (steps * batch, x._tuple_shape[2])), w_ih, transposeB=True)
-        if b_ih is not None:
-            gates = gates + b_ih
-        x = reshape(gates, (steps, batch, w_ih._tuple_shape[0]))
+    steps = x._tuple_shape[0]
     outputs = [None] * steps
     for t in reversed(range(steps)) if reverse else range(steps):
         xt = at(x, 0, t)
         if kind == "gru":
-            new = [_gru_step(xt, states[0], w_hh, b_hh)]
+            new = [gru_cell(xt, states[0], *cell)]
         elif kind == "lstm":
-            new = list(lstm_cell(xt, states, w_ih, w_hh, b_ih, b_hh))
+            new = list(lstm_cell(xt, states, *cell))
         else:
-            new = [rnn_cell(xt, states[0], w_ih, w_hh, b_ih, b_hh, nonlinearity)]
-        if mask is None:
-            states, outputs[t] = new, new[0]
-        else:  # a sequence that has ended keeps its state and gives zeros
-            m = at(mask, 0, t)
-            states = [old + m * (fresh - old) for old, fresh in zip(states, new)]
-            outputs[t] = m * new[0]
+            new = [rnn_cell(xt, states[0], *cell, nonlinearity)]
+        # a sequence that has ended keeps its state and gives zeros
+        m = at(mask, 0, t)
+        states = [old + m * (fresh - old) for old, fresh in zip(states, new)]
+        outputs[t] = m * new[0]
     return stack(outputs, 0), states
 
 
@@ -249,6 +233,9 @@ def _fused(kind, x, states, packed, num_layers, bidirectional, bias, hidden, non
     if kind == "lstm":
         out, h, c, _ = _ops.LSTMForward(x, states[0], states[1], packed, **params)
         return out, [h, c]
+    if kind == "gru":
+        out, h, _ = _ops.GRUForward(x, states[0], packed, **params)
+        return out, [h]
     out, h, _ = _ops.RNNForward(x, states[0], packed, nonlineMode=_nonlinearity("rnn", nonlinearity), **params)
     return out, [h]
 
@@ -281,7 +268,7 @@ def run(kind, x, states, weights, num_layers, bias, dropout, training, bidirecti
     if mask is not None:
         require(mask._tuple_shape[1] == batch, f"{kind}: {mask._tuple_shape[1]} lengths for {batch} sequences")
 
-    if kind != "gru" and mask is None and not between:
+    if mask is None and not between:
         packed = weights if is_tensor(weights) else pack_weights(weights)
         out, last = _fused(
             kind, x, states, packed, num_layers, bidirectional, bias, hidden, nonlinearity, dropout, training
@@ -292,7 +279,7 @@ def run(kind, x, states, weights, num_layers, bias, dropout, training, bidirecti
         out = x
         for layer in range(num_layers):
             begin = layer * directions
-            if kind != "gru" and mask is None:
+            if mask is None:
                 mine = [part(s, 0, begin, begin + directions) for s in states]
                 piece = part(packed, 0, layout.start(layer), layout.start(layer + 1))
                 out, ends = _fused(kind, out, mine, piece, 1, bidirectional, bias, hidden, nonlinearity, 0, training)

@@ -128,8 +128,7 @@ class GRUCell(RNNCellBase):
 
     def forward(self, input: Tensor, hx: Optional[Tensor] = None) -> Tensor:
         hx = self._zeros(input) if hx is None else hx
-        biases = (self.bias_ih, self.bias_hh) if self.bias else (None, None)
-        return F.gru_cell(input, hx, self.weight_ih, self.weight_hh, *biases)
+        return F.gru_cell(input, hx, self.weight_ih, self.weight_hh, self.bias_ih, self.bias_hh)
 
 
 class RNNBase(Module):

@@ -2,13 +2,15 @@
 // a step then is one product with the hidden weights, unit by unit with all of a unit's gates side by side, whose sums
 // go through the gates' functions while they are in the first cache. Weights are packed once (megalith/packed.h).
 //
-// Threads have rows of the batch and directions of their own, which need no waiting.
+// Threads have rows of the batch and directions of their own, which need no waiting; where those are too few, they
+// share the units of every step.
 #include <cstring>
 
 #include "megalith/ops/rnn/dims.h"
 #include "megalith/ops/rnn/panels.h"
 #include "megalith/packed.h"
 #include "megalith/plan.h"
+#include "megalith/platform/steps.h"
 
 namespace megalith::rnn {
 namespace {
@@ -157,6 +159,33 @@ void each_task(const Dims& d, Exec& exec, FunctionRef<void(int64_t, int64_t, int
   });
 }
 
+// Few rows of a batch are split by units, with all threads meeting behind every step; that takes a step of some size.
+bool split_by_units(const Dims& d, int threads) {
+  constexpr int64_t kProducts = 65536;
+  const int64_t rows = rows_of_task(d, threads), tasks = d.dirs * ((d.batch + rows - 1) / rows);
+  return tasks < threads && d.dirs * d.batch * d.rows() * d.hidden >= kProducts;
+}
+
+// Calls fn(i, direction, row, row_end, u, u_end) for every step i < steps, all rows of the batch and all panels of
+// units.
+template <class Fn>
+void each_step(const Dims& d, Exec& exec, int64_t steps, Fn&& fn) {
+  const int64_t all = gemm::panels(d.hidden);
+  if (!split_by_units(d, exec.threads())) {
+    each_task(d, exec, [&](int64_t dir, int64_t row, int64_t row_end) {
+      for (int64_t i = 0; i < steps; ++i) fn(i, dir, row, row_end, 0, all);
+    });
+    return;
+  }
+  run_in_steps(exec, steps, [&](int64_t i, int part, int parts) {
+    const int64_t from = d.dirs * all * part / parts, to = d.dirs * all * (part + 1) / parts;
+    for (int64_t dir = 0; dir < d.dirs; ++dir) {
+      const int64_t u = std::max<int64_t>(0, from - dir * all), u_end = std::min(all, to - dir * all);
+      if (u < u_end) fn(i, dir, 0, d.batch, u, u_end);
+    }
+  });
+}
+
 void copy_rows(const float* from, int64_t from_row, float* to, int64_t to_row, int64_t rows, int64_t n) {
   for (int64_t i = 0; i < rows; ++i) std::memcpy(to + i * to_row, from + i * from_row, static_cast<size_t>(n) * 4);
 }
@@ -216,9 +245,8 @@ void forward_layer(const Dims& d, const ForwardArgs& a, const PackedWeights& wei
                      .epilogue = bias.bias ? &bias : nullptr},
                     exec);
     }
-    each_task(d, exec, [&](int64_t dir, int64_t row, int64_t row_end) {
-      const Forward& f = directions[static_cast<size_t>(dir)];
-      for (int64_t s = i; s < end; ++s) f.step(s, row, row_end, 0, gemm::panels(H));
+    each_step(d, exec, end - i, [&](int64_t s, int64_t dir, int64_t row, int64_t row_end, int64_t u, int64_t u_end) {
+      directions[static_cast<size_t>(dir)].step(i + s, row, row_end, u, u_end);
     });
   }
   for (int64_t dir = 0; dir < d.dirs; ++dir) {
@@ -363,12 +391,11 @@ void backward_layer(const Dims& d, const BackwardArgs& a, const PackedWeights& w
     copy_rows(a.dh + state, H, b.dh, dh_row, d.batch, H);
     directions.push_back(b);
   }
-  each_task(d, exec, [&](int64_t dir, int64_t row, int64_t row_end) {
+  // The gates of a step need its units only, the states before them all gates.
+  each_step(d, exec, d.seq + 1, [&](int64_t k, int64_t dir, int64_t row, int64_t row_end, int64_t u, int64_t u_end) {
     const Backward& b = directions[static_cast<size_t>(dir)];
-    for (int64_t i = d.seq - 1; i >= 0; --i) {
-      b.gates(i, row, row_end, 0, all);
-      b.state(i, row, row_end, 0, all);
-    }
+    if (k > 0) b.state(d.seq - k, row, row_end, u, u_end);
+    if (k < d.seq) b.gates(d.seq - 1 - k, row, row_end, u, u_end);
   });
   for (int64_t dir = 0; dir < d.dirs; ++dir) {
     const Backward& b = directions[static_cast<size_t>(dir)];

@@ -49,7 +49,7 @@ struct Tables {
   Tables() {
     for (const OpDef* op : Registry::get().ops()) {
       if (!op->mge.v1_name) continue;
-      if (op->params && op->params->union_id != 0) params[op->params->union_id] = op->params;
+      if (op->params) params[op->params->union_id] = op->params;
       v1[type_id_v1(*op)] = op;
       v0[type_id_v0(*op)] = op;
       if (op->mge.max_version >= 2) v2[type_id_v2(*op, 2)] = op;

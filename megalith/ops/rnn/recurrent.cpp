@@ -326,7 +326,6 @@ MEGALITH_OPS(rnn_recurrent) {
          .expand = rnn::expand_gru});
   r.add({.name = "GRUBackward",
          .doc = "Gradients of GRUForward: of the input, of the first states, of the weights.",
-         .mge = {"GRUBackward"},
          .params = &param::GRU::kSchema,
          .min_inputs = 7,
          .max_inputs = 7,

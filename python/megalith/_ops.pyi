@@ -542,6 +542,30 @@ def FusedElemwise(
     steps: Sequence[int] = ...,
     output_dtype: Any = ...,
 ) -> Any: ...
+def GRUBackward(
+    *inputs: TensorBase,
+    num_layers: int = ...,
+    bidirectional: bool = ...,
+    bias: bool = ...,
+    hidden_size: int = ...,
+    dropout: float = ...,
+    fwd_mode: Literal['TRAINING', 'INFERENCE'] | int = ...,
+    output_dtype: Any = ...,
+) -> Any: ...
+def GRUCellForward(
+    *inputs: TensorBase,
+    output_dtype: Any = ...,
+) -> Any: ...
+def GRUForward(
+    *inputs: TensorBase,
+    num_layers: int = ...,
+    bidirectional: bool = ...,
+    bias: bool = ...,
+    hidden_size: int = ...,
+    dropout: float = ...,
+    fwd_mode: Literal['TRAINING', 'INFERENCE'] | int = ...,
+    output_dtype: Any = ...,
+) -> Any: ...
 def GammaRNG(
     *inputs: TensorBase,
     seed: int = ...,

@@ -105,7 +105,7 @@ struct Forward {
     to_and_fro(i, u, u_end, at_once, [&](int64_t from, int64_t to) {
       each_piece(row, row_end, kTileRows, [&](int64_t begin, int64_t end) {
         for (int64_t v = from; v < to; ++v) fetch(i, begin, end, v * panel);
-        weights.multiply(end - begin, h[i % 2] + begin * h_row, h_row, from * G, to * G, tile, width);
+        weights.multiply(i, end - begin, h[i % 2] + begin * h_row, h_row, from * G, to * G, tile, width);
         for (int64_t v = from; v < to; ++v)
           recurrent::forward(gates(i, begin, end, v * panel, tile + (v - from) * G * panel, width));
       });
@@ -305,7 +305,7 @@ struct Backward {
   void state(int64_t i, int64_t row, int64_t row_end, int64_t u, int64_t u_end) const {
     constexpr int64_t kPanels = 4;
     to_and_fro(i, u, u_end, kPanels, [&](int64_t from, int64_t to) {
-      weights.multiply(row_end - row, step_sums[i % 2] + row * step_row, step_row, from, to,
+      weights.multiply(i, row_end - row, step_sums[i % 2] + row * step_row, step_row, from, to,
                        dh + row * dh_row + from * gemm::panel_width(), dh_row, d.kind == Kind::kGru);
     });
   }

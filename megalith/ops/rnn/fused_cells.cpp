@@ -46,8 +46,8 @@ void fused_cell(const FusedCell& c, Exec& exec) {
       each_piece(0, c.batch, kTileRows, [&](int64_t row, int64_t row_end) {
         const int64_t n = row_end - row;
         float* x_tile = tiles + rows * width;
-        state.panels.multiply(n, c.h + row * H, H, u * G, u_end * G, tiles, width);
-        input.panels.multiply(n, c.x + row * I, I, u * G, u_end * G, x_tile, width);
+        state.panels.multiply(0, n, c.h + row * H, H, u * G, u_end * G, tiles, width);
+        input.panels.multiply(0, n, c.x + row * I, I, u * G, u_end * G, x_tile, width);
         for (int64_t v = u; v < u_end; ++v) {
           const int64_t unit = v * panel, here = row * H + unit, tile = (v - u) * G * panel;
           recurrent::Gates g{.kind = c.kind, .rows = n, .units = std::min(panel, H - unit)};

@@ -46,30 +46,33 @@ struct Panels {
     const int64_t panel = gemm::panel_width();
     return grouped ? (i / kGroup * kGroup * k + i % kGroup) * panel : i * k * panel;
   }
-  // c[row][...] (+)= a[row][0, k) times panels [begin, end), rows of both `a_row` and `c_row` apart.
-  void multiply(int64_t rows, const float* a, int64_t a_row, int64_t begin, int64_t end, float* c, int64_t c_row,
-                bool accumulate = false) const {
+  // c[row][...] (+)= a[row][0, k) times panels [begin, end), rows of both `a_row` and `c_row` apart. Groups are walked
+  // to_and_fro().
+  void multiply(int64_t turn, int64_t rows, const float* a, int64_t a_row, int64_t begin, int64_t end, float* c,
+                int64_t c_row, bool accumulate = false) const {
     const int64_t panel = gemm::panel_width();
     const gemm::Run run{0, 0, k};
     gemm::Block block{.m = rows, .a = a, .a_row = a_row, .runs = &run, .run_count = 1, .c_row = c_row};
     block.accumulate = accumulate;
-    for (int64_t i = begin; i < end;) {
-      const int64_t next = grouped ? std::min(end, (i / kGroup + 1) * kGroup) : end;
-      block.n = (next - i) * panel;
+    const int64_t size = grouped ? kGroup : end - begin;
+    to_and_fro(turn, grouped ? begin / size * size : begin, end, size, [&](int64_t from, int64_t to) {
+      const int64_t i = std::max(begin, from);
+      block.n = (to - i) * panel;
       block.b = data + offset(i);
       block.b_step = grouped ? group_size(i / kGroup) * panel : panel;
       block.b_panel = grouped ? panel : k * panel;
       block.c = c + (i - begin) * panel;
       gemm::multiply(block);
-      i = next;
-    }
+    });
   }
 };
 
-// Panels of units whose gates one tile computes. Few rows take many, so that there are enough independent sums.
+// Panels of units whose gates one tile computes. Few rows take many, so that there are enough independent sums, and so
+// that the gates' functions, one long chain each, do not wait for one another.
 inline int64_t units_at_once(recurrent::Kind kind, int64_t rows) {
   using recurrent::Kind;
-  return kind == Kind::kLstm || (kind == Kind::kGru && rows > kFewRows) ? 1 : 4;
+  const bool many_gates = kind == Kind::kLstm || kind == Kind::kGru;
+  return rows > kFewRows ? (many_gates ? 1 : 4) : (many_gates ? 8 : 16);
 }
 
 // Fills panels.count panels at `to` with B(l, j), which has `units` columns for each of `gates` gates: for each panel

@@ -8,7 +8,7 @@ r, z, n (GRU). All run on ops of the core; `.mge` files, which have no GRU, get 
 from typing import List, Optional, Sequence, Tuple, Union
 
 from .. import _ops
-from .._errors import require
+from .._errors import ArgumentError, require
 from ..tensor import Tensor
 from ._compose import (
     at,
@@ -240,29 +240,41 @@ def _fused(kind, x, states, packed, num_layers, bidirectional, bias, hidden, non
     return out, [h]
 
 
+def _check_run(kind, x, states, num_layers, dropout, bidirectional, batch_first):
+    """Messages are made when they are needed only: this is a good part of a small network's time."""
+    if not all(map(is_tensor, (x, *states))):
+        check_tensor(kind, input=x, **{f"hx[{i}]": s for i, s in enumerate(states)})
+    shape = x._tuple_shape
+    if len(shape) != 3:
+        raise ArgumentError(f"{kind}: input has shape {shape}, expected 3 dimensions")
+    if not isinstance(num_layers, int) or num_layers < 1:
+        raise ArgumentError(f"{kind}: num_layers is {shown(num_layers)}")
+    if not 0 <= dropout <= 1:
+        raise ArgumentError(f"{kind}: dropout is {dropout}, expected a number in [0, 1]")
+    steps, batch = (shape[1], shape[0]) if batch_first else shape[:2]
+    if steps <= 0:
+        raise ArgumentError(f"{kind}: input has no steps")
+    want = (num_layers * (2 if bidirectional else 1), batch)
+    for s in states:
+        have = s._tuple_shape
+        if len(have) != 3 or have[:2] != want:
+            raise ArgumentError(f"{kind}: hidden state has shape {have}, expected {want} and the size")
+
+
 def run(kind, x, states, weights, num_layers, bias, dropout, training, bidirectional, batch_first, lengths,
         nonlinearity="tanh"):  # fmt: skip
     """A whole network over a batch of sequences; the outputs and the list of last states."""
-    check_tensor(kind, input=x, **{f"hx[{i}]": s for i, s in enumerate(states)})
-    require(x.ndim == 3, f"{kind}: input has shape {x._tuple_shape}, expected 3 dimensions")
-    require(isinstance(num_layers, int) and num_layers >= 1, f"{kind}: num_layers is {shown(num_layers)}")
-    require(0 <= dropout <= 1, f"{kind}: dropout is {dropout}, expected a number in [0, 1]")
+    _check_run(kind, x, states, num_layers, dropout, bidirectional, batch_first)
     if batch_first:
         x = dimshuffle(x, (1, 0, 2))
     directions = 2 if bidirectional else 1
     steps, batch, width = x._tuple_shape
-    require(steps > 0, f"{kind}: input has no steps")
-    for s in states:
-        fits = s.ndim == 3 and s._tuple_shape[:2] == (num_layers * directions, batch)
-        require(
-            fits,
-            f"{kind}: hidden state has shape {s._tuple_shape}, expected {(num_layers * directions, batch)} and the size",
-        )
     hidden = states[0]._tuple_shape[2]
     layout = _Layout(kind, width, hidden, num_layers, bidirectional, bias)
     size = weights.size if is_tensor(weights) else sum(w.size for w in weights)
-    shape = (batch, steps, width) if batch_first else (steps, batch, width)
-    require(size == layout.size(), f"{kind}: weights have {size} numbers, input of shape {shape} needs {layout.size()}")
+    if size != layout.size():
+        shape = (batch, steps, width) if batch_first else (steps, batch, width)
+        raise ArgumentError(f"{kind}: weights have {size} numbers, input of shape {shape} needs {layout.size()}")
     between = dropout if training and num_layers > 1 else 0
     mask = None if lengths is None else sequence_mask(lengths, steps)
     if mask is not None:

@@ -199,6 +199,9 @@ class RNNBase(Module):
         """First states: zeros."""
         return full((self.num_directions * self.num_layers, batch_size, self.hidden_size), 0)
 
+    def _first_states(self, batch_size):
+        return self.init_hidden(batch_size)
+
     def get_output_from_hidden(self, hx):
         """The part of a state that is the output."""
         return hx
@@ -234,7 +237,7 @@ class RNNBase(Module):
             padded, lengths = unpack(input)
             if hx is not None and input.sorted_indices is not None:
                 hx = self._apply_fn_to_hx(hx, lambda h: _reorder(h, input.sorted_indices))
-            output, h = self.apply_op(padded, self.init_hidden(padded._tuple_shape[1]) if hx is None else hx, lengths)
+            output, h = self.apply_op(padded, self._first_states(padded._tuple_shape[1]) if hx is None else hx, lengths)
             if input.unsorted_indices is not None:
                 h = self._apply_fn_to_hx(h, lambda h: _reorder(h, input.unsorted_indices))
             return pack_like(output, input), h
@@ -243,7 +246,7 @@ class RNNBase(Module):
         if self.batch_first:
             input = F.dimshuffle(input, (1, 0, 2))
         if hx is None:
-            hx = self.init_hidden(input._tuple_shape[1])
+            hx = self._first_states(input._tuple_shape[1])
         output, h = self.apply_op(input, hx, lengths)
         if self.batch_first:
             output = F.dimshuffle(output, (1, 0, 2))
@@ -328,6 +331,12 @@ class LSTM(RNNBase):
 
     def init_hidden(self, batch_size):
         return super().init_hidden(batch_size), super().init_hidden(batch_size)
+
+    def _first_states(self, batch_size):
+        if type(self).init_hidden is not LSTM.init_hidden:
+            return self.init_hidden(batch_size)
+        zeros = super().init_hidden(batch_size)  # the op writes to neither
+        return zeros, zeros
 
     def get_output_from_hidden(self, hx):
         return hx[0]

@@ -62,7 +62,8 @@ class Api:
             net.eval()
             return net, nets.input_for(c["model"], c["n"])
         if group == "rnn" and c["mode"] == "infer":
-            f, _, x = self.recurrent(c)
+            f, m, x = self.recurrent(c)
+            m.eval()
             return f, x
         if c["name"] == "mlp_forward":
             return self.mlp(), data.mlp_batch()[0]

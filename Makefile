@@ -39,6 +39,25 @@ docs: wheel
 	@NO_MKDOCS_2_WARNING=1 $(VENV)/bin/mkdocs build --strict --quiet
 	@echo "build/site/index.html"
 
+# mge.js: the core's quick set as WebAssembly in Node, then the package in Node and headless Chromium. demo-js builds the
+# demo site into js/examples/mnist/dist.
+EMSCRIPTEN ?= build/emscripten
+NODE_PATH_OF = PATH="$$(./scripts/install-node.sh build/node):$$PATH"
+js:
+	@$(NODE_PATH_OF) ./scripts/install-emscripten.sh $(EMSCRIPTEN)
+	@export $(NODE_PATH_OF); for preset in wasm wasm-threads; do \
+	  cmake --preset $$preset -DMEGALITH_EMSCRIPTEN=$(abspath $(EMSCRIPTEN)) > /dev/null && \
+	  cmake --build --preset $$preset -j $(JOBS) --target mge_js || exit 1; done
+	@export $(NODE_PATH_OF); cd js && npm ci --no-audit --no-fund --loglevel error && npm run --silent build
+
+test-js: js
+	@./scripts/install-deps.sh chromium
+	@export $(NODE_PATH_OF); cmake --build --preset wasm -j $(JOBS) && ctest --preset wasm -L quick -j $(JOBS)
+	@export $(NODE_PATH_OF); cd js && npm test
+
+demo-js: js
+	@export $(NODE_PATH_OF); cd js && node scripts/demo.mjs
+
 # Everything that CI runs: the full set, the Python package and the documentation, then the quick set under sanitizers, with a second
 # compiler, for another processor, and a short run of every fuzz target.
 test: test-release test-python docs test-tsan test-aarch64
@@ -86,4 +105,4 @@ format:
 clean:
 	@rm -rf build
 
-.PHONY: deps build demo check test test-release wheel test-python docs $(QUICK) fuzz bench bench-cpp clean format
+.PHONY: deps build demo check test test-release wheel test-python js test-js demo-js docs $(QUICK) fuzz bench bench-cpp clean format

@@ -114,7 +114,7 @@ Var loss_of(Graph& g, const Var& output, LossKind kind, const std::string& name)
   } else {
     return output;
   }
-  const Var flat = emit1("Reshape", param::OptionalAxisV1{},
+  const Var flat = emit1("Reshape", param::OptionalAxisV1{.axis = 0},
                          {each, Tensor::of<int32_t>(DTypeEnum::Int32, {1}, std::vector<int32_t>{-1})});
   return flat;
 }

@@ -160,9 +160,11 @@ inline bool flat(std::span<const Tensor> in, const Tensor& out) {
          });
 }
 
-// out = f(in...) over all elements, in compute type C.
-template <class C, class F>
-void apply(std::span<const Tensor> in, const Tensor& out, Exec& exec, F f) {
+// Calls fn(p, r, n) for pieces of all elements: the operands' values as C, and room for n results. Compiled once for
+// each C: functions differ in `fn` alone.
+template <class C>
+void apply_pieces(std::span<const Tensor> in, const Tensor& out, Exec& exec,
+                  FunctionRef<void(const C* const* p, C* r, int64_t n)> fn) {
   const bool direct = std::is_same_v<C, float> && out.dtype().id == DTypeEnum::Float32;
   const auto piece = [&](const int64_t* at, const int64_t* step, int64_t n) {
     C buffers[6][kBlock], result[kBlock];
@@ -178,18 +180,7 @@ void apply(std::span<const Tensor> in, const Tensor& out, Exec& exec, F f) {
     if constexpr (std::is_same_v<C, float>) {
       if (direct) r = out.data<float>() + at[in.size()];
     }
-    for (int64_t i = 0; i < n; ++i) {
-      if constexpr (std::is_invocable_v<F, C>)
-        r[i] = f(p[0][i]);
-      else if constexpr (std::is_invocable_v<F, C, C>)
-        r[i] = f(p[0][i], p[1][i]);
-      else if constexpr (std::is_invocable_v<F, C, C, C>)
-        r[i] = f(p[0][i], p[1][i], p[2][i]);
-      else if constexpr (std::is_invocable_v<F, C, C, C, C>)
-        r[i] = f(p[0][i], p[1][i], p[2][i], p[3][i]);
-      else
-        r[i] = f(p[0][i], p[1][i], p[2][i], p[3][i], p[4][i], p[5][i]);
-    }
+    fn(p, r, n);
     if (direct) return;
     if constexpr (std::is_same_v<C, float>) {
       if (out.dtype().is_quantized()) return store_quantized(out, at[in.size()], n, r);
@@ -210,6 +201,25 @@ void apply(std::span<const Tensor> in, const Tensor& out, Exec& exec, F f) {
   operands.push_back(out.layout());
   const Rows rows = merge_axes(out.shape(), operands);
   for_pieces(rows, exec, [&](const std::vector<int64_t>& at, int64_t n) { piece(at.data(), rows.step.data(), n); });
+}
+
+// out = f(in...) over all elements, in compute type C.
+template <class C, class F>
+void apply(std::span<const Tensor> in, const Tensor& out, Exec& exec, F f) {
+  apply_pieces<C>(in, out, exec, [&f](const C* const* p, C* r, int64_t n) {
+    for (int64_t i = 0; i < n; ++i) {
+      if constexpr (std::is_invocable_v<F, C>)
+        r[i] = f(p[0][i]);
+      else if constexpr (std::is_invocable_v<F, C, C>)
+        r[i] = f(p[0][i], p[1][i]);
+      else if constexpr (std::is_invocable_v<F, C, C, C>)
+        r[i] = f(p[0][i], p[1][i], p[2][i]);
+      else if constexpr (std::is_invocable_v<F, C, C, C, C>)
+        r[i] = f(p[0][i], p[1][i], p[2][i], p[3][i]);
+      else
+        r[i] = f(p[0][i], p[1][i], p[2][i], p[3][i], p[4][i], p[5][i]);
+    }
+  });
 }
 
 }  // namespace megalith::elemwise

@@ -1,0 +1,77 @@
+// A line chart of a series that grows, and points of a second one.
+import { context, redrawn } from "./page.js";
+
+export class Chart {
+  private readonly line: [number, number][] = [];
+  private readonly points: [number, number][] = [];
+  private readonly later: () => void;
+
+  constructor(
+    private readonly canvas: HTMLCanvasElement,
+    private readonly range: { max?: number; format?: (v: number) => string } = {},
+  ) {
+    this.later = redrawn(canvas, () => this.draw());
+  }
+  add(x: number, y: number): void {
+    this.line.push([x, y]);
+    this.later();
+  }
+  mark(x: number, y: number): void {
+    this.points.push([x, y]);
+    this.later();
+  }
+  clear(): void {
+    this.line.length = this.points.length = 0;
+    this.later();
+  }
+
+  private draw(): void {
+    const { c, w, h, color } = context(this.canvas);
+    const [left, right, top, bottom] = [44, w - 10, 10, h - 24];
+    const all = [...this.line, ...this.points];
+    const most = Math.max(1, ...all.map(([x]) => x));
+    const sorted = all.map(([, y]) => y).sort((a, b) => a - b);
+    const max = this.range.max ?? Math.max(1e-6, sorted[Math.floor(0.995 * (sorted.length - 1))] ?? 1);
+    const px = (x: number) => left + ((right - left) * x) / most;
+    const py = (y: number) => bottom - (bottom - top) * Math.min(1, y / max);
+    const format = this.range.format ?? ((v: number) => String(Number(v.toPrecision(2))));
+    c.font = "12px system-ui, sans-serif";
+    c.fillStyle = color("soft");
+    c.strokeStyle = color("line");
+    c.lineWidth = 1;
+    for (let i = 0; i <= 4; ++i) {
+      const y = (max * i) / 4;
+      c.beginPath();
+      c.moveTo(left, py(y));
+      c.lineTo(right, py(y));
+      c.stroke();
+      c.textAlign = "right";
+      c.textBaseline = "middle";
+      c.fillText(format(y), left - 6, py(y));
+    }
+    c.textBaseline = "top";
+    for (let i = 0; i <= 4; ++i) {
+      c.textAlign = i === 4 ? "right" : "center";
+      if (most >= 4) c.fillText(String(Math.round((most * i) / 4)), px((most * i) / 4), bottom + 6);
+    }
+    c.strokeStyle = color("train");
+    c.lineWidth = 1.5;
+    c.beginPath();
+    // No more vertices than pixels.
+    const skip = Math.max(1, Math.floor(this.line.length / (2 * w)));
+    this.line.forEach(([x, y], i) => {
+      if (i % skip === 0) c.lineTo(px(x), py(y));
+    });
+    c.stroke();
+    c.fillStyle = c.strokeStyle = color("validation");
+    c.lineWidth = 2;
+    c.beginPath();
+    for (const [x, y] of this.points) c.lineTo(px(x), py(y));
+    c.stroke();
+    for (const [x, y] of this.points) {
+      c.beginPath();
+      c.arc(px(x), py(y), 4, 0, 7);
+      c.fill();
+    }
+  }
+}

@@ -1,6 +1,6 @@
 #include "megalith/dtype.h"
 
-#include <sstream>
+#include "megalith/error.h"
 
 namespace megalith {
 namespace {
@@ -36,7 +36,7 @@ std::string_view DType::name() const { return info(id).name; }
 
 std::string DType::str() const {
   if (!is_quantized()) return std::string(name());
-  std::ostringstream s;
+  Text s;
   s << name() << "(scale=" << scale;
   if (is_asymmetric()) s << ",zero_point=" << int{zero_point};
   s << ")";

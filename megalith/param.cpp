@@ -1,6 +1,5 @@
 #include "megalith/param.h"
 
-#include <sstream>
 
 #include "megalith/error.h"
 
@@ -56,7 +55,7 @@ Scalar Scalar::of(float v) {
 }
 
 std::string field_str(const Params& p, const Field& f) {
-  std::ostringstream s;
+  Text s;
   switch (f.type) {
     case FieldType::kBool: s << (read<bool>(p, f) ? "true" : "false"); break;
     case FieldType::kInt32: s << read<int32_t>(p, f); break;

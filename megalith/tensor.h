@@ -39,6 +39,7 @@ class Shape {
   int64_t count(int begin, int end) const;  // product of the dimensions in [begin, end)
   std::string str() const;                  // "(1,3,224,224)"
   friend bool operator==(const Shape& a, const Shape& b);
+  friend Text& operator<<(Text& s, const Shape& v) { return s << v.str(); }
   friend std::ostream& operator<<(std::ostream& s, const Shape& v) { return s << v.str(); }
 
  private:

@@ -107,17 +107,17 @@ void set_field(const OpDef& op, Params& p, const Field& f, std::string_view v) {
 
 Json& Json::text(std::string_view v) {
   value();
-  s_ << '"';
+  s_ += '"';
   for (const char c : v) {
     const auto u = static_cast<unsigned char>(c);
     if (c == '"' || c == '\\')
-      s_ << '\\' << c;
+      (s_ += '\\') += c;
     else if (u < 0x20)
-      s_ << "\\u00" << "0123456789abcdef"[u >> 4] << "0123456789abcdef"[u & 15];
+      ((s_ += "\\u00") += "0123456789abcdef"[u >> 4]) += "0123456789abcdef"[u & 15];
     else
-      s_ << c;
+      s_ += c;
   }
-  s_ << '"';
+  s_ += '"';
   return *this;
 }
 
@@ -126,9 +126,9 @@ Json& Json::number(double v) {
   if (std::isfinite(v)) {
     char text[32];
     std::snprintf(text, sizeof text, "%.17g", v);
-    s_ << text;
+    s_ += text;
   } else {
-    s_ << "null";
+    s_ += "null";
   }
   return *this;
 }

@@ -1,7 +1,6 @@
 // JSON for JavaScript, and op parameters from it.
 #pragma once
 
-#include <sstream>
 #include <string>
 #include <string_view>
 
@@ -14,18 +13,18 @@ class Json {
  public:
   Json& open(char bracket) {
     value();
-    s_ << bracket;
+    s_ += bracket;
     first_ = true;
     return *this;
   }
   Json& close(char bracket) {
-    s_ << bracket;
+    s_ += bracket;
     first_ = false;
     return *this;
   }
   Json& key(std::string_view k) {
     text(k);
-    s_ << ':';
+    s_ += ':';
     after_key_ = true;
     return *this;
   }
@@ -33,19 +32,19 @@ class Json {
   Json& number(double v);
   Json& boolean(bool v) {
     value();
-    s_ << (v ? "true" : "false");
+    s_ += v ? "true" : "false";
     return *this;
   }
   Json& dtype(DType v);  // the name; {"name", "scale", "zeroPoint"} of a quantized type
   Json& shape(const Shape& v);
-  std::string str() const { return s_.str(); }
+  std::string str() const { return s_; }
 
  private:
   void value() {
-    if (!after_key_ && !first_) s_ << ',';
+    if (!after_key_ && !first_) s_ += ',';
     after_key_ = first_ = false;
   }
-  std::ostringstream s_;
+  std::string s_;
   bool first_ = true, after_key_ = false;
 };
 

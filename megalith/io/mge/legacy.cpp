@@ -1,7 +1,6 @@
 #include "megalith/io/mge/legacy.h"
 
 #include <algorithm>
-#include <sstream>
 #include <unordered_map>
 
 #include "megalith/io/mge/ids.h"
@@ -49,10 +48,11 @@ constexpr const char* kOldFormats[] = {nullptr,
                                        "NCHW4_NHWC"};
 
 int slot_of(const LegacyTable& t, std::string_view name) {
-  std::istringstream s(t.fields);
-  std::string field;
-  for (int i = 0; s >> field; ++i) {
+  std::string_view fields = t.fields;
+  for (int i = 0; !fields.empty(); ++i) {
+    const std::string_view field = fields.substr(0, fields.find(' '));
     if (field == name) return i;
+    fields.remove_prefix(std::min(fields.size(), field.size() + 1));
   }
   return -1;
 }

@@ -28,6 +28,8 @@ constexpr int64_t kLanes = static_cast<int64_t>(hn::MaxLanes(D()));
 constexpr int kAccumulators = 28;
 #elif HWY_ARCH_ARM_A64
 constexpr int kAccumulators = 24;
+#elif HWY_ARCH_WASM  // engines have fewer than 16 registers to give, and products need one
+constexpr int kAccumulators = 8;
 #else
 constexpr int kAccumulators = 12;
 #endif
@@ -75,7 +77,8 @@ void Micro(const Block& g, const Tile& t) {
     MEGALITH_UNROLL for (int v = 0; v < kVectors; ++v) acc[i][v] =
         g.accumulate ? load(t.c + i * g.c_row, v) : hn::Zero(d);
   }
-  const int64_t row = t.a_row, row3 = 3 * t.a_row, step = t.a_step, b_step = g.b_step;
+  const auto row = static_cast<ptrdiff_t>(t.a_row), step = static_cast<ptrdiff_t>(t.a_step);
+  const auto row3 = 3 * row, b_step = static_cast<ptrdiff_t>(g.b_step);
   for (int64_t r = 0; r < g.run_count; ++r) {
     const Run run = g.runs[r];
     // Rows are addressed from three pointers: more would not fit into the registers.

@@ -35,7 +35,8 @@ function tfWeights(tf, w, flat) {
   const out = [];
   for (const [name, { data, shape }] of Object.entries(w)) {
     const t = tf.tensor(data, shape);
-    if (shape.length === 4 && name.endsWith("weight")) out.push(tf.transpose(t, [2, 3, 1, 0]));
+    if (name.endsWith("bias")) out.push(tf.reshape(t, [-1]));
+    else if (shape.length === 4) out.push(tf.transpose(t, [2, 3, 1, 0]));
     else if (name === flat?.name) out.push(tf.reshape(tf.transpose(tf.reshape(t, [shape[0], flat.c, flat.h, flat.h]), [2, 3, 1, 0]), [-1, shape[0]]));
     else if (shape.length === 2) out.push(tf.transpose(t));
     else out.push(tf.reshape(t, [-1]));

@@ -2,6 +2,7 @@
 
 #include <mutex>
 #include <new>
+#include <unordered_map>
 
 #include "megalith/plan.h"
 #include "megalith/platform/huge_pages.h"
@@ -21,7 +22,9 @@ std::shared_ptr<Storage> allocate(size_t bytes) {
 
 }  // namespace
 
-// What is kept with one storage. Entries are few: a weight is packed in one or two ways.
+// What is kept with one storage: all parameters of a file may share one. A weight is packed in one or two ways, but
+// views of a large eager tensor could be without end, so that beyond a bound all is forgotten; users hold what they
+// use.
 class PackedCache {
  public:
   static std::shared_ptr<Storage> get(const Tensor& t, uint64_t key, size_t bytes, FunctionRef<void(std::byte*)> fill) {
@@ -42,14 +45,19 @@ class PackedCache {
     fill(made->data());
     if (keep) {
       std::lock_guard lock(mutex());
-      storage.packed_->entry(key).value = made;
+      PackedCache& cache = *storage.packed_;
+      cache.bytes_ += bytes;
+      if (cache.bytes_ > kMostCopies * storage.bytes() + kSmall) {
+        cache.entries_.clear();
+        cache.bytes_ = bytes;
+      }
+      cache.entry(key).value = made;
     }
     return made;
   }
 
  private:
   struct Entry {
-    uint64_t key;
     bool requested = false;
     std::shared_ptr<Storage> value;
   };
@@ -60,15 +68,16 @@ class PackedCache {
   }
 
   Entry& entry(uint64_t key) {
-    for (Entry& e : entries_) {
-      if (e.key == key) return e;
+    if (entries_.size() >= kMostEntries && !entries_.contains(key)) {
+      entries_.clear();
+      bytes_ = 0;
     }
-    if (entries_.size() >= kMost) entries_.erase(entries_.begin());
-    return entries_.emplace_back(Entry{key});
+    return entries_[key];
   }
 
-  static constexpr size_t kMost = 8;
-  std::vector<Entry> entries_;
+  static constexpr size_t kMostEntries = 4096, kMostCopies = 4, kSmall = size_t{4} << 20;
+  std::unordered_map<uint64_t, Entry> entries_;
+  size_t bytes_ = 0;
 };
 
 std::shared_ptr<Storage> packed(const Tensor& t, uint64_t key, size_t bytes, FunctionRef<void(std::byte*)> fill) {

@@ -1,4 +1,5 @@
-// Memory of tensors: kept for the next call of the thread, up to a bound; and the list that needs no heap.
+// Memory of tensors: kept for the next call of the thread, up to a bound; what is kept with it; and the list that needs
+// no heap.
 #include "megalith/block_pool.h"
 
 #include <doctest/doctest.h>
@@ -9,6 +10,7 @@
 #include <vector>
 
 #include "megalith/inline_vector.h"
+#include "megalith/packed.h"
 #include "megalith/tensor.h"
 
 using namespace megalith;
@@ -63,6 +65,25 @@ TEST_CASE("blocks_are_aligned_and_may_be_freed_by_another_thread") {
   }).join();
   for (const Tensor& t : tensors) CHECK(t.span<uint8_t>()[0] == 1);
   tensors.clear();
+}
+
+TEST_CASE("all_weights_of_one_storage_stay_packed") {
+  const Tensor all = Tensor::zeros(DTypeEnum::Float32, {1 << 16});
+  const auto fills_of = [](const Tensor& t, size_t bytes) {
+    int fills = 0;
+    packed(t, bytes, bytes, [&](std::byte*) { ++fills; });
+    return fills;
+  };
+  const auto weight = [&](size_t i) {
+    return Tensor::from_storage(all.storage(), i * 4096, DTypeEnum::Float32, Layout({1024}));
+  };
+  CHECK(fills_of(weight(0), 4096) + fills_of(weight(0), 4096) + fills_of(weight(0), 4096) == 3);  // may be written to
+  all.storage()->freeze();
+  for (size_t round = 0; round < 3; ++round) {
+    for (size_t i = 0; i < 64; ++i) CHECK(fills_of(weight(i), 4096) == (round < 2 ? 1 : 0));
+  }
+  // What is larger than the bound is kept alone.
+  for (size_t round = 0; round < 3; ++round) CHECK(fills_of(weight(0), 16 << 20) == (round < 2 ? 1 : 0));
 }
 
 TEST_CASE("inline_vectors_hold_more_than_fits_inside") {

@@ -10,10 +10,13 @@
 #define HWY_TARGET_INCLUDE "megalith/kernels/local_tile.cpp"
 #include "hwy/foreach_target.h"  // IWYU pragma: keep
 #include "hwy/highway.h"
+#include "megalith/kernels/partial-inl.h"
 
 HWY_BEFORE_NAMESPACE();
 namespace megalith::local::HWY_NAMESPACE {
 namespace hn = hwy::HWY_NAMESPACE;
+using megalith::HWY_NAMESPACE::LoadFirst;
+using megalith::HWY_NAMESPACE::StoreFirst;
 
 using D = hn::CappedTag<float, 16>;
 using V = hn::Vec<D>;
@@ -35,12 +38,10 @@ void Micro(const Sums& s, int64_t i0, int64_t j0) {
   const D d;
   V acc[kItems][kVectors], saved[kItems][kVectors];
   const float* x[kItems];
-  const auto mask = [&](int v) {
-    return hn::FirstN(d, static_cast<size_t>(std::clamp<int64_t>(s.columns - j0 - v * kLanes, 0, kLanes)));
-  };
+  const auto left = [&](int v) { return std::clamp<int64_t>(s.columns - j0 - v * kLanes, 0, kLanes); };
   MEGALITH_UNROLL for (int i = 0; i < kItems; ++i) {
     x[i] = s.x[i0 + i];
-    MEGALITH_UNROLL for (int v = 0; v < kVectors; ++v) acc[i][v] = hn::Zero(d);
+    MEGALITH_UNROLL for (int v = 0; v < kVectors; ++v) acc[i][v] = saved[i][v] = hn::Zero(d);
   }
   const int64_t w_step = s.w_step, x_step = s.x_step;
   for (int64_t repeat = 0; repeat < s.repeats; ++repeat) {
@@ -69,7 +70,7 @@ void Micro(const Sums& s, int64_t i0, int64_t j0) {
         V wv[kVectors];
         MEGALITH_UNROLL for (int v = 0; v < kVectors; ++v) {
           if constexpr (kMask)
-            wv[v] = hn::MaskedLoad(mask(v), d, w + v * kLanes);
+            wv[v] = LoadFirst(d, w + v * kLanes, left(v));
           else
             wv[v] = hn::LoadU(d, w + v * kLanes);
         }
@@ -93,7 +94,7 @@ void Micro(const Sums& s, int64_t i0, int64_t j0) {
     float* out = s.out[i0 + i] + s.out_at + j0;
     MEGALITH_UNROLL for (int v = 0; v < kVectors; ++v) {
       if constexpr (kMask)
-        hn::BlendedStore(acc[i][v], mask(v), d, out + v * kLanes);
+        StoreFirst(acc[i][v], d, out + v * kLanes, left(v));
       else
         hn::StoreU(acc[i][v], d, out + v * kLanes);
     }

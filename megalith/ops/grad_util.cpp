@@ -78,6 +78,20 @@ std::vector<Var> emit_same(const GradContext& c, const char* op, const std::vect
   return emit(Registry::get().at(op), attrs, in);
 }
 
+std::vector<Var> norm_gradient(const GradContext& c) {
+  only_outputs(c, {0}, "the result");
+  const bool affine = c.in.size() == 3;
+  std::vector<Var> in = {c.dout[0], c.in[0]}, r(c.in.size());
+  if (affine) in.push_back(c.in[1]);
+  in.push_back(c.out[1]);
+  in.push_back(c.out[2]);
+  const std::vector<Var> g = emit_same(c, (std::string(c.op.name) + "Backward").c_str(), in);
+  for (size_t i = 0; i < r.size(); ++i) r[i] = g[i];
+  return r;
+}
+
+GradReads reads_norm(const Attrs&, const std::vector<bool>&) { return {3, 6}; }
+
 namespace {
 std::vector<Var> with_extra(const GradContext& c, std::vector<Var> in, size_t extra) {
   for (size_t i = 0; i < extra; ++i) in.push_back(c.in[2 + i]);

@@ -47,6 +47,11 @@ void only_outputs(const GradContext& c, std::initializer_list<size_t> allowed, c
 // Emits `op` with the attributes of the op that is differentiated (parameters and policy).
 std::vector<Var> emit_same(const GradContext& c, const char* op, const std::vector<Var>& in);
 
+// The gradient of norm(x [, weight, bias]) -> (y, two statistics) through the op named with "Backward" behind it. Of
+// the result only; the statistics are outputs for this gradient to read.
+std::vector<Var> norm_gradient(const GradContext& c);
+GradReads reads_norm(const Attrs&, const std::vector<bool>&);
+
 // The three ops of a convolution, each linear in its first two inputs: forward(x, w), data(w, dy, x), filter(x, dy, w).
 // Inputs that a variant has behind the first two (regions) are handed on; x of `data` and w of `filter` come last and
 // only tell the shape. Each gradient is made of the other two ops.

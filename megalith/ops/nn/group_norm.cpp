@@ -161,21 +161,6 @@ void run_backward(const KernelArgs& a) {
   });
 }
 
-// Of the result only; the statistics are outputs for this gradient to read.
-std::vector<Var> grad_norm(const GradContext& c) {
-  grads::only_outputs(c, {0}, "the result");
-  const bool affine = c.in.size() == 3;
-  std::vector<Var> in = {c.dout[0], c.in[0]}, r(c.in.size());
-  if (affine) in.push_back(c.in[1]);
-  in.push_back(c.out[1]);
-  in.push_back(c.out[2]);
-  const std::vector<Var> g = grads::emit_same(c, (std::string(c.op.name) + "Backward").c_str(), in);
-  for (size_t i = 0; i < r.size(); ++i) r[i] = g[i];
-  return r;
-}
-
-GradReads reads_norm(const Attrs&, const std::vector<bool>&) { return {3, 6}; }
-
 template <bool kInstance>
 void add_norm(Registry& r, const char* name, const char* doc, const char* back, const char* back_doc) {
   r.add({.name = name,
@@ -188,8 +173,8 @@ void add_norm(Registry& r, const char* name, const char* doc, const char* back, 
          .infer = infer_norm<kInstance>,
          .kernels = {{.name = "vector", .run = norm_vector<kInstance>, .accepts = norm::all_floats},
                      {.name = "reference", .run = run_norm<kInstance>}},
-         .grad = grad_norm,
-         .grad_reads = reads_norm});
+         .grad = grads::norm_gradient,
+         .grad_reads = grads::reads_norm});
   r.add({.name = back,
          .doc = back_doc,
          .mge = {back, 2},

@@ -2,15 +2,14 @@
 
 import os
 import pickle
-from typing import Tuple
 
 import numpy as np
 
-from .meta_vision import VisionDataset
-from .utils import _default_dataset_root, _prepare_root, load_raw_data_from_url, untargz
+from .meta_vision import _ArraysDataset
+from .utils import _prepare_root, load_raw_data_from_url, untargz
 
 
-class CIFAR10(VisionDataset):
+class CIFAR10(_ArraysDataset):
     """Images of shape (32, 32, 3), BGR, of ten classes: 50,000 for training and 10,000 for tests.
 
     Args:
@@ -43,16 +42,6 @@ class CIFAR10(VisionDataset):
                 raise ValueError(f"dir does not contain target file {self.target_file}, please set download=True")
             self.download()
         self.arrays = self.bytes2array(self.train_batch if train else self.test_batch)
-
-    def __getitem__(self, index: int) -> Tuple:
-        return tuple(a[index] for a in self.arrays)
-
-    def __len__(self) -> int:
-        return len(self.arrays[0])
-
-    @property
-    def _default_root(self):
-        return os.path.join(_default_dataset_root(), type(self).__name__)
 
     def _read(self, name):
         with open(os.path.join(self.target_file, name), "rb") as f:

@@ -2,8 +2,10 @@
 
 import collections.abc
 import os
+from typing import Tuple
 
 from ..meta_dataset import Dataset
+from .utils import _default_dataset_root
 
 
 class VisionDataset(Dataset):
@@ -37,3 +39,17 @@ class VisionDataset(Dataset):
 
     def __len__(self):
         raise NotImplementedError
+
+
+class _ArraysDataset(VisionDataset):
+    """Base class of datasets that are a few arrays in memory: ``arrays``."""
+
+    def __getitem__(self, index: int) -> Tuple:
+        return tuple(a[index] for a in self.arrays)
+
+    def __len__(self) -> int:
+        return len(self.arrays[0])
+
+    @property
+    def _default_root(self):
+        return os.path.join(_default_dataset_root(), type(self).__name__)

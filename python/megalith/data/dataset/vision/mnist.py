@@ -3,15 +3,14 @@
 import gzip
 import os
 import struct
-from typing import Tuple
 
 import numpy as np
 
-from .meta_vision import VisionDataset
-from .utils import _default_dataset_root, _prepare_root, load_raw_data_from_url
+from .meta_vision import _ArraysDataset
+from .utils import _prepare_root, load_raw_data_from_url
 
 
-class MNIST(VisionDataset):
+class MNIST(_ArraysDataset):
     """Handwritten digits: 60,000 images of shape (28, 28, 1) for training and 10,000 for tests, labels 0 to 9.
 
     Args:
@@ -53,16 +52,6 @@ class MNIST(VisionDataset):
                 raise ValueError(f"root {self.root} does not contain valid raw files, please set download=True")
             self.download()
         self.process(train)
-
-    def __getitem__(self, index: int) -> Tuple:
-        return tuple(a[index] for a in self.arrays)
-
-    def __len__(self) -> int:
-        return len(self.arrays[0])
-
-    @property
-    def _default_root(self):
-        return os.path.join(_default_dataset_root(), type(self).__name__)
 
     @property
     def meta(self):

@@ -1,6 +1,7 @@
 #include "megalith/kernels/reduce.h"
 
 #include <algorithm>
+#include <limits>
 #include <type_traits>
 #include <vector>
 
@@ -65,43 +66,58 @@ HWY_INLINE T Leaf(T x, T y, T c) {
 constexpr bool ReadsOther(Join j) { return j == Join::kDots || j == Join::kCentered; }
 constexpr bool ReadsCenter(Join j) { return j == Join::kDeviations || j == Join::kCentered; }
 
+// What joins to any x as x itself.
+template <Join kJoin>
+constexpr float Neutral() {
+  constexpr float kInfinity = std::numeric_limits<float>::infinity();
+  return kJoin == Join::kProduct ? 1.f : kJoin == Join::kMin ? kInfinity : kJoin == Join::kMax ? -kInfinity : -0.f;
+}
+
+// The sums of a block, in vectors, as one.
+template <Join kJoin>
+HWY_INLINE float Tree(V (&v)[kVectors]) {
+  const D d;
+  for (int64_t half = kVectors / 2; half > 0; half /= 2) {
+    MEGALITH_UNROLL for (int64_t k = 0; k < half; ++k) v[k] = Joined<kJoin>(v[k], v[k + half]);
+  }
+  HWY_ALIGN float sums[kLanes];
+  hn::Store(v[0], d, sums);
+  for (int64_t half = kLanes / 2; half > 0; half /= 2) {
+    for (int64_t k = 0; k < half; ++k) sums[k] = JoinedFloat<kJoin>(sums[k], sums[k + half]);
+  }
+  return sums[0];
+}
+
 template <Join kJoin>
 float Row(const float* p, int64_t n, const float* other, float center) {
   const D d;
-  HWY_ALIGN float sums[kSums];
-  int64_t count = std::min(n, kSums);
+  const V c = hn::Set(d, center);
+  const auto leaf = [&](int64_t at) HWY_ATTR {
+    return Leaf<kJoin>(hn::LoadU(d, p + at), ReadsOther(kJoin) ? hn::LoadU(d, other + at) : c, c);
+  };
+  // Of the last elements, beginning at `at`; other lanes are `rest`.
+  const auto part = [&](int64_t at, V rest) HWY_ATTR {
+    const int64_t left = std::clamp<int64_t>(n - at, 0, kLanes);
+    if (left == 0) return rest;
+    const V y = ReadsOther(kJoin) ? LoadFirst(d, other + at, left) : c;
+    return hn::IfThenElse(hn::FirstN(d, static_cast<size_t>(left)), Leaf<kJoin>(LoadFirst(d, p + at, left), y, c),
+                          rest);
+  };
+  V v[kVectors];
+  const V neutral = hn::Set(d, Neutral<kJoin>());
   if (n < kSums) {
-    for (int64_t i = 0; i < count; ++i) sums[i] = Leaf<kJoin>(p[i], ReadsOther(kJoin) ? other[i] : 0, center);
-  } else {
-    const V c = hn::Set(d, center);
-    const auto leaf = [&](int64_t at) HWY_ATTR {
-      return Leaf<kJoin>(hn::LoadU(d, p + at), ReadsOther(kJoin) ? hn::LoadU(d, other + at) : c, c);
-    };
-    V v[kVectors];
-    MEGALITH_UNROLL for (int64_t k = 0; k < kVectors; ++k) v[k] = leaf(k * kLanes);
-    int64_t i = kSums;
-    for (; i + kSums <= n; i += kSums) {
-      MEGALITH_UNROLL for (int64_t k = 0; k < kVectors; ++k) v[k] = Joined<kJoin>(v[k], leaf(i + k * kLanes));
-    }
-    for (int64_t k = 0; k < kVectors; ++k) {
-      const int64_t at = i + k * kLanes, left = std::clamp<int64_t>(n - at, 0, kLanes);
-      if (left == 0) continue;
-      const V y = ReadsOther(kJoin) ? LoadFirst(d, other + at, left) : c;
-      const V more = Joined<kJoin>(v[k], Leaf<kJoin>(LoadFirst(d, p + at, left), y, c));
-      v[k] = hn::IfThenElse(hn::FirstN(d, static_cast<size_t>(left)), more, v[k]);
-    }
-    // The first levels of the tree while whole vectors are joined.
-    for (int64_t half = kVectors / 2; half > 0; half /= 2) {
-      for (int64_t k = 0; k < half; ++k) v[k] = Joined<kJoin>(v[k], v[k + half]);
-    }
-    hn::Store(v[0], d, sums);
-    count = kLanes;
+    MEGALITH_UNROLL for (int64_t k = 0; k < kVectors; ++k) v[k] = part(k * kLanes, neutral);
+    return Tree<kJoin>(v);
   }
-  for (int64_t half = kSums / 2; half > 0; half /= 2) {
-    for (int64_t k = 0; k < half && k + half < count; ++k) sums[k] = JoinedFloat<kJoin>(sums[k], sums[k + half]);
-    count = std::min(count, half);
+  MEGALITH_UNROLL for (int64_t k = 0; k < kVectors; ++k) v[k] = leaf(k * kLanes);
+  int64_t i = kSums;
+  for (; i + kSums <= n; i += kSums) {
+    MEGALITH_UNROLL for (int64_t k = 0; k < kVectors; ++k) v[k] = Joined<kJoin>(v[k], leaf(i + k * kLanes));
   }
-  return sums[0];
+  if (i < n) {
+    MEGALITH_UNROLL for (int64_t k = 0; k < kVectors; ++k) v[k] = Joined<kJoin>(v[k], part(i + k * kLanes, neutral));
+  }
+  return Tree<kJoin>(v);
 }
 
 // kWide vectors of columns; the last of one may be partial.

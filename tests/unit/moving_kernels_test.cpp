@@ -96,7 +96,19 @@ TEST_SUITE("kernels") {
       for (int64_t i = 0; i < rois.count(); ++i) {
         rois.data<float>()[i] = static_cast<float>(i % 5 == 0 ? dice.pick(0, s[0] - 1) : dice.pick(-5, 50));
       }
-      CHECK(check_kernels("ROIAlign", Params(p), {dice.floats(s), rois}) == 1);
+      CHECK(check_kernels("ROIAlign", Params(p), {dice.floats(s), rois}, {}, &dice) == 1);
+    }
+  }
+
+  TEST_CASE("boxes that none overlaps") {
+    Dice dice(19);
+    for (int round = 0; round < 60; ++round) {
+      Tensor boxes = Tensor::empty(DTypeEnum::Float32, {dice.pick(0, 3), dice.pick(0, 200), 4});
+      for (int64_t i = 0; i < boxes.count(); ++i) {
+        boxes.data<float>()[i] = static_cast<float>(dice.pick(0, 60) + (i % 4 > 1 ? 30 : 0));
+      }
+      const param::NMSKeep p{.iou_thresh = 0.4f, .max_output = static_cast<uint32_t>(dice.pick(1, 100))};
+      CHECK(check_kernels("NMSKeepMGB", Params(p), {boxes}) == 1);
     }
   }
 

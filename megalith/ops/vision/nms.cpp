@@ -1,4 +1,5 @@
 // Non-maximum suppression of boxes that are sorted by score.
+#include "megalith/kernels/vision.h"
 #include "megalith/ops/op_util.h"
 
 namespace megalith {
@@ -46,6 +47,33 @@ void nms_reference(const KernelArgs& a) {
   });
 }
 
+// The boxes that are kept, coordinate by coordinate.
+void nms_vector(const KernelArgs& a) {
+  const P& p = a.param<P>();
+  const int64_t boxes = a.in[0].dim(1), limit = p.max_output;
+  auto* out = a.out[0].data<int32_t>();
+  a.exec.parallel_for(a.in[0].dim(0), 1, [&](int64_t begin, int64_t end) {
+    const auto most = static_cast<size_t>(std::min(boxes, limit));
+    std::vector<float> columns[5];
+    for (std::vector<float>& c : columns) c.resize(most);
+    for (int64_t n = begin; n < end; ++n) {
+      vision::Boxes kept{
+          {columns[0].data(), columns[1].data(), columns[2].data(), columns[3].data(), columns[4].data()}, 0};
+      int32_t* keep = out + n * limit;
+      for (int64_t i = 0; i < boxes && kept.count < limit; ++i) {
+        const float* box = a.in[0].data<float>() + (n * boxes + i) * 4;
+        if (vision::overlaps_any(kept, box, p.iou_thresh)) continue;
+        const auto at = static_cast<size_t>(kept.count);
+        for (size_t k = 0; k < 4; ++k) columns[k][at] = box[k];
+        columns[4][at] = (box[2] - box[0]) * (box[3] - box[1]);
+        keep[kept.count++] = static_cast<int32_t>(i);
+      }
+      a.out[1].data<int32_t>()[n] = static_cast<int32_t>(kept.count);
+      for (int64_t k = kept.count; k < limit; ++k) keep[k] = kept.count > 0 ? keep[kept.count - 1] : 0;
+    }
+  });
+}
+
 }  // namespace
 }  // namespace megalith
 
@@ -56,6 +84,6 @@ MEGALITH_OPS(vision_nms) {
          .params = &param::NMSKeep::kSchema,
          .outputs = [](const Attrs&, int) { return 2; },
          .infer = infer_nms,
-         .kernels = {{.name = "reference", .run = nms_reference}},
+         .kernels = {{.name = "vector", .run = nms_vector}, {.name = "reference", .run = nms_reference}},
          .exact = true});
 }

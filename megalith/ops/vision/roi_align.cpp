@@ -1,4 +1,6 @@
 // Pooling of regions of interest from bilinear samples on a regular grid.
+#include "megalith/kernels/copy.h"
+#include "megalith/kernels/vision.h"
 #include "megalith/ops/vision/image.h"
 #include "megalith/var.h"
 
@@ -115,64 +117,57 @@ void roi_align(const KernelArgs& a) {
   });
 }
 
-// Of Float32, with what is the same for all channels of a region found once.
-struct Sample {
-  int64_t at[4];  // top left, top right, bottom left, bottom right; -1 beyond the map
-  float h, w;
-};
-
-Sample sample_at(float h, float w, int64_t height, int64_t width) {
+// Of Float32 with channels side by side: where samples lie is found once for all of them.
+vision::Sample sample_at(float h, float w, const Tensor& map) {
   const float fh = std::floor(h), fw = std::floor(w);
   const int64_t h0 = vision::to_index(fh), w0 = vision::to_index(fw);
-  Sample s{{}, h - fh, w - fw};
+  vision::Sample s{{}, h - fh, w - fw};
   for (int i = 0; i < 4; ++i) {
     const int64_t y = h0 + i / 2, x = w0 + i % 2;
-    s.at[i] = y >= 0 && y < height && x >= 0 && x < width ? y * width + x : -1;
+    s.at[i] = y >= 0 && y < map.dim(2) && x >= 0 && x < map.dim(3) ? y * map.stride()[2] + x * map.stride()[3] : -1;
   }
   return s;
 }
 
 void roi_align_tables(const KernelArgs& a) {
   const P& p = a.param<P>();
-  const Tensor& src = a.in[0];
-  const int64_t channels = src.dim(1), height = src.dim(2), width = src.dim(3);
+  const Tensor rois = a.in[1].to_contiguous();
+  Tensor src = a.in[0];
+  const int64_t channels = src.dim(1);
+  if (src.stride()[1] != 1 && channels > 1 && rois.count() > 0) {
+    const int64_t h = src.dim(2), w = src.dim(3);
+    src = Tensor::empty(DTypeEnum::Float32, {src.dim(0), h, w, channels})
+              .view(Layout(src.shape(), {h * w * channels, 1, w * channels, channels}));
+    copy_strided(a.in[0], src, a.exec);
+  }
   const int64_t bins = int64_t{p.pooled_height} * p.pooled_width, count = int64_t{p.sample_height} * p.sample_width;
   constexpr int64_t kChannels = 64;
   const int64_t chunks = (channels + kChannels - 1) / kChannels;
-  a.exec.parallel_for(a.in[1].dim(0) * chunks, 1, [&](int64_t begin, int64_t end) {
-    std::vector<Sample> samples(static_cast<size_t>(bins * count));
+  a.exec.parallel_for(rois.dim(0) * chunks, 1, [&](int64_t begin, int64_t end) {
+    std::vector<vision::Sample> samples(static_cast<size_t>(bins * count));
+    std::vector<float> values(static_cast<size_t>(bins * kChannels));
+    std::vector<int32_t> which(values.size(), 0);
     int64_t region_of_samples = -1;
     for (int64_t task = begin; task < end; ++task) {
-      const int64_t n = task / chunks, first = task % chunks * kChannels, last = std::min(channels, first + kChannels);
-      const Region g = region(a.in[1].data<const float>() + n * 5, p, src.dim(0));
+      const int64_t n = task / chunks, first = task % chunks * kChannels, some = std::min(kChannels, channels - first);
+      const Region g = region(rois.data<const float>() + n * 5, p, src.dim(0));
       if (n != region_of_samples) {
-        Sample* to = samples.data();
+        vision::Sample* to = samples.data();
         for (int64_t o = 0; o < bins; ++o) {
           for (int64_t i = 0; i < p.sample_height; ++i)
             for (int64_t j = 0; j < p.sample_width; ++j)
-              *to++ = sample_at(g.center_h(o / p.pooled_width, i), g.center_w(o % p.pooled_width, j), height, width);
+              *to++ = sample_at(g.center_h(o / p.pooled_width, i), g.center_w(o % p.pooled_width, j), src);
         }
         region_of_samples = n;
       }
-      for (int64_t c = first; c < last; ++c) {
-        const float* map = src.data<const float>() + (g.batch * channels + c) * height * width;
-        const Sample* s = samples.data();
-        for (int64_t o = 0; o < bins; ++o) {
-          float sum = 0, best = std::numeric_limits<float>::lowest();
-          int32_t best_at = -1;
-          for (int64_t k = 0; k < count; ++k, ++s) {
-            const auto at = [&](int i) { return s->at[i] < 0 ? 0.f : map[s->at[i]]; };
-            const float tl = at(0), tr = at(1), bl = at(2), br = at(3);
-            const float top = tl + (tr - tl) * s->w, bottom = bl + (br - bl) * s->w;
-            const float v = top + (bottom - top) * s->h;
-            sum = sum + v;
-            if (v > best) best = v, best_at = static_cast<int32_t>(k);
-          }
-          const int64_t to = (n * channels + c) * bins + o;
-          a.out[0].data<float>()[to] = is_max(p) ? best : sum / static_cast<float>(count);
-          a.out[1].data<int32_t>()[to] = is_max(p) ? best_at : 0;
-        }
-      }
+      vision::pool_samples(src.data<float>() + g.batch * src.stride()[0] + first, some, samples.data(), bins, count,
+                           is_max(p), values.data(), which.data());
+      const auto put = [&](const void* from, const Tensor& to) {
+        copying::transpose(static_cast<const std::byte*>(from), some,
+                           to.data<std::byte>() + (n * channels + first) * bins * 4, bins, some, bins, 4);
+      };
+      put(values.data(), a.out[0]);
+      put(which.data(), a.out[1]);
     }
   });
 }
@@ -250,7 +245,7 @@ MEGALITH_OPS(vision_roi_align) {
        .max_inputs = 2,
        .outputs = [](const Attrs&, int) { return 2; },
        .infer = infer_roi_align,
-       .kernels = {{.name = "tables", .run = roi_align_tables, .accepts = roi_align_tables_accept},
+       .kernels = {{.name = "tables", .run = roi_align_tables, .accepts = roi_align_tables_accept, .strided = true},
                    {.name = "reference", .run = roi_align_reference}},
        .grad = grad_roi_align,
        .exact = true});

@@ -11,6 +11,7 @@
 #define HWY_TARGET_INCLUDE "megalith/kernels/reduce.cpp"
 #include "hwy/foreach_target.h"  // IWYU pragma: keep
 #include "hwy/highway.h"
+#include "megalith/kernels/math-inl.h"
 #include "megalith/kernels/partial-inl.h"
 
 HWY_BEFORE_NAMESPACE();
@@ -154,6 +155,31 @@ void Columns(const float* p, int64_t step, int64_t n, int64_t width, float* out,
   for (int64_t k = 0; k < kWide * kLanes; k += kLanes) hn::StoreU(hn::Load(d, sums[0] + k), d, out + k);
 }
 
+void ShortSoftmax(const float* x, float* y, int64_t n) {
+  const D d;
+  const int64_t whole = n / kLanes, left = n % kLanes, all = whole + (left > 0 ? 1 : 0);
+  const hn::Mask<D> last = hn::FirstN(d, static_cast<size_t>(left));
+  V v[kShort / kLanes], joined[kVectors];
+  // Of the vectors in `v`, those that are there.
+  const auto join = [&](auto tag) HWY_ATTR {
+    constexpr Join kJoin = decltype(tag)::value;
+    const V neutral = hn::Set(d, Neutral<kJoin>());
+    for (int64_t k = 0; k < kVectors; ++k) {
+      joined[k] = k < all ? v[k] : neutral;
+      if (k + kVectors < all) joined[k] = Joined<kJoin>(joined[k], v[k + kVectors]);
+    }
+    return hn::Set(d, Tree<kJoin>(joined));
+  };
+  for (int64_t k = 0; k < whole; ++k) v[k] = hn::LoadU(d, x + k * kLanes);
+  if (left) v[whole] = hn::IfThenElse(last, LoadFirst(d, x + whole * kLanes, left), hn::Set(d, Neutral<Join::kMax>()));
+  const V top = join(std::integral_constant<Join, Join::kMax>());
+  for (int64_t k = 0; k < all; ++k) v[k] = megalith::HWY_NAMESPACE::Exp(d, v[k] - top);
+  if (left) v[whole] = hn::IfThenElse(last, v[whole], hn::Set(d, Neutral<Join::kSum>()));
+  const V sum = join(std::integral_constant<Join, Join::kSum>());
+  for (int64_t k = 0; k < whole; ++k) hn::StoreU(v[k] / sum, d, y + k * kLanes);
+  if (left) StoreFirst(v[whole] / sum, d, y + whole * kLanes, left);
+}
+
 // Calls fn with the join as a constant.
 template <class Fn>
 HWY_INLINE auto WithJoin(Join join, Fn&& fn) {
@@ -196,6 +222,8 @@ namespace megalith::reduce {
 float row(Join join, const float* p, int64_t n, const float* other, float center) {
   return MEGALITH_DISPATCH(AnyRow)(join, p, n, other, center);
 }
+
+void short_softmax(const float* x, float* y, int64_t n) { MEGALITH_DISPATCH(ShortSoftmax)(x, y, n); }
 
 float line(Join join, const float* p, int64_t n, const float* other, float center) {
   if (n <= kBlock) return row(join, p, n, other, center);

@@ -32,4 +32,9 @@ float line(Join join, const float* p, int64_t n, const float* other = nullptr, f
 void columns(Join join, const float* p, int64_t step, int64_t n, int64_t width, float* out,
              const float* other = nullptr, const float* center = nullptr);
 
+// e^(x - the largest) over the sum of these, for 1 <= n <= kShort elements, in registers: the bits of kMax, exp_minus,
+// kSum and a division one after another.
+inline constexpr int64_t kShort = 64;
+void short_softmax(const float* x, float* y, int64_t n);
+
 }  // namespace megalith::reduce

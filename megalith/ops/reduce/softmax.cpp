@@ -125,6 +125,7 @@ void vector(const KernelArgs& a) {
   float* y = a.out[0].data<float>();
   const rows::Fn exp = rows::exp_minus(), divide = rows::find(param::ElemwiseMode::TRUE_DIV);
   for_many_lines(a, [&](const Lines& l) {
+    if (l.step == 1 && l.n <= reduce::kShort) return reduce::short_softmax(x + l.at, y + l.at, l.n);
     float top[reduce::kColumns], sum[reduce::kColumns];
     l.join(Join::kMax, x, top);
     l.map(exp, {x}, top, y);

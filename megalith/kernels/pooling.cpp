@@ -90,23 +90,36 @@ std::pair<int64_t, int64_t> Inside(const Job& j) {
   return {std::min(first, j.out.w), std::clamp(second, std::min(first, j.out.w), j.out.w)};
 }
 
+// kStride 1 or 2, or 0 for any other.
+template <int kStride, bool kMax>
 void RowAlongColumns(const Job& j, const float* x, float* y, int64_t oh, std::pair<int64_t, int64_t> inside) {
   const D d;
   const Range rows = RowsOf(j, oh);
   for (int64_t ow = 0; ow < inside.first; ++ow) y[ow] = Column(j, x, rows, ow);
   for (int64_t ow = inside.second; ow < j.out.w; ++ow) y[ow] = Column(j, x, rows, ow);
   const float divisor = inside.first < inside.second ? Divisor(j, rows, ColumnsOf(j, inside.first)) : 0;
+  const int64_t stride = kStride ? kStride : j.stride_w, height = rows.count(), step = j.in.h_step, width = j.window_w;
   for (int64_t ow = inside.first; ow < inside.second; ow += kLanes) {
-    const int64_t count = std::min(kLanes, inside.second - ow);
-    const float* p = x + ow * j.stride_w - j.pad_w;
-    V v = hn::Set(d, j.mode == Mode::MAX ? kLowest : 0);
-    for (int64_t h = rows.begin; h < rows.end; ++h) {
-      for (int64_t w = 0; w < j.window_w; ++w) {
-        const V e = LoadApart(p + h * j.in.h_step + w, j.stride_w, count);
-        v = j.mode == Mode::MAX ? Larger(v, e) : v + e;
+    const int64_t count = std::min(kLanes, inside.second - ow), at = ow * stride - j.pad_w;
+    const float* p = x + at + rows.begin * step;
+    const auto gather = [&](auto load) HWY_ATTR {
+      V v = hn::Set(d, kMax ? kLowest : 0);
+      for (int64_t h = 0; h < height; ++h) {
+        for (int64_t w = 0; w < width; ++w) v = kMax ? Larger(v, load(p + h * step + w)) : v + load(p + h * step + w);
       }
-    }
-    if (j.mode != Mode::MAX) v = divisor > 0 ? v / hn::Set(d, divisor) : hn::Zero(d);
+      return v;
+    };
+    V v;
+    // Vectors that may be read as a whole, up to the end of the row.
+    if (kStride == 1 && count == kLanes) v = gather([](const float* q) HWY_ATTR { return hn::LoadU(D(), q); });
+#if HWY_TARGET != HWY_SCALAR
+    else if (kStride == 2 && count == kLanes && at + width - 1 + 2 * kLanes <= j.in.w)
+      v = gather([](const float* q)
+                     HWY_ATTR { return hn::ConcatEven(D(), hn::LoadU(D(), q + kLanes), hn::LoadU(D(), q)); });
+#endif
+    else
+      v = gather([&](const float* q) HWY_ATTR { return LoadApart(q, stride, count); });
+    if (!kMax) v = divisor > 0 ? v / hn::Set(d, divisor) : hn::Zero(d);
     if (count == kLanes)
       hn::StoreU(v, d, y + ow);
     else
@@ -163,6 +176,10 @@ void WindowOfPlanes(const Job& j, const float* x, float* y) {
 
 void ForwardRows(const Job& j, const float* x, float* y, int64_t begin, int64_t end) {
   const auto inside = Inside(j);
+  const bool max = j.mode == Mode::MAX;
+  const auto row_along_columns = j.stride_w == 1   ? (max ? RowAlongColumns<1, true> : RowAlongColumns<1, false>)
+                                 : j.stride_w == 2 ? (max ? RowAlongColumns<2, true> : RowAlongColumns<2, false>)
+                                                   : (max ? RowAlongColumns<0, true> : RowAlongColumns<0, false>);
   for (int64_t row = begin; row < end; ++row) {
     const int64_t oh = row % j.out.h, image = row / j.out.h;
     if (!j.channels) {
@@ -172,8 +189,8 @@ void ForwardRows(const Job& j, const float* x, float* y, int64_t begin, int64_t 
         row += kPlanes - 1;
         continue;
       }
-      RowAlongColumns(j, x + n * j.in.n_step + c * j.in.c_step,
-                      y + n * j.out.n_step + c * j.out.c_step + oh * j.out.h_step, oh, inside);
+      row_along_columns(j, x + n * j.in.n_step + c * j.in.c_step,
+                        y + n * j.out.n_step + c * j.out.c_step + oh * j.out.h_step, oh, inside);
       continue;
     }
     const float* from = x + image * j.in.n_step;

@@ -25,7 +25,6 @@ using V = hn::Vec<D>;
 constexpr int64_t kLanes = static_cast<int64_t>(hn::MaxLanes(D()));
 constexpr int64_t kVectors = kSums / kLanes;
 
-
 template <Join kJoin>
 HWY_INLINE V Joined(V x, V y) {
   if constexpr (kJoin == Join::kProduct)
@@ -121,6 +120,8 @@ float Row(const float* p, int64_t n, const float* other, float center) {
   return Tree<kJoin>(v);
 }
 
+constexpr int64_t kFew = 8;
+
 // kWide vectors of columns; the last of one may be partial.
 template <Join kJoin, int64_t kWide>
 void Columns(const float* p, int64_t step, int64_t n, int64_t width, float* out, const float* other,
@@ -135,6 +136,25 @@ void Columns(const float* p, int64_t step, int64_t n, int64_t width, float* out,
   const auto leaf = [&](int64_t i, int64_t k) HWY_ATTR {
     return Leaf<kJoin>(load(p + i * step, k), ReadsOther(kJoin) ? load(other + i * step, k) : c[k], c[k]);
   };
+  const auto store = [&](V v, int64_t k) HWY_ATTR {
+    if (kWide == 1 && width < kLanes)
+      StoreFirst(v, d, out, width);
+    else
+      hn::StoreU(v, d, out + k * kLanes);
+  };
+  if (n <= kFew) {  // in registers
+    for (int64_t k = 0; k < kWide; ++k) {
+      V v[kFew];
+      int64_t left = n;
+      for (int64_t i = 0; i < n; ++i) v[i] = leaf(i, k);
+      for (int64_t half = kFew / 2; half > 0; half /= 2) {
+        for (int64_t i = 0; i < half && i + half < left; ++i) v[i] = Joined<kJoin>(v[i], v[i + half]);
+        left = std::min(left, half);
+      }
+      store(v[0], k);
+    }
+    return;
+  }
   int64_t count = std::min(n, kSums);
   for (int64_t i = 0; i < count; ++i) {
     MEGALITH_UNROLL for (int64_t k = 0; k < kWide; ++k) hn::Store(leaf(i, k), d, sums[i] + k * kLanes);
@@ -151,8 +171,7 @@ void Columns(const float* p, int64_t step, int64_t n, int64_t width, float* out,
     }
     count = std::min(count, half);
   }
-  if (kWide == 1 && width < kLanes) return StoreFirst(hn::Load(d, sums[0]), d, out, width);
-  for (int64_t k = 0; k < kWide * kLanes; k += kLanes) hn::StoreU(hn::Load(d, sums[0] + k), d, out + k);
+  for (int64_t k = 0; k < kWide; ++k) store(hn::Load(d, sums[0] + k * kLanes), k);
 }
 
 void ShortSoftmax(const float* x, float* y, int64_t n) {

@@ -22,13 +22,13 @@ inline Join rest_of(Join j) { return j == Join::kProduct || j == Join::kMin || j
 
 inline constexpr int64_t kSums = 32;
 inline constexpr int64_t kBlock = 8192;  // longer runs are cut, and what remains of the blocks is reduced again
-inline constexpr int64_t kColumns = 64;
+inline constexpr int64_t kColumns = 64;  // that are worth taking together
 
 // n elements that lie together, 1 <= n <= kBlock.
 float row(Join join, const float* p, int64_t n, const float* other = nullptr, float center = 0);
 // The same for any n.
 float line(Join join, const float* p, int64_t n, const float* other = nullptr, float center = 0);
-// Each of `width` <= kColumns columns of n <= kBlock rows, `step` apart, with a center for each.
+// Each of `width` columns of n <= kBlock rows, `step` apart, with a center for each.
 void columns(Join join, const float* p, int64_t step, int64_t n, int64_t width, float* out,
              const float* other = nullptr, const float* center = nullptr);
 

@@ -184,6 +184,20 @@ class Walk {
   std::array<int64_t, kMaxOperands> period_{};
 };
 
+// The axis along which `out` is a run of memory, and x is not, although it is along another.
+bool runs_across(const Layout& x, const Layout& out) {
+  int64_t extent = 1, along = 0;
+  bool run = false;
+  for (int d = 0; d < out.shape.ndim(); ++d) {
+    if (out.shape[d] == 1) continue;
+    if (out.stride[d] <= 0) return false;
+    extent += (out.shape[d] - 1) * out.stride[d];
+    if (out.stride[d] == 1) along = std::abs(x.stride[d]);
+    run = run || x.stride[d] == 1;
+  }
+  return run && along > 1 && extent == out.shape.count();
+}
+
 }  // namespace
 
 void walk(std::span<const Array> in, const Array& out, int64_t most, Exec& exec, FunctionRef<void(const Block&)> fn) {
@@ -207,7 +221,21 @@ void walk(std::span<const Array> in, const Array& out, int64_t most, Exec& exec,
     b.n = count;
     return fn(b);
   }
-  Walk(in, out, most).run(exec, fn);
+  // Where an operand runs across the result, tiles of it are brought into order first: single elements of it are far
+  // apart.
+  Array ordered[kMaxOperands];
+  Tensor copies[kMaxOperands];
+  for (size_t k = 0; k < in.size(); ++k) {
+    ordered[k] = in[k];
+    if (count < 4096 || !(in[k].layout->shape == out.layout->shape) || !runs_across(*in[k].layout, *out.layout))
+      continue;
+    copies[k] = Tensor::empty(DTypeEnum::Float32, out.layout->shape).view(*out.layout);
+    copy_strided(
+        Tensor::from_storage(Storage::wrap(in[k].data, 0, nullptr, false), 0, DTypeEnum::Float32, *in[k].layout),
+        copies[k], exec);
+    ordered[k] = array_of(copies[k]);
+  }
+  Walk({ordered, in.size()}, out, most).run(exec, fn);
 }
 
 }  // namespace megalith::elemwise

@@ -7,6 +7,8 @@
 namespace megalith::reduce {
 namespace {
 
+constexpr int64_t kWidth = 512;  // columns of one task
+
 // Axes that are stepped through as one; false when their distances don't allow it.
 bool merged(const Layout& l, int begin, int end, int64_t& n, int64_t& step) {
   n = 1;
@@ -42,23 +44,23 @@ void run(Join join, const Tensor& any, int begin, int end, float* out, Exec& exe
   const float* more = other.defined() ? other.data<float>() : nullptr;
   const float* center = beside.center.defined() ? beside.center.data<float>() : nullptr;
   const int64_t blocks = (n + kBlock - 1) / kBlock;
-  // Results in row-major order, the blocks of one after another; columns are taken up to kColumns at a time.
+  // Results in row-major order, the blocks of one after another; columns are taken up to kWidth at a time.
   Layout kept(x.shape());
   for (int d = begin; d < end; ++d) kept.shape[d] = 1;
   kept = Layout(kept.shape);
   const int64_t results = kept.shape.count(), width = inner < 0 ? 1 : x.dim(inner);
-  const int64_t chunks = (width + kColumns - 1) / kColumns, lines = results / width;
+  const int64_t chunks = (width + kWidth - 1) / kWidth, lines = results / width;
   const int64_t out_step = inner < 0 ? 1 : kept.stride[inner];
   Tensor parts;
   if (blocks > 1) parts = Tensor::empty(DTypeEnum::Float32, {blocks, results});
   float* to = blocks > 1 ? parts.data<float>() : out;
   const float* from = x.data<float>();
-  const int64_t task = std::min(n, kBlock) * std::min(width, kColumns);
+  const int64_t task = std::min(n, kBlock) * std::min(width, kWidth);
   exec.parallel_for(lines * chunks * blocks, std::max<int64_t>(1, 16384 / task), [&](int64_t first, int64_t last) {
-    float columns_out[kColumns], centers[kColumns];
+    float columns_out[kWidth], centers[kWidth];
     for (int64_t i = first; i < last; ++i) {
       const int64_t block = i % blocks, chunk = i / blocks % chunks;
-      int64_t line = i / blocks / chunks, at = block * kBlock * step + chunk * kColumns, place = 0, mid = 0;
+      int64_t line = i / blocks / chunks, at = block * kBlock * step + chunk * kWidth, place = 0, mid = 0;
       for (int d = x.ndim(); d-- > 0;) {
         if ((d >= begin && d < end) || d == inner) continue;
         at += line % x.dim(d) * x.stride()[d];
@@ -66,15 +68,15 @@ void run(Join join, const Tensor& any, int begin, int end, float* out, Exec& exe
         if (center) mid += line % x.dim(d) * beside.center.stride()[d];
         line /= x.dim(d);
       }
-      const int64_t length = std::min(kBlock, n - block * kBlock), w = std::min(kColumns, width - chunk * kColumns);
-      float* result = to + block * results + place + chunk * kColumns * out_step;
+      const int64_t length = std::min(kBlock, n - block * kBlock), w = std::min(kWidth, width - chunk * kWidth);
+      float* result = to + block * results + place + chunk * kWidth * out_step;
       if (inner < 0) {
         *result = row(join, from + at, length, more ? more + at : nullptr, center ? center[mid] : 0);
         continue;
       }
       if (center) {
         const int64_t along = beside.center.stride()[inner];
-        for (int64_t k = 0; k < w; ++k) centers[k] = center[mid + (chunk * kColumns + k) * along];
+        for (int64_t k = 0; k < w; ++k) centers[k] = center[mid + (chunk * kWidth + k) * along];
       }
       columns(join, from + at, step, length, w, out_step == 1 ? result : columns_out, more ? more + at : nullptr,
               centers);

@@ -127,7 +127,7 @@ int check_kernels(const char* name, const Params& params, const std::vector<Tens
   Attrs attrs;
   attrs.params = params;
   attrs.output_dtype = output_dtype;
-  ThreadPool pool(2), many(5);
+  static ThreadPool pool(2), many(5);
   Exec one, two(&pool), five(&many);
   std::vector<TensorSpec> in, out(static_cast<size_t>(num_outputs(op, attrs, static_cast<int>(inputs.size()))));
   for (const Tensor& t : inputs) in.push_back({t.dtype(), t.shape(), t});

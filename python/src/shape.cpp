@@ -312,7 +312,7 @@ nb::object reduce(const std::string& mode_name, nb::handle self, nb::handle axis
   for (size_t i = axes.size(); i-- > 0;) {
     v = call_with(op, param::Reduce{.mode = mode, .axis = static_cast<int32_t>(axes[i])}, {v});
   }
-  if (keepdims || axes.empty()) return wrap(std::move(v), x.scalar);
+  if (keepdims || axes.empty()) return wrap(std::move(v), x.scalar && !keepdims);
   if (x.scalar) return wrap(std::move(v), true);
   PyVar r = remove_axes(v, n, axes);
   return wrap(std::move(r.var), r.scalar);
@@ -451,6 +451,37 @@ nb::object full_like(nb::handle self, double value) {
   return wrap(filled(scalar_var(value, dtype_of(x.var)), call_with(op, param::OptionalAxisV1{}, {x.var})));
 }
 
+// Tensors one after another, converted to one element type.
+nb::object concat(const nb::list& list, int32_t axis) {
+  if (list.size() == 0) throw nb::type_error("concat: needs at least one Tensor");
+  std::vector<Var> in;
+  in.reserve(list.size());
+  bool have = false, differ = false;
+  DType dtype;
+  for (nb::handle h : list) {
+    if (!is_tensor(h)) {
+      throw nb::type_error(cat("concat: expected Tensors, got ", nb::type_name(h.type()).c_str()).c_str());
+    }
+    in.push_back(unwrap(h).var);
+    if (!known_dtype(in.back())) continue;
+    const DType d = dtype_of(in.back());
+    if (have && d != dtype) {
+      dtype = promote(dtype, d);
+      differ = true;
+    } else if (!have) {
+      dtype = d;
+      have = true;
+    }
+  }
+  if (differ) {
+    for (Var& v : in) {
+      if (known_dtype(v)) v = convert_dtype(v, dtype);
+    }
+  }
+  static const OpDef& op = op_named("Concat");
+  return wrap(call_with(op, param::Axis{axis}, in));
+}
+
 }  // namespace
 
 int64_t as_integer(nb::handle h, const char* what) {
@@ -496,6 +527,7 @@ void bind_shape(nb::module_& m) {
   m.def("squeeze", squeeze, nb::arg("x"), nb::arg("axis").none());
   m.def("reduce", reduce, nb::arg("mode"), nb::arg("x"), nb::arg("axis").none(), nb::arg("keepdims"));
   m.def("matmul", matmul);
+  m.def("concat", concat, nb::arg("tensors"), nb::arg("axis"), "Tensors one after another along an axis.");
   m.def(
       "set_symbolic_shape", [](bool on) { symbolic_shape = on; }, nb::arg("on"),
       "Whether calls that derive a shape from their operands record how.");

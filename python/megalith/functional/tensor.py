@@ -255,7 +255,8 @@ def concat(inps: Iterable[Tensor], axis: int = 0, device=None) -> Tensor:
     inps = list(inps)
     if len(inps) == 1:
         return copy(inps[0], device)
-    return _on(_ops.Concat(*_tensors("concat", inps), axis=axis), device)
+    out = _core.concat(inps, axis)
+    return out if device is None else _on(out, device)
 
 
 def _tensors(what, inps):

@@ -156,3 +156,29 @@ def test_memory_is_flat_over_ten_thousand_steps():
     before = resident()
     steps(9000)
     assert resident() - before < 4 << 20
+
+
+@pytest.mark.skipif(not os.path.exists("/proc/self/statm"), reason="reads Linux's process information")
+def test_memory_is_flat_over_thousands_of_traced_and_optimized_steps():
+    import megalith.module as M
+    import megalith.optimizer as optim
+    from megalith.autodiff import GradManager
+
+    net = M.Sequential(M.Linear(16, 16), M.BatchNorm1d(16), M.ReLU(), M.Linear(16, 4))
+    manager, optimizer = GradManager().attach(net.parameters()), optim.Adam(net.parameters(), lr=1e-3)
+    x, label = mge.Tensor(np.random.rand(8, 16).astype("float32")), mge.Tensor(np.zeros(8, np.int32))
+
+    @mge.jit.trace
+    def step(x, label):
+        with manager:
+            manager.backward(F.nn.cross_entropy(net(x), label))
+        optimizer.step().clear_grad()
+
+    def steps(n):
+        for _ in range(n):
+            step(x, label)
+
+    steps(100)
+    before = resident()
+    steps(500)
+    assert resident() - before < 4 << 20

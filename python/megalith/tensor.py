@@ -29,6 +29,9 @@ def _is_real(native):
     return native[0] in (0, 9)
 
 
+_FORMATS = ("default", "nchw", "nhwc")
+
+
 class Tensor(_core.TensorBase, ArrayMethodMixin):
     """A multi-dimensional array of one element type.
 
@@ -57,7 +60,6 @@ class Tensor(_core.TensorBase, ArrayMethodMixin):
     _custom_name = ""
     _short_name = ""
     _prefix = ""
-    _format = "default"
     _device = None
 
     def __init__(
@@ -91,9 +93,7 @@ class Tensor(_core.TensorBase, ArrayMethodMixin):
             if _trace_option._recorder is not None:
                 _trace_option._recorder.name_captured(self, name)
         if format != "default":
-            if format not in ("nchw", "nhwc"):
-                raise ValueError(f"format {format!r} is none of 'default', 'nchw' and 'nhwc'")
-            self._format = format
+            self.format = format
 
     @property
     def shape(self) -> Union[tuple, "Tensor"]:
@@ -115,8 +115,14 @@ class Tensor(_core.TensorBase, ArrayMethodMixin):
 
     @property
     def format(self) -> str:
-        """Memory format of an image."""
-        return self._format
+        """What an image is marked as: ``default``, ``nchw`` or ``nhwc``. Kernels choose the layout in memory themselves."""
+        return _FORMATS[self._memory_format]
+
+    @format.setter
+    def format(self, format: str):
+        if format not in _FORMATS:
+            raise ValueError(f"format {format!r} is none of 'default', 'nchw' and 'nhwc'")
+        self._memory_format = _FORMATS.index(format)
 
     @property
     def qparams(self):
@@ -151,7 +157,7 @@ class Tensor(_core.TensorBase, ArrayMethodMixin):
     def detach(self) -> "Tensor":
         """The same values, through which no gradient flows."""
         out = self._detach()
-        out._device, out._format = self._device, self._format
+        out._device = self._device
         return out
 
     @property
@@ -173,7 +179,9 @@ class Tensor(_core.TensorBase, ArrayMethodMixin):
             value = Tensor(value, dtype=self.dtype)
         elif not _dtype.is_equal(value.dtype, self.dtype):
             value = value.astype(self.dtype)
+        marked = self._memory_format
         self._reset(value)
+        self._memory_format = marked
 
     def reset_zero(self):
         """Sets every element to zero."""
@@ -235,7 +243,7 @@ class Tensor(_core.TensorBase, ArrayMethodMixin):
 
     def _state(self):
         state = {k: v for k, v in self.__dict__.items() if k not in ("grad", "_device")}
-        return state
+        return dict(state, _format=self.format) if self._memory_format else state
 
     def __deepcopy__(self, memo):
         import copy
@@ -267,6 +275,7 @@ def _rebuild(cls, array, dtype, device, state):
     out = cls.__new__(cls)
     Tensor.__init__(out, array, dtype=dtype)
     out._device = _located(device)
+    out.format = state.pop("_format", "default")
     out.__dict__.update(state)
     return out
 

@@ -208,6 +208,7 @@ nb::object elemwise(Mode mode, const nb::handle* args, size_t count) {
   std::vector<Var> in;
   in.reserve(count);
   bool scalar = true;
+  uint8_t format = 0;
   int64_t elements = 0;
   for (size_t i = 0; i < count; ++i) {
     if (!operands[i]) {
@@ -216,6 +217,7 @@ nb::object elemwise(Mode mode, const nb::handle* args, size_t count) {
     }
     const Var& v = operands[i]->var;
     scalar = scalar && operands[i]->scalar;
+    format = std::max(format, operands[i]->format);
     in.push_back(v.is_graph() && !known_dtype(v) ? v : convert_dtype(v, dtype));
     if (!v.is_graph()) elements += v.tensor().count();
   }
@@ -225,7 +227,7 @@ nb::object elemwise(Mode mode, const nb::handle* args, size_t count) {
   }
   static const OpDef& op = Registry::get().at("Elemwise");
   Var out = elements <= kQuick ? std::move(emit(op, attrs_of(mode), in)[0]) : call1(op, attrs_of(mode), in);
-  if (!compares(mode)) return wrap(std::move(out), scalar);
+  if (!compares(mode)) return with_format(wrap(std::move(out), scalar), format);
   return wrap(convert_dtype(out, DTypeEnum::Bool));
 }
 
@@ -261,7 +263,9 @@ void def_binary(nb::class_<PyVar>& c, const std::string& name) {
   c.def(("__i" + name + "__").c_str(), inplace<kMode>, nb::arg("value").none());
 }
 
-nb::object astype(const PyVar& v, nb::handle dtype) { return wrap(convert_dtype(v.var, parse_dtype(dtype)), v.scalar); }
+nb::object astype(const PyVar& v, nb::handle dtype) {
+  return with_format(wrap(convert_dtype(v.var, parse_dtype(dtype)), v.scalar), v.format);
+}
 
 // One element type for all operands, as elementwise calls promote them; Python numbers become tensors.
 nb::list convert_inputs(const nb::args& args) {
@@ -287,7 +291,8 @@ nb::list convert_inputs(const nb::args& args) {
       r.append(wrap(scalar_var(n.value, d), true));
     } else {
       const PyVar& v = vars[i];
-      r.append(wrap(!known_dtype(v.var) || !have ? v.var : convert_dtype(v.var, dtype), v.scalar));
+      r.append(
+          with_format(wrap(!known_dtype(v.var) || !have ? v.var : convert_dtype(v.var, dtype), v.scalar), v.format));
     }
   }
   return r;

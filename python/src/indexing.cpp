@@ -358,7 +358,7 @@ nb::object setitem(nb::handle self, nb::handle index, nb::handle value) {
   static const OpDef& vectors = op_named("IndexingSetMultiAxisVec");
   Var out = indexing([&] { return call1(plan.vectors ? vectors : plain, attrs, in); });
   if (restore.ndim()) out = reshaped(out, restore);
-  return wrap(std::move(out), x.scalar);
+  return with_format(wrap(std::move(out), x.scalar), x.format);
 }
 
 }  // namespace

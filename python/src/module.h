@@ -32,6 +32,7 @@ struct PyVar {
   Var var;
   bool scalar = false;
   std::shared_ptr<Graph> owner;  // of a graph variable
+  uint8_t format = 0;  // what Python calls the memory format of an image; 0: default. Kernels choose their own.
 };
 
 // An op with its parameters, ready to be called.
@@ -42,6 +43,7 @@ struct PyOp {
 
 // A Python object of the class given by set_classes() around a result.
 nb::object wrap(Var var, bool scalar = false);
+nb::object with_format(nb::object tensor, uint8_t format);
 PyVar& unwrap(nb::handle h);  // throws TypeError for anything but a Tensor
 bool is_tensor(nb::handle h);
 PyVar to_var(nb::handle h);  // also numbers and whatever NumPy takes, through set_classes' converter
@@ -69,8 +71,8 @@ DType promote(DType a, DType b);  // the element type of a call on both; throws 
 int64_t as_integer(nb::handle h, const char* what);  // of 32 bits; numbers, NumPy's too, and Tensors that hold one
 Var int_vector(std::span<const int64_t> values);     // Int32
 Var int_vector(std::initializer_list<int64_t> values);
-// Automatic mixed precision: while it is on, elementwise calls that need precision compute in `high`; Python converts the
-// operands of convolutions and matrix products to `low`.
+// Automatic mixed precision: while it is on, elementwise calls that need precision compute in `high`; Python converts
+// the operands of convolutions and matrix products to `low`.
 struct Autocast {
   bool on = false;
   DType high = DTypeEnum::Float32;

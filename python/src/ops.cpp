@@ -1,6 +1,8 @@
 // Op: any op of the registry with its parameters as keywords, and apply(), which calls it.
 #include <algorithm>
 #include <cstring>
+#include <set>
+#include <string_view>
 
 #include "megalith/call_log.h"
 #include "megalith/random.h"
@@ -172,12 +174,22 @@ void init_op(PyOp* self, const std::string& name, const nb::kwargs& kwargs) {
   }
 }
 
+// The memory format of the results: the first input's, for ops that keep it.
+uint8_t format_of(const PyOp& op, const nb::args& args) {
+  static const std::set<std::string_view> keep{
+      "Convolution", "ConvolutionBackwardData", "Pooling", "AdaptivePooling", "BatchNorm", "Resize", "Copy", "Identity",
+      "Dropout",     "ConvBiasForward"};
+  const uint8_t format = args.size() ? unwrap(args[0]).format : 0;
+  return format && keep.count(op.def->name) ? format : 0;
+}
+
 nb::list apply(const PyOp& op, const nb::args& args) {
   std::vector<Var> in;
   in.reserve(args.size());
   for (nb::handle a : args) in.push_back(unwrap(a).var);
+  const uint8_t format = format_of(op, args);
   nb::list r;
-  for (Var& v : call(*op.def, op.attrs, in)) r.append(wrap(std::move(v)));
+  for (Var& v : call(*op.def, op.attrs, in)) r.append(with_format(wrap(std::move(v)), format));
   return r;
 }
 
@@ -185,7 +197,8 @@ nb::object apply1(const PyOp& op, const nb::args& args) {
   std::vector<Var> in;
   in.reserve(args.size());
   for (nb::handle a : args) in.push_back(unwrap(a).var);
-  return wrap(call1(*op.def, op.attrs, in));
+  const uint8_t format = format_of(op, args);
+  return with_format(wrap(call1(*op.def, op.attrs, in)), format);
 }
 
 }  // namespace

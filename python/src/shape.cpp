@@ -148,7 +148,9 @@ nb::object reshape(nb::handle self, const nb::args& args) {
   const bool scalar = s.list.empty() && !s.var.defined();
   if (scalar) s.list.push_back({1});
   static const OpDef& op = op_named("Reshape");
-  return wrap(call_with(op, param::OptionalAxisV1{unknown}, {x.var, shape_input(s)}), scalar);
+  const bool keeps = static_cast<int>(s.list.size()) == ndim_of(x);
+  return with_format(wrap(call_with(op, param::OptionalAxisV1{unknown}, {x.var, shape_input(s)}), scalar),
+                     keeps ? x.format : 0);
 }
 
 nb::object broadcast(nb::handle self, const nb::args& args) {
@@ -171,7 +173,7 @@ nb::object broadcast(nb::handle self, const nb::args& args) {
     }
   }
   static const OpDef& op = op_named("Broadcast");
-  return wrap(call_with(op, param::Empty{}, {x.var, shape_input(s)}));
+  return with_format(wrap(call_with(op, param::Empty{}, {x.var, shape_input(s)})), lead == 0 ? x.format : 0);
 }
 
 nb::object transpose(nb::handle self, const nb::args& args) {
@@ -457,12 +459,14 @@ nb::object concat(const nb::list& list, int32_t axis) {
   std::vector<Var> in;
   in.reserve(list.size());
   bool have = false, differ = false;
+  uint8_t format = 0;
   DType dtype;
   for (nb::handle h : list) {
     if (!is_tensor(h)) {
       throw nb::type_error(cat("concat: expected Tensors, got ", nb::type_name(h.type()).c_str()).c_str());
     }
     in.push_back(unwrap(h).var);
+    format = std::max(format, unwrap(h).format);
     if (!known_dtype(in.back())) continue;
     const DType d = dtype_of(in.back());
     if (have && d != dtype) {
@@ -479,7 +483,7 @@ nb::object concat(const nb::list& list, int32_t axis) {
     }
   }
   static const OpDef& op = op_named("Concat");
-  return wrap(call_with(op, param::Axis{axis}, in));
+  return with_format(wrap(call_with(op, param::Axis{axis}, in)), format);
 }
 
 }  // namespace

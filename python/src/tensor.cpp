@@ -168,6 +168,11 @@ nb::object wrap(Var var, bool scalar) {
   return o;
 }
 
+nb::object with_format(nb::object tensor, uint8_t format) {
+  nb::inst_ptr<PyVar>(tensor)->format = format;
+  return tensor;
+}
+
 bool is_tensor(nb::handle h) {
   const auto type = reinterpret_cast<PyObject*>(Py_TYPE(h.ptr()));
   return type == classes().tensor.ptr() || nb::isinstance<PyVar>(h);
@@ -271,10 +276,14 @@ void bind_tensor(nb::module_& m) {
            [](const PyVar& self) {
              Var v = self.var;  // a trace goes on through it, a gradient does not
              if (!v.is_graph()) v.mutable_link() = nullptr;
-             return wrap(std::move(v), self.scalar);
+             return with_format(wrap(std::move(v), self.scalar), self.format);
            })
+      .def_prop_rw(
+          "_memory_format", [](const PyVar& self) { return self.format; },
+          [](PyVar& self, uint8_t format) { self.format = format; })
       .def(
-          "_with_scalar", [](const PyVar& self, bool scalar) { return wrap(self.var, scalar); },
+          "_with_scalar",
+          [](const PyVar& self, bool scalar) { return with_format(wrap(self.var, scalar), self.format); },
           "The same value, seen as a scalar or as a vector of one element.")
       .def_prop_ro("_storage",
                    [](const PyVar& self) {

@@ -24,7 +24,7 @@ def convert_tensor_format(x: Tensor, inplace: bool = True):
     if x.ndim not in (4, 5) or x.format == "nhwc":
         return x
     if inplace:
-        x._format = "nhwc"
+        x.format = "nhwc"
         return x
     return Tensor(x.numpy(), dtype=x.dtype, format="nhwc")
 

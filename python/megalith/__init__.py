@@ -3,6 +3,13 @@
 from . import _core
 from ._missing import module_getattr as _module_getattr
 from .device import *
+from .device import (
+    get_cuda_device_property,
+    get_cuda_driver_version,
+    get_cuda_version,
+    get_cudnn_version,
+    get_tensorrt_version,
+)
 from .tensor import Parameter, Tensor, _convert, tensor
 from .utils.network_node import VarNode
 

@@ -124,6 +124,19 @@ def get_cuda_compute_capability(device: int, device_type="gpu") -> int:
     raise RuntimeError(f"there is no {device_type}{device}: this build computes on the CPU")
 
 
+def _no_cuda() -> int:
+    """Raises: this build computes on the CPU."""
+    raise RuntimeError("this build computes on the CPU")
+
+
+get_cuda_version = get_cuda_driver_version = get_cudnn_version = get_tensorrt_version = _no_cuda
+
+
+def get_cuda_device_property(device: int, device_type="gpu"):
+    """Raises: there is no such device."""
+    return get_cuda_compute_capability(device, device_type)
+
+
 def set_prealloc_config(alignment: int = 1, min_req: int = 32 * 1024 * 1024, max_overhead: int = 0,
                         growth_factor: float = 2.0, device_type: str = "gpu"):  # fmt: skip
     """Accepted for compatibility: GPU memory is not used."""

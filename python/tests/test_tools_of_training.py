@@ -1,7 +1,9 @@
 """What programs use around a model: statistics, profiles, the server of processes, datasets with boxes and masks."""
 
 import json
+import os
 import threading
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -213,3 +215,49 @@ def test_cityscapes(tmp_path):
 def test_workers_that_may_need_too_much_memory(tmp_path):
     data = D.ArrayDataset(np.zeros((4, 1)))
     mge.data.DataLoader(data).check_memory_rationality()
+
+
+def test_programs(tmp_path):
+    import subprocess
+    import sys
+
+    def run(*args):
+        env = dict(os.environ, PYTHONPATH=str(Path(mge.__file__).parents[1]))
+        return subprocess.run([sys.executable, "-m", *args], capture_output=True, text=True, cwd=tmp_path, env=env)
+
+    traced = mge.jit.trace(lambda x: F.relu(x) + 1, symbolic=True, capture_as_const=True)
+    traced(F.ones((2, 3)))
+    traced.dump(str(tmp_path / "m.mge"), arg_names=["data"], output_names=["out"])
+    np.save(tmp_path / "x.npy", np.full((4, 3), 2, np.float32))
+    done = run("megalith.tools.load_network_and_run", "m.mge", "--load-input-data", "data:x.npy", "--iter", "2",
+               "--calc-output-rms", "--enable-io16xc32")  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    assert "out of shape (4, 3): root mean square 3" in done.stderr and "of 2" in done.stderr
+    (tmp_path / "work.py").write_text(
+        "import megalith as mge, sys\nassert sys.argv[1:] == ['a']\nmge.Tensor([1.0]) + 1\n"
+    )
+    done = run("megalith.tools.profiler", "-o", "out", "work.py", "a")
+    assert done.returncode == 0, done.stderr
+    (timeline,) = (tmp_path / "out").iterdir()
+    assert "ADD" in timeline.read_text()
+    assert run("megalith.tools.profiler", "none.py").returncode == 1
+
+
+def test_settings_of_rematerialization():
+    mge.dtr.eviction_threshold = "2GB"
+    assert mge.dtr.eviction_threshold == mge.dtr.dtr.eviction_threshold == 2 << 30
+    mge.dtr.eviction_threshold = 0
+    with pytest.raises(ValueError, match="bytes"):
+        mge.dtr.evictee_minimum_size = "big"
+    mge.dtr.enable()
+    mge.dtr.disable()
+
+
+def test_other_runtimes_say_that_they_are_not_there():
+    from megalith.module import external
+
+    with pytest.raises(RuntimeError, match="tensorrt"):
+        external.TensorrtRuntimeSubgraph(b"")(mge.Tensor([1.0]))
+    with pytest.raises(RuntimeError, match="CPU"):
+        mge.get_cuda_version()
+    assert F.distributed.all_reduce_sum(mge.Tensor([2.0])).tolist() == [2]

@@ -199,6 +199,10 @@ class GradManagerGroup:
     def __init__(self, gms):
         self._managers = list(gms)
 
+    def merge_with(self, other) -> "GradManagerGroup":
+        """A group of these managers and another one, or those of another group."""
+        return self | other
+
     def __or__(self, other):
         if isinstance(other, GradManager):
             return GradManagerGroup([*self._managers, other])

@@ -2,6 +2,7 @@
 MegEngine does: integers widen, integers mixed with floats give float32, float functions of integers give float32."""
 
 from .. import _core, _ops
+from ..core.tensor.array_method import _elwise  # noqa: F401
 from ..core.tensor.dtype import to_native
 from ..tensor import Tensor
 

@@ -1,6 +1,15 @@
 """Devices, element types and what describes a tensor."""
 
-from ...device import CompNode, as_device, set_prealloc_config, what_is_xpu
+from ...device import (
+    CompNode,
+    as_device,
+    get_cuda_driver_version,
+    get_cuda_version,
+    get_cudnn_version,
+    get_tensorrt_version,
+    set_prealloc_config,
+    what_is_xpu,
+)
 from ..ops._opdef import OpDef
 from ..tensor._graph_run import TensorAttr
 from ..tensor.dtype import bfloat16, get_scale, get_zero_point, intb1, intb2, intb4, is_dtype_equal, is_quantize
@@ -40,14 +49,6 @@ def invoke_op(op: OpDef, args, config=None) -> list:
     from .core2 import apply
 
     return apply(op, *args)
-
-
-def _no_cuda() -> int:
-    """Raises: this build computes on the CPU."""
-    raise RuntimeError("this build computes on the CPU")
-
-
-get_cuda_version = get_cuda_driver_version = get_cudnn_version = get_tensorrt_version = _no_cuda
 
 
 def get_supported_sm_versions() -> str:

@@ -10,6 +10,11 @@ def _operand(value):
     return value if isinstance(value, _core.TensorBase) else _core.convert_inputs(value)[0]
 
 
+def _elwise(*args, mode):
+    """An elementwise call by its name."""
+    return _core.elemwise(_core.elemwise_modes[str(getattr(mode, "name", mode)).upper()], *args)
+
+
 class ArrayMethodMixin:
     """Conversions and reductions; operators, indexing and ``reshape`` are native: ``_core.TensorBase``."""
 

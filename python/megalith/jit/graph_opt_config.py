@@ -1,0 +1,5 @@
+"""GraphOptimizationConfig, by MegEngine's path."""
+
+from .config import GraphOptimizationConfig
+
+__all__ = ["GraphOptimizationConfig"]

@@ -1,0 +1,5 @@
+"""SublinearMemoryConfig, by MegEngine's path."""
+
+from .config import SublinearMemoryConfig
+
+__all__ = ["SublinearMemoryConfig"]

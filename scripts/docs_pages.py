@@ -201,6 +201,18 @@ def op_pages():
     yield "op/index.md", "\n".join(index) + "\n"
 
 
+def decisions():
+    """The menu of docs/decisions: title and page of each."""
+    pages = sorted((ROOT / "docs/decisions").glob("*.md"))
+    return [{page.read_text().splitlines()[0].lstrip("# "): f"decisions/{page.name}"} for page in pages]
+
+
+def on_config(config):
+    """Puts the decisions into the menu."""
+    config["nav"].append({"Decisions": decisions()})
+    return config
+
+
 def on_files(files, config):
     """Adds the pages that are made."""
     from mkdocs.structure.files import File

@@ -87,4 +87,5 @@ def test_the_pages_that_are_made_have_text(monkeypatch):
     menu = re.findall(r": ([\w/.-]+\.md)$", (ROOT / "mkdocs.yml").read_text(), re.M)
     assert all((ROOT / "docs" / page).exists() or page in pages for page in menu)
     for page in (ROOT / "docs").glob("**/*.md"):
-        assert str(page.relative_to(ROOT / "docs")) in menu, f"{page.name} is not in the menu of mkdocs.yml"
+        listed = page.parent.name == "decisions" or str(page.relative_to(ROOT / "docs")) in menu
+        assert listed, f"{page.name} is not in the menu of mkdocs.yml"

@@ -15,5 +15,9 @@ wasm.setThreadsCount(1);
 ort.env.wasm.numThreads = 1;
 ort.env.logLevel = "error";
 console.log(`Node ${process.version}`);
-await bench({ tf, layers, ort, say: console.log, only: process.argv[2] ?? "" });
+const processorTime = () => {
+  const { user, system } = process.cpuUsage();
+  return (user + system) / 1000;
+};
+await bench({ tf, layers, ort, say: console.log, only: process.argv[2] ?? "", processorTime });
 process.exit();

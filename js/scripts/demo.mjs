@@ -1,5 +1,5 @@
 // Makes the demo site: its data in examples/mnist/public, then the pages in examples/mnist/dist.
-import { copyFileSync, mkdirSync, writeFileSync } from "node:fs";
+import { copyFileSync, existsSync, mkdirSync, writeFileSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { gzipSync } from "node:zlib";
@@ -13,7 +13,7 @@ const site = join(js, "examples/mnist");
 const open = join(site, "public");
 mkdirSync(open, { recursive: true });
 for (const [name, counts] of [["mnist-10k.bin", [8500, 1500]], ["mnist.bin", [60000, 10000]]]) {
-  writeFileSync(join(open, name), gzipSync(digits(...counts), { level: 9 }));
+  if (!existsSync(join(open, name))) writeFileSync(join(open, name), gzipSync(digits(...counts)));
 }
 const engine = await mge.init({ threads: 1 });
 writeFileSync(join(open, "convnet.mge"), untrained(engine, convNet));

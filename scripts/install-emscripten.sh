@@ -1,6 +1,6 @@
 #!/bin/sh
 # Puts Emscripten 3.1.69 of Debian 13 into a folder of its own, for use on Debian 12, whose own is too old
-# (docs/decisions/0006-emscripten.md): install-emscripten.sh FOLDER. Does nothing when it is there.
+# (docs/decisions/0009-emscripten.md): install-emscripten.sh FOLDER. Does nothing when it is there.
 # The compiler and the linker are Debian 12's clang-19 and lld-19; only Binaryen brings its C library along.
 set -eu
 dest=${1:?usage: install-emscripten.sh FOLDER}

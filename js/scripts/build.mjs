@@ -23,8 +23,13 @@ execFileSync(process.execPath, [join(dirname(typescript), "bin/tsc"), "-p", root
 for (const [folder, name] of [[simd, "mge.simd"], [threads, "mge.simd-threads"]]) {
   const from = join(root, folder);
   copyFileSync(join(from, `${name}.wasm`), join(dist, `${name}.wasm`));
-  // Bundlers for browsers must not look for Node's modules.
-  const glue = replaceOnce(readFileSync(join(from, `${name}.js`), "utf8"), `import("module")`, `import(/* webpackIgnore: true */ /* @vite-ignore */ ["module"][0])`);
+  // Bundlers for browsers must not look for Node's modules, and want to see how a Worker is made.
+  let glue = readFileSync(join(from, `${name}.js`), "utf8");
+  glue = replaceOnce(glue, `import("module")`, `import(/* webpackIgnore: true */ /* @vite-ignore */ ["module"][0])`);
+  if (folder === threads) {
+    const options = /workerOptions=(\{[^}]*\})/.exec(glue)[1];
+    glue = replaceOnce(glue, `import.meta.url),workerOptions)`, `import.meta.url),${options})`);
+  }
   writeFileSync(join(dist, `${name}.js`), glue);
 }
 

@@ -25,7 +25,7 @@ for (const [folder, name] of [[simd, "mge.simd"], [threads, "mge.simd-threads"]]
   copyFileSync(join(from, `${name}.wasm`), join(dist, `${name}.wasm`));
   // Bundlers for browsers must not look for Node's modules, and want to see how a Worker is made.
   let glue = readFileSync(join(from, `${name}.js`), "utf8");
-  glue = replaceOnce(glue, `import("module")`, `import(/* webpackIgnore: true */ /* @vite-ignore */ ["module"][0])`);
+  glue = glue.replace(/\bimport\((["'](module|worker_threads)["'])\)/g, "import(/* webpackIgnore: true */ /* @vite-ignore */ [$1][0])");
   if (folder === threads) {
     const options = /workerOptions=(\{[^}]*\})/.exec(glue)[1];
     glue = replaceOnce(glue, `import.meta.url),workerOptions)`, `import.meta.url),${options})`);

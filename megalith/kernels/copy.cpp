@@ -20,7 +20,7 @@ namespace hn = hwy::HWY_NAMESPACE;
 
 #if HWY_TARGET == HWY_SCALAR
 constexpr int64_t kTile = 1;
-#elif HWY_ARCH_X86
+#elif HWY_MAX_BYTES >= 32
 constexpr int64_t kTile = 8;
 #else
 constexpr int64_t kTile = 4;

@@ -41,14 +41,25 @@ struct Walk {
   std::vector<uint8_t> takes;
 };
 
-}  // namespace
+// Calls fn(image, row, column) for items [first, last) of a cell: its positions, image after image.
+template <class Fn>
+void each_item(const Geometry& g, int64_t first, int64_t last, Fn&& fn) {
+  int64_t n = first / (g.rows * g.cols), row = first / g.cols % g.rows, col = first % g.cols;
+  for (int64_t i = first; i < last; ++i) {
+    fn(n, row, col);
+    if (++col < g.cols) continue;
+    col = 0;
+    if (++row < g.rows) continue;
+    row = 0;
+    ++n;
+  }
+}
 
-// A cell is one product: items are its positions in all images, steps are taps and input channels.
-void forward(const Geometry& g, const float* src, const float* filter, float* dst, Exec& exec) {
+// Items [first, last) of a cell are one product: its positions in all images; steps are taps and input channels.
+// Calls fn(cell, sums) for pieces of cells, where sums lacks w.
+template <class Fn>
+void each_cell(const Geometry& g, const float* x, float* y, Exec& exec, Fn&& fn) {
   const int64_t in = g.ih * g.iw, positions = g.oh * g.ow;
-  const float* x = channels_last(src, g.n * g.group, g.icpg, in, Scratch::kImage, exec);
-  const bool direct = g.ocpg == 1 || positions == 1;
-  float* y = direct ? dst : Scratch::get(Scratch::kSums, g.n * g.group * g.ocpg * positions);
   const int64_t per_cell = g.rows * g.cols, items = per_cell * g.n;
   const int64_t chunk = per_cell == 1 ? items : std::min<int64_t>(items, 96);  // items of one task
   const int64_t chunks = (items + chunk - 1) / chunk;
@@ -61,47 +72,90 @@ void forward(const Geometry& g, const float* src, const float* filter, float* ds
                         left = cell % g.sgw * g.cols;
           walk.x.clear();
           walk.out.clear();
-          for (int64_t i = first; i < last; ++i) {
-            const int64_t image = i / per_cell * g.group + group, oh = top + i % per_cell / g.cols,
-                          ow = left + i % g.cols;
-            walk.x.push_back(x + image * g.icpg * in +
-                             ((oh - top) * g.stride_h * g.iw + (ow - left) * g.stride_w) * g.icpg);
-            walk.out.push_back(y + (image * positions + oh * g.ow + ow) * g.ocpg);
-          }
+          each_item(g, first, last, [&](int64_t n, int64_t row, int64_t col) {
+            const int64_t image = n * g.group + group;
+            walk.x.push_back(x + (image * in + row * g.stride_h * g.iw + col * g.stride_w) * g.icpg);
+            walk.out.push_back(y + (image * positions + (top + row) * g.ow + left + col) * g.ocpg);
+          });
           walk.runs.clear();
-          walk.takes.clear();
-          bool mixed = false;
+          walk.takes.resize(static_cast<size_t>(g.taps() * (last - first)));
+          uint8_t* takes = walk.takes.data();
           for (int64_t kh = 0; kh < g.fh; ++kh) {
+            const int64_t ih = g.input_row(top, kh), ih_last = ih + (g.rows - 1) * g.stride_h;
+            if (ih_last < 0 || ih >= g.ih) continue;
             for (int64_t kw = 0; kw < g.fw; ++kw) {
-              const int64_t ih = g.input_row(top, kh), iw = g.input_col(left, kw);
-              const Run run{(ih * g.iw + iw) * g.icpg, (kh * g.fw + kw) * g.ocpg, g.icpg};
-              if (per_cell == 1) {
-                if (ih >= 0 && ih < g.ih && iw >= 0 && iw < g.iw) walk.runs.push_back(run);
-                continue;
-              }
-              walk.runs.push_back(run);
-              for (int64_t i = first; i < last; ++i) {
-                const int64_t h = ih + i % per_cell / g.cols * g.stride_h, w = iw + i % g.cols * g.stride_w;
-                const bool inside = h >= 0 && h < g.ih && w >= 0 && w < g.iw;
-                walk.takes.push_back(inside);
-                mixed |= !inside;
-              }
+              const int64_t iw = g.input_col(left, kw), iw_last = iw + (g.cols - 1) * g.stride_w;
+              if (iw_last < 0 || iw >= g.iw) continue;
+              Run& run = walk.runs.emplace_back(Run{(ih * g.iw + iw) * g.icpg, (kh * g.fw + kw) * g.ocpg, g.icpg});
+              if (ih >= 0 && ih_last < g.ih && iw >= 0 && iw_last < g.iw) continue;
+              run.takes = takes;
+              each_item(g, first, last, [&](int64_t, int64_t row, int64_t col) {
+                const int64_t h = ih + row * g.stride_h, w = iw + col * g.stride_w;
+                *takes++ = h >= 0 && h < g.ih && w >= 0 && w < g.iw;
+              });
             }
           }
-          sums({.x = walk.x.data(),
-                .out = walk.out.data(),
-                .items = last - first,
-                .columns = g.ocpg,
-                .w = filter + cell * g.icpg * g.taps() * g.ocpg,
-                .w_step = g.taps() * g.ocpg,
-                .runs = walk.runs.data(),
-                .run_count = static_cast<int64_t>(walk.runs.size()),
-                .takes = mixed ? walk.takes.data() : nullptr});
+          Sums s{.x = walk.x.data(),
+                 .out = walk.out.data(),
+                 .items = last - first,
+                 .columns = g.ocpg,
+                 .w_step = g.taps() * g.ocpg,
+                 .runs = walk.runs.data(),
+                 .run_count = static_cast<int64_t>(walk.runs.size())};
+          fn(cell, s);
         }
       });
+}
+
+}  // namespace
+
+void forward(const Geometry& g, const float* src, const float* filter, float* dst, Exec& exec) {
+  if (narrow(g)) return forward_rows(g, src, filter, dst, exec);
+  const int64_t positions = g.oh * g.ow, per_filter = g.icpg * g.taps() * g.ocpg;
+  const float* x = channels_last(src, g.n * g.group, g.icpg, g.ih * g.iw, Scratch::kImage, exec);
+  const bool direct = g.ocpg == 1 || positions == 1;
+  float* y = direct ? dst : Scratch::get(Scratch::kSums, g.n * g.group * g.ocpg * positions);
+  // Few images with many channels leave the memory to the processor, which sees through a walk in wide rows.
+  constexpr int64_t kNearFloats = 24576, kAllNearFloats = 131072;
+  const bool near =
+      g.group * g.sgh * g.sgw * per_filter <= kAllNearFloats || (g.n * g.rows * g.cols < 4 && g.ocpg > 2 * lanes());
+  const auto far = near ? Sums::Far::kNo : per_filter <= kNearFloats ? Sums::Far::kBlock : Sums::Far::kRows;
+  each_cell(g, x, y, exec, [&](int64_t cell, Sums& s) {
+    s.w = filter + cell * per_filter;
+    s.far = far;
+    s.next = per_filter;
+    sums(s);
+  });
   channels_first(y, g.n * g.group, g.ocpg, positions, dst, exec);
   Scratch::release(Scratch::kImage);
   Scratch::release(Scratch::kSums);
+}
+
+// Halves are widened, which is exact: images at once, filters when their turn comes.
+void forward(const Geometry& g, const half* src, const half* filter, half* dst, bool every_step, Exec& exec) {
+  const int64_t in = g.ih * g.iw, positions = g.oh * g.ow, per_filter = g.icpg * g.taps() * g.ocpg;
+  const int64_t images = g.n * g.group, results = images * g.ocpg * positions;
+  const auto widen = [](const half* from, int64_t count, float* to) { std::copy(from, from + count, to); };
+  float* wide = Scratch::get(Scratch::kImage2, std::max(images * g.icpg * in, results));
+  exec.parallel_for(images * g.icpg, grain(in), [&](int64_t begin, int64_t end) {
+    widen(src + begin * in, (end - begin) * in, wide + begin * in);
+  });
+  const float* x = channels_last(wide, images, g.icpg, in, Scratch::kImage, exec);
+  float* y = Scratch::get(Scratch::kSums, results);
+  each_cell(g, x, y, exec, [&](int64_t cell, Sums& s) {
+    float* w = Scratch::get(Scratch::kPanelsOfB, per_filter);
+    widen(filter + cell * per_filter, per_filter, w);
+    s.w = w;
+    every_step ? sums_of_half(s) : sums(s);
+  });
+  if (g.ocpg != 1 && positions != 1)
+    channels_first(y, images, g.ocpg, positions, wide, exec);
+  else
+    wide = y;
+  exec.parallel_for(results, grain(1), [&](int64_t begin, int64_t end) {
+    for (int64_t i = begin; i < end; ++i) dst[i] = half(wide[i]);
+  });
+  for (Scratch::Slot slot : {Scratch::kImage, Scratch::kImage2, Scratch::kSums}) Scratch::release(slot);
 }
 
 namespace {

@@ -35,6 +35,11 @@ struct Geometry {
 
 // src (n, group * icpg, ih, iw), filter, dst (n, group * ocpg, oh, ow)
 void forward(const Geometry& g, const float* src, const float* filter, float* dst, Exec& exec);
+// `every_step`: the sum is rounded to half after every step, not at the end alone.
+void forward(const Geometry& g, const half* src, const half* filter, half* dst, bool every_step, Exec& exec);
+// The same with lanes along the width, and whether that is the better way: a group has few output channels.
+void forward_rows(const Geometry& g, const float* src, const float* filter, float* dst, Exec& exec);
+bool narrow(const Geometry& g);
 // Every pixel of src adds in the order oc, oh, ow.
 void backward_data(const Geometry& g, const float* filter, const float* diff, float* grad, Exec& exec);
 // Every weight adds in the order n, oh, ow.

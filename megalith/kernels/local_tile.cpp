@@ -4,6 +4,7 @@
 #include <array>
 #include <utility>
 
+#include "hwy/cache_control.h"
 #include "megalith/kernels/simd.h"
 
 #undef HWY_TARGET_INCLUDE
@@ -15,6 +16,7 @@
 HWY_BEFORE_NAMESPACE();
 namespace megalith::local::HWY_NAMESPACE {
 namespace hn = hwy::HWY_NAMESPACE;
+
 using megalith::HWY_NAMESPACE::LoadFirst;
 using megalith::HWY_NAMESPACE::StoreFirst;
 
@@ -30,6 +32,7 @@ constexpr int kAccumulators = 24;
 constexpr int kAccumulators = 12;
 #endif
 
+constexpr int64_t kFloatsAhead = 2048;
 
 // Items [i0, i0 + kItems) and kVectors vectors of columns from j0 on. The last vector may reach beyond the columns when
 // kMask is set.
@@ -44,6 +47,14 @@ void Micro(const Sums& s, int64_t i0, int64_t j0) {
     MEGALITH_UNROLL for (int v = 0; v < kVectors; ++v) acc[i][v] = saved[i][v] = hn::Zero(d);
   }
   const int64_t w_step = s.w_step, x_step = s.x_step;
+  // What is far is asked for kAhead steps before it is needed: in this run, in one that follows, or in what comes next.
+  constexpr int kLines = std::max<int>(1, static_cast<int>(kVectors * kLanes / 16));
+  constexpr int64_t kAhead = kFloatsAhead / (kVectors * kLanes);
+  const Sums::Far far = i0 == 0 ? s.far : Sums::Far::kNo;
+  const int64_t ahead_step = far == Sums::Far::kBlock ? kVectors * kLanes : w_step;
+  const float* ahead = s.w + s.next + j0 * (s.next / s.columns);
+  const int64_t next = j0 + kVectors * kLanes < s.columns ? j0 + kVectors * kLanes : s.next;
+  const auto start = [&](int64_t r) { return s.w + (r < s.run_count ? j0 + s.runs[r].w : next + s.runs[0].w); };
   for (int64_t repeat = 0; repeat < s.repeats; ++repeat) {
     for (int64_t r = 0; r < s.run_count; ++r) {
       const Run run = s.runs[r];
@@ -51,7 +62,7 @@ void Micro(const Sums& s, int64_t i0, int64_t j0) {
       const float* w = s.w + j0 + repeat * s.w_repeat + run.w;
       // Items that stand aside compute something, from what another reads, and get their sums back.
       int taking = kItems;
-      const uint8_t* takes = s.takes ? s.takes + r * s.items + i0 : nullptr;
+      const uint8_t* takes = run.takes ? run.takes + i0 : nullptr;
       if (takes) {
         taking = 0;
         int last = 0;
@@ -66,7 +77,13 @@ void Micro(const Sums& s, int64_t i0, int64_t j0) {
           }
         }
       }
+      if (far == Sums::Far::kRows) ahead = run.k > kAhead ? w + kAhead * w_step : start(r + kAhead / run.k);
       for (int64_t k = run.k; k > 0; --k) {
+        if (far != Sums::Far::kNo) {
+          if (k == kAhead && far == Sums::Far::kRows && run.k > kAhead) ahead = start(r + 1);
+          MEGALITH_UNROLL for (int line = 0; line < kLines; ++line) hwy::Prefetch(ahead + line * 16);
+          ahead += ahead_step;
+        }
         V wv[kVectors];
         MEGALITH_UNROLL for (int v = 0; v < kVectors; ++v) {
           if constexpr (kMask)
@@ -143,6 +160,48 @@ void SumsOf(const Sums& s) {
   }
 }
 
+// float(half(v)), NaNs aside: to nearest, ties away from zero.
+HWY_INLINE V RoundToHalf(V v) {
+  const D d;
+  const hn::RebindToUnsigned<D> du;
+  const V size = hn::Abs(v);
+  const V normal =
+      hn::BitCast(d, hn::And(hn::Add(hn::BitCast(du, size), hn::Set(du, 0x1000)), hn::Set(du, ~uint32_t{0x1fff})));
+  // below 2^-14: multiples of 2^-24
+  const V scaled = hn::Mul(hn::Min(size, hn::Set(d, 1.f)), hn::Set(d, 0x1p24f));
+  const V whole = hn::Floor(scaled);
+  const V up = hn::IfThenElseZero(hn::Ge(hn::Sub(scaled, whole), hn::Set(d, 0.5f)), hn::Set(d, 1.f));
+  const V small = hn::Mul(hn::Add(whole, up), hn::Set(d, 0x1p-24f));
+  V r = hn::IfThenElse(hn::Lt(size, hn::Set(d, 0x1p-14f)), small, normal);
+  r = hn::IfThenElse(hn::Ge(r, hn::Set(d, 65536.f)), hn::BitCast(d, hn::Set(du, 0x7f800000)), r);
+  return hn::CopySign(hn::IfThenElse(hn::Eq(v, v), r, v), v);
+}
+
+template <int kItems>
+HWY_INLINE void HalfTile(const Sums& s, int64_t i0, int64_t j) {
+  const D d;
+  const int64_t left = std::min(s.columns - j, kLanes);
+  V acc[kItems];
+  MEGALITH_UNROLL for (int i = 0; i < kItems; ++i) acc[i] = hn::Zero(d);
+  for (int64_t r = 0; r < s.run_count; ++r) {
+    const Run run = s.runs[r];
+    for (int64_t k = 0; k < run.k; ++k) {
+      const V w = LoadFirst(d, s.w + run.w + k * s.w_step + j, left);
+      MEGALITH_UNROLL for (int i = 0; i < kItems; ++i) acc[i] =
+          RoundToHalf(hn::Add(acc[i], hn::Mul(hn::Set(d, s.x[i0 + i][run.x + k * s.x_step]), w)));
+    }
+  }
+  MEGALITH_UNROLL for (int i = 0; i < kItems; ++i) StoreFirst(acc[i], d, s.out[i0 + i] + s.out_at + j, left);
+}
+
+void SumsOfHalf(const Sums& s) {
+  for (int64_t j = 0; j < s.columns; j += kLanes) {
+    int64_t i = 0;
+    for (; i + 4 <= s.items; i += 4) HalfTile<4>(s, i, j);
+    for (; i < s.items; ++i) HalfTile<1>(s, i, j);
+  }
+}
+
 int64_t Lanes() { return kLanes; }
 
 }  // namespace megalith::local::HWY_NAMESPACE
@@ -152,6 +211,7 @@ HWY_AFTER_NAMESPACE();
 namespace megalith::local {
 
 void sums(const Sums& s) { MEGALITH_DISPATCH(SumsOf)(s); }
+void sums_of_half(const Sums& s) { MEGALITH_DISPATCH(SumsOfHalf)(s); }
 int64_t lanes() {
   static const int64_t n = MEGALITH_DISPATCH(Lanes)();
   return n;

@@ -9,6 +9,7 @@ namespace megalith::local {
 // A stretch of steps: `k` of them, from x + this offset and w + this offset.
 struct Run {
   int64_t x, w, k;
+  const uint8_t* takes = nullptr;  // for each item whether it takes part; null: all do
 };
 
 // For every item i and column j, from +0:
@@ -26,11 +27,15 @@ struct Sums {
   const Run* runs = nullptr;
   int64_t run_count = 0;
   int64_t repeats = 1, x_repeat = 0, w_repeat = 0;
-  // Items that do not take part in a run: row r of `items` bytes is 0 there. Null: all take part in all.
-  const uint8_t* takes = nullptr;
+  // Whether w is read here for the first time and has to come from memory: then what will be needed is asked for, some
+  // rows ahead or, where a whole block stays near, the one that is read next. It lies `next` from w.
+  enum class Far : uint8_t { kNo, kRows, kBlock } far = Far::kNo;
+  int64_t next = 0;
 };
 
 void sums(const Sums& s);
+// The same with every s rounded to half, for one repeat in which all items take part.
+void sums_of_half(const Sums& s);
 int64_t lanes();  // floats in a vector
 
 }  // namespace megalith::local

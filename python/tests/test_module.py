@@ -183,3 +183,38 @@ def test_local_share_is_between_local_and_shared():
     m = M.LocalShareConv2d(3, 2, 3, spatial_groups=1, padding=1, bias=False)
     plain = m.weight.numpy()[0, 0].transpose(3, 0, 1, 2).copy()  # (C, KH, KW, OC) to (OC, C, KH, KW)
     np.testing.assert_allclose(m(x).numpy(), F.conv2d(x, mge.Tensor(plain), padding=1).numpy(), rtol=1e-5, atol=1e-5)
+
+
+def test_local_share_conv2d_is_a_convolution_for_each_rectangle():
+    r = np.random.RandomState(1)
+    groups, rows, columns = 2, 2, 3  # of channels; of rectangles
+    x = mge.Tensor(r.randn(2, 4, 7, 11).astype("float32"))
+    w = mge.Tensor(r.randn(groups, rows, columns, 2, 3, 3, 5).astype("float32"))
+    b = mge.Tensor(r.randn(1, 10, 1, 1).astype("float32"))
+
+    def shared():
+        return F.nn.local_share_conv2d(x, w, b, 2, 1, spatial_groups=(rows, columns), groups=groups)
+
+    def pieces():
+        padded = F.nn.pad(x, ((0, 0), (0, 0), (1, 1), (1, 1)))
+        lines = []
+        for i in range(rows):
+            line = []
+            for j in range(columns):  # 2 x 2 results each, of windows that start at (4i, 4j)
+                filters = w[:, i, j].transpose(0, 4, 1, 2, 3)
+                line.append(
+                    F.conv2d(padded[:, :, 4 * i : 4 * i + 5, 4 * j : 4 * j + 5], filters, None, 2, groups=groups)
+                )
+            lines.append(F.concat(line, 3))
+        return F.concat(lines, 2) + b
+
+    results = []
+    for f in (shared, pieces):
+        with mge.autodiff.GradManager().attach([x, w, b]) as gm:
+            y = f()
+            gm.backward((y * y).sum())
+        results.append([y.numpy(), x.grad.numpy(), w.grad.numpy(), b.grad.numpy()])
+        x.grad = w.grad = b.grad = None
+    assert results[0][0].shape == (2, 10, 4, 6)
+    for a, b in zip(*results):
+        np.testing.assert_allclose(a, b, rtol=1e-4, atol=1e-3)

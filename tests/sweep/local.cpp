@@ -27,7 +27,7 @@ class Dice {
   float number(bool extreme) {
     if (!extreme || !one_in(6)) return unit();
     constexpr float kInf = std::numeric_limits<float>::infinity(), kMax = std::numeric_limits<float>::max();
-    switch (upto(9)) {
+    switch (upto(11)) {
       case 0: return 0;
       case 1: return -0.f;
       case 2: return unit() * 0x1p-126f;  // a denormal
@@ -37,6 +37,8 @@ class Dice {
       case 6: return one_in(8) ? kInf : -1;
       case 7: return one_in(8) ? -kInf : 1;
       case 8: return one_in(8) ? std::numeric_limits<float>::quiet_NaN() : 1 + 0x1p-23f;
+      case 9: return unit() * 0x1p-12f;  // of half: products are denormals
+      case 10: return unit() * 0x1p10f;  // of half: sums overflow
       default: return unit() * 0x1p-149f * 100;
     }
   }

@@ -289,13 +289,14 @@ void run_backward_filter(const KernelArgs& a) {
 
 // --- kernels that keep many sums at once
 
-bool vector_accepts(const KernelQuery& q) { return q.in[0].dtype.id == DTypeEnum::Float32; }
-
 template <Kind K>
 void vector_forward(const KernelArgs& a) {
   const auto g =
       make_geometry(K, a.param<typename ParamOf<K>::type>(), a.in[0].shape(), a.in[1].shape(), a.out[0].shape());
-  local::forward(g, a.in[0].data<float>(), a.in[1].data<float>(), a.out[0].data<float>(), a.exec);
+  if (a.in[0].dtype().id == DTypeEnum::Float32)
+    local::forward(g, a.in[0].data<float>(), a.in[1].data<float>(), a.out[0].data<float>(), a.exec);
+  else
+    local::forward(g, a.in[0].data<half>(), a.in[1].data<half>(), a.out[0].data<half>(), K == Kind::kLocal, a.exec);
 }
 
 template <Kind K>
@@ -353,8 +354,7 @@ void add_ops(Registry& r, const char* const (&names)[3], const MgeName (&mge)[3]
          .min_inputs = 2,
          .max_inputs = 2,
          .infer = infer_forward<K>,
-         .kernels = {{.name = "vector", .run = vector_forward<K>, .accepts = vector_accepts},
-                     {.name = "reference", .run = run_forward<K>}},
+         .kernels = {{.name = "vector", .run = vector_forward<K>}, {.name = "reference", .run = run_forward<K>}},
          .grad = grad_forward<K>,
          .grad_reads = grads::reads_other_factor,
          .flops = flops_forward,

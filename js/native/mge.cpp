@@ -304,10 +304,10 @@ MGE_API const char* mge_model_info(const LoadedModel* m) {
     return give(j.close(']').key("elements").number(static_cast<double>(weights)).close('}').str());
   });
 }
-// `out` has room for every output.
+// `out` has room for every output. profiled: 0, 1 for a new profile, 2 to go on with the last one.
 MGE_API int mge_model_run(LoadedModel* m, const char* names, size_t bytes, Var* const* feeds, int profiled, Var** out) {
   return guarded([&] {
-    if (profiled) m->profile = {};
+    if (profiled == 1) m->profile = {};
     return hand_over(m->model.run(feeds_of(names, bytes, feeds), profiled ? &m->profile : nullptr), out);
   });
 }

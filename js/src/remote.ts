@@ -107,8 +107,8 @@ export class RemoteModel extends Proxy {
   get outputs() {
     return this.info.outputs;
   }
-  profile(feeds: Feeds): Promise<Profile> {
-    return this.to.method(this.object, "profile", [feeds]);
+  profile(feeds: Feeds, runs = 1): Promise<Profile> {
+    return this.to.method(this.object, "profile", [feeds, runs]);
   }
   async trainable(options: TrainOptions): Promise<RemoteTrainer> {
     const o = options.optimizer;

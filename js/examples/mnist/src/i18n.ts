@@ -17,7 +17,7 @@ const zh: Record<string, string> = {
   thread: "线程", threads: "线程", predicted: "预测", loading: "正在加载 {0}", training: "第 {0}/{1} 轮，第 {2}/{3} 批（{4}%）", stopped: "已停止。", done: "训练完成。",
   validating: "正在测试…", finalAccuracy: "测试准确率：{0}（{1} 个数字）", speed: "{0} 张图片/秒", tookMs: "{0} 毫秒", ready: "就绪。",
   badFile: "这个模型的输入不是数字图片", zeros: "零", random: "随机数", shape: "形状", kind: "内容", facts: "格式 {0}，{1} 个算子，{2} 个参数",
-  timed: "平均 {0} 毫秒，最快 {1} 毫秒，{2} 线程", op: "算子", kernel: "内核", milliseconds: "毫秒", gflops: "GFLOP/s", output: "输出",
+  timed: "平均 {0} 毫秒，最快 {1} 毫秒，{2}", op: "算子", kernel: "内核", milliseconds: "毫秒", gflops: "GFLOP/s", output: "输出",
   converged: "已收敛。", running: "正在训练…", lossIs: "损失 {0}，准确率 {1}",
 };
 const en: Record<string, string> = {
@@ -25,7 +25,7 @@ const en: Record<string, string> = {
   training: "Epoch {0} of {1}, batch {2} of {3} ({4}%)", stopped: "Stopped.", done: "Training is done.", validating: "Testing…",
   finalAccuracy: "Test accuracy: {0} ({1} digits)", speed: "{0} images per second", tookMs: "{0} ms", ready: "Ready.",
   badFile: "the inputs of this model are no pictures of digits", zeros: "zeros", random: "random numbers", shape: "shape", kind: "values",
-  facts: "Format {0}, {1} operators, {2} parameters", timed: "{0} ms on average, {1} ms at best, {2} threads", op: "Operator", kernel: "Kernel",
+  facts: "Format {0}, {1} operators, {2} parameters", timed: "{0} ms on average, {1} ms at best, {2}", op: "Operator", kernel: "Kernel",
   milliseconds: "ms", gflops: "GFLOP/s", output: "Output", converged: "Converged.", running: "Training…", lossIs: "loss {0}, accuracy {1}",
 };
 

@@ -86,7 +86,7 @@ async function run(): Promise<void> {
       await model.run(feeds);
       times.push(performance.now() - began);
     }
-    profile = await model.profile(feeds);
+    profile = await model.profile(feeds, runs);
     showRun();
   } catch (e) {
     setText("#timing", words(e), true);
@@ -101,7 +101,7 @@ function showRun(): void {
   setText("#timing", "");
   if (!profile) return;
   const mean = times.reduce((a, b) => a + b, 0) / times.length;
-  setText("#timing", t("timed", mean.toFixed(2), Math.min(...times).toFixed(2), profile.threads));
+  setText("#timing", t("timed", mean.toFixed(2), Math.min(...times).toFixed(2), `${profile.threads} ${t(profile.threads > 1 ? "threads" : "thread")}`));
   for (const [name, o] of Object.entries(profile.outputs)) {
     const li = document.createElement("li");
     const some = Array.from(o.data.subarray(0, 10), (v) => Number(v.toPrecision(5))).join(", ");

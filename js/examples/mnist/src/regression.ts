@@ -40,6 +40,7 @@ function best(): { slope: number; intercept: number } {
 function draw(): void {
   const { c, w, h, color } = context(canvas);
   c.strokeStyle = color("line");
+  c.lineWidth = 1;
   c.beginPath();
   for (const [x0, y0, x1, y1] of [[-1.1, 0, 1.1, 0], [0, -2.2, 0, 2.2]]) {
     c.moveTo(toX(w, x0), toY(h, y0));

@@ -11,13 +11,14 @@ const CSP = "default-src 'none'; script-src 'self' 'wasm-unsafe-eval'; worker-sr
 
 /** Serves folders by prefix: {"/": "/some/folder"}; `extra` has bytes by path. Everything under /isolated/ (and below the
  *  same paths) may share memory. */
-export async function serve(folders, extra = {}) {
+export async function serve(folders, extra = {}, { unsafeEval = false } = {}) {
+  const policy = unsafeEval ? CSP.replace("'wasm-unsafe-eval'", "'unsafe-eval' 'unsafe-inline' blob:").replace("worker-src 'self'", "worker-src 'self' blob:") : CSP;
   const server = createServer(async (request, reply) => {
     let path = decodeURIComponent(new URL(request.url, "http://x").pathname);
     const isolated = path.startsWith("/isolated/");
     if (isolated) path = path.slice("/isolated".length);
     if (path.endsWith("/")) path += "index.html";
-    const headers = { "content-security-policy": CSP, "cache-control": "no-store" };
+    const headers = { "content-security-policy": policy, "cache-control": "no-store" };
     if (isolated) Object.assign(headers, { "cross-origin-opener-policy": "same-origin", "cross-origin-embedder-policy": "require-corp" });
     headers["content-type"] = TYPES[extname(path)] ?? "application/octet-stream";
     try {

@@ -60,7 +60,7 @@ demo-js: js
 
 # Everything that CI runs: the full set, the Python package and the documentation, then the quick set under sanitizers, with a second
 # compiler, for another processor, and a short run of every fuzz target.
-test: test-release test-python test-js docs test-tsan test-aarch64
+test: test-release test-python docs test-tsan test-aarch64
 	@if ./scripts/install-deps.sh $(CLANG); then $(MAKE) --no-print-directory test-clang fuzz; else \
 	  echo "make test: clang-19 can't be installed here, so NOT tested: the clang build, fuzzing (sanitizers run with gcc)"; \
 	  $(MAKE) --no-print-directory test-asan; fi

@@ -382,6 +382,7 @@ void convolve(const Image& x, const Axis& h, const Axis& w, const Filter& shape,
     const gemm::Sink to = put;
     gemm::Epilogue e = epilogue;
     if (e.bias) e.bias += g * shape.outs;
+    if (e.add) e.add += g * shape.outs;
     gemm::Product p{.m = patches.rows(), .n = shape.outs, .k = patches.depth()};
     p.packed_b = packed + g * gemm::packed_floats(p.k, p.n);
     p.epilogue = &e;

@@ -81,11 +81,11 @@ TEST_SUITE("kernels") {
     for (int i = 0; i < 150; ++i) {
       Call<param::ConvBias> c(dice);
       using Mode = param::NonlineMode;
-      c.p.nonlineMode = dice.of({Mode::IDENTITY, Mode::RELU, Mode::H_SWISH});
+      c.p.nonlineMode = dice.of({Mode::IDENTITY, Mode::RELU, Mode::H_SWISH, Mode::SIGMOID});
       CAPTURE(c.x.str());
       CAPTURE(c.f.str());
       CAPTURE(Params(c.p).str());
-      const Tensor bias = dice.floats(image(c.p.format, 1, c.channels, 1, 1), false);
+      const Tensor bias = dice.floats(dice.one_in(3) ? c.y : image(c.p.format, 1, c.channels, 1, 1), false);
       ran += check_kernels("ConvBiasForward", c.p, {dice.floats(c.x, false), dice.floats(c.f, false), bias}, kSums,
                            &dice, true);
     }

@@ -1,6 +1,9 @@
 #include "megalith/ops/nn/conv_nhwc.h"
 
+#include <optional>
+
 #include "megalith/kernels/nhwc.h"
+#include "megalith/kernels/rows.h"
 #include "megalith/kernels/scratch.h"
 #include "megalith/ops/nn/conv_canonical.h"
 #include "megalith/packed.h"
@@ -165,12 +168,22 @@ void forward(const KernelArgs& a, const gemm::Epilogue& epilogue) {
 
 void run_convolution(const KernelArgs& a) { forward<param::Convolution>(a, {}); }
 
+// Of a bias: one value for each channel.
+bool per_channel(const Shape& s, bool nhwc) { return s.count() == s[nhwc ? 3 : 1]; }
+
 void run_conv_bias(const KernelArgs& a) {
   gemm::Epilogue e;
   Tensor bias;
+  std::optional<Dense> added;
   if (a.in.size() > 2 && a.in[2].count() > 0) {
-    bias = a.in[2].to_contiguous();
-    e.bias = bias.data<float>();
+    if (a.in[2].shape() == a.out[0].shape() && !per_channel(a.in[2].shape(), is_nhwc(a.param<param::ConvBias>()))) {
+      added.emplace(a.in[2], is_nhwc(a.param<param::ConvBias>()), Scratch::kImage2, a.exec);
+      e.add = added->image().data;
+      e.add_stride = added->image().c;
+    } else {
+      bias = a.in[2].to_contiguous();
+      e.bias = bias.data<float>();
+    }
   }
   switch (a.param<param::ConvBias>().nonlineMode) {
     case param::NonlineMode::RELU: e.act = gemm::Activation::kRelu; break;
@@ -178,6 +191,15 @@ void run_conv_bias(const KernelArgs& a) {
     default: break;
   }
   forward<param::ConvBias>(a, e);
+  if (a.param<param::ConvBias>().nonlineMode != param::NonlineMode::SIGMOID) return;
+  // The result is dense, in whatever order.
+  const rows::Fn sigmoid = rows::find(param::ElemwiseMode::SIGMOID);
+  float* const y = a.out[0].data<float>();
+  a.exec.parallel_for(a.out[0].count(), 4096, [&](int64_t begin, int64_t end) {
+    const float* in = y + begin;
+    const int64_t step = 1;
+    sigmoid(&in, &step, y + begin, end - begin);
+  });
 }
 
 void run_backward_data(const KernelArgs& a) {
@@ -265,11 +287,12 @@ bool accepts_bias(const KernelQuery& q) {
   using Mode = param::NonlineMode;
   if (!accepts<param::ConvBias, kNhwc>(q)) return false;
   const Mode mode = q.attrs.param<param::ConvBias>().nonlineMode;
-  if (mode != Mode::IDENTITY && mode != Mode::RELU && mode != Mode::H_SWISH) return false;
+  if (mode != Mode::IDENTITY && mode != Mode::RELU && mode != Mode::H_SWISH && mode != Mode::SIGMOID) return false;
   if (q.in.size() > 3 && q.in[3].shape.count() > 0 && kNhwc) return false;  // in NCHW it is left out, see conv.cpp
   if (q.in.size() < 3 || q.in[2].shape.count() == 0) return true;
-  return q.in[2].shape.count() == q.out[0].shape[kNhwc ? 3 : 1] &&
-         q.in[2].shape[kNhwc ? 3 : 1] == q.in[2].shape.count();
+  const Shape &bias = q.in[2].shape, &y = q.out[0].shape;
+  const bool dense = q.attrs.param<param::ConvBias>().sparse == param::ConvolutionSparse::DENSE;
+  return (per_channel(bias, kNhwc) && bias[kNhwc ? 3 : 1] == y[kNhwc ? 3 : 1]) || (bias == y && dense);
 }
 
 // One kernel for each format: only NCHW tensors have another order to lie in.

@@ -41,10 +41,11 @@ HWY_INLINE V AtLeast(D d, V x, float low) {
   return hn::IfThenElse(hn::Lt(x, hn::Set(d, low)), hn::Set(d, low), x);
 }
 
-// x, or `most` with its sign where it is further from 0.
+// x, or `most` with its sign where it is further from 0. (Clang 19 gets Abs of a CopySign wrong on AVX-512.)
 template <class D, class V>
 HWY_INLINE V LimitAbs(D d, V x, float most) {
-  return hn::IfThenElse(hn::Gt(hn::Abs(x), hn::Set(d, most)), hn::CopySignToAbs(hn::Set(d, most), x), x);
+  const V above = hn::IfThenElse(hn::Gt(x, hn::Set(d, most)), hn::Set(d, most), x);
+  return AtLeast(d, above, -most);
 }
 
 // e^x = 2^n (1 + q) with |q| < 0.42; q keeps its relative accuracy near 0. For |x| <= 120.

@@ -22,7 +22,6 @@ using megalith::HWY_NAMESPACE::StoreFirst;
 using D = hn::CappedTag<float, kRepeat>;
 using V = hn::Vec<D>;
 
-
 template <class F, size_t... K>
 HWY_INLINE V Call(const V* v, std::index_sequence<K...>) {
   return F::At(v[K]...);
@@ -60,18 +59,20 @@ HWY_INLINE V Zero() { return hn::Zero(D()); }
 HWY_INLINE V Truth(hn::Mask<D> m) { return hn::IfThenElseZero(m, Number(1)); }
 HWY_INLINE V Magnitude(V x) { return hn::IfThenElse(x > Zero(), x, hn::Neg(x)); }
 
-// Highway's own for single floats get the sign of zeros wrong.
-#if HWY_TARGET == HWY_SCALAR
-HWY_INLINE V Floor(V x) { return V(std::floor(x.raw)); }
-HWY_INLINE V Ceil(V x) { return V(std::ceil(x.raw)); }
+// Highway's own get the sign of zeros wrong where they are made of integer arithmetic.
+#if HWY_TARGET == HWY_SCALAR || HWY_TARGET == HWY_EMU128
+HWY_INLINE V Floor(V x) { return hn::CopySign(hn::Floor(x), x); }
+HWY_INLINE V Ceil(V x) { return hn::CopySign(hn::Ceil(x), x); }
+HWY_INLINE V Trunc(V x) { return hn::CopySign(hn::Trunc(x), x); }
 #else
 HWY_INLINE V Floor(V x) { return hn::Floor(x); }
 HWY_INLINE V Ceil(V x) { return hn::Ceil(x); }
+HWY_INLINE V Trunc(V x) { return hn::Trunc(x); }
 #endif
 
 // To the nearest integer, halves away from zero.
 HWY_INLINE V AwayFromZero(V x) {
-  const V whole = hn::Trunc(x);
+  const V whole = (Trunc)(x);
   const hn::Mask<D> away = hn::Abs(x - whole) >= Number(0.5f);
   return hn::IfThenElse(away, whole + hn::CopySign(Number(1), x), whole);
 }

@@ -479,23 +479,5 @@ void filter_gradient(const Image& x, const Image& dy, const Axis& h, const Axis&
   Scratch::release(Scratch::kFilter);
 }
 
-void copy(const Image& from, const Image& to, Exec& exec) {
-  // Planes of pixels x channels, in stripes of rows.
-  const int64_t rows = std::max<int64_t>(1, std::min(from.h, 16384 / std::max<int64_t>(1, from.w * from.c)));
-  const int64_t stripes = (from.h + rows - 1) / rows;
-  exec.parallel_for(from.n * stripes, 1, [&](int64_t begin, int64_t end) {
-    for (int64_t i = begin; i < end; ++i) {
-      const int64_t n = i / stripes, first = i % stripes * rows;
-      const int64_t pixels = std::min(rows, from.h - first) * from.w;
-      const float* src = from.data + n * from.image + first * from.row;
-      float* dst = to.data + n * to.image + first * to.row;
-      if (from.channel != 1)
-        gemm::transpose(src, from.channel, from.c, pixels, dst, to.pixel);
-      else
-        gemm::transpose(src, from.pixel, pixels, from.c, dst, to.channel);
-    }
-  });
-}
-
 }  // namespace megalith::nhwc
 #endif

@@ -56,7 +56,4 @@ void convolve(const Image& x, const Axis& h, const Axis& w, const Filter& shape,
 void filter_gradient(const Image& x, const Image& dy, const Axis& h, const Axis& w, Taps rows, Taps cols,
                      const Filter& f, Exec& exec);
 
-// A dense copy of `from`, in the order of `to` (which is dense) or the other way round.
-void copy(const Image& from, const Image& to, Exec& exec);
-
 }  // namespace megalith::nhwc

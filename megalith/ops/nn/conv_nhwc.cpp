@@ -4,7 +4,6 @@
 
 #include "megalith/kernels/nhwc.h"
 #include "megalith/kernels/rows.h"
-#include "megalith/kernels/scratch.h"
 #include "megalith/ops/nn/conv_canonical.h"
 #include "megalith/packed.h"
 #include "megalith/plan.h"
@@ -39,31 +38,20 @@ Image image_of(const Tensor& t, bool nhwc) {
   return i;
 }
 
-// The image with its channels innermost, copied into a buffer where it lies otherwise.
+// The image with its channels innermost, copied where it lies otherwise.
 class Dense {
  public:
-  Dense(const Tensor& t, bool nhwc, Scratch::Slot slot, Exec& exec) : slot_(slot) {
-    const bool known = t.contiguous() || (!nhwc && is_channels_last(t.layout()));
-    plain_ = known ? t : t.to_contiguous();
-    image_ = image_of(plain_, nhwc);
+  Dense(const Tensor& t, bool nhwc, Exec& exec) : tensor_(t), image_(image_of(t, nhwc)) {
     if (image_.dense()) return;
-    const Image from = image_;
-    const Shape d = channels_last({from.n, from.c, from.h, from.w}).stride;
-    image_ = {Scratch::get(slot, plain_.count()), from.n, from.h, from.w, from.c, d[0], d[2], d[3], d[1]};
-    nhwc::copy(from, image_, exec);
-    copied_ = true;
+    tensor_ = Tensor::empty(t.dtype(), nhwc ? Layout(t.shape()) : channels_last(t.shape()));
+    copy_strided(t, tensor_, exec);
+    image_ = image_of(tensor_, nhwc);
   }
-  ~Dense() {
-    if (copied_) Scratch::release(slot_);
-  }
-  Dense(const Dense&) = delete;
   const Image& image() const { return image_; }
 
  private:
-  Tensor plain_;  // keeps the memory alive
+  Tensor tensor_;  // keeps the memory alive
   Image image_;
-  Scratch::Slot slot_;
-  bool copied_ = false;
 };
 
 // Which axes of a filter hold what.
@@ -162,7 +150,7 @@ void forward(const KernelArgs& a, const gemm::Epilogue& epilogue) {
   const std::shared_ptr<Storage> weights = packed(
       filter, mix_bits(vh.flip ? 2 : 1, static_cast<uint64_t>(f.groups)), static_cast<size_t>(size) * sizeof(float),
       [&](std::byte* to) { nhwc::pack(f, h.stored, w.stored, reinterpret_cast<float*>(to), a.exec); });
-  const Dense x(a.in[0], nhwc, Scratch::kImage, a.exec);
+  const Dense x(a.in[0], nhwc, a.exec);
   nhwc::convolve(x.image(), h.axis, w.axis, f, floats(weights), image_of(a.out[0], nhwc), epilogue, a.exec);
 }
 
@@ -177,7 +165,7 @@ void run_conv_bias(const KernelArgs& a) {
   std::optional<Dense> added;
   if (a.in.size() > 2 && a.in[2].count() > 0) {
     if (a.in[2].shape() == a.out[0].shape() && !per_channel(a.in[2].shape(), is_nhwc(a.param<param::ConvBias>()))) {
-      added.emplace(a.in[2], is_nhwc(a.param<param::ConvBias>()), Scratch::kImage2, a.exec);
+      added.emplace(a.in[2], is_nhwc(a.param<param::ConvBias>()), a.exec);
       e.add = added->image().data;
       e.add_stride = added->image().c;
     } else {
@@ -232,7 +220,7 @@ void run_backward_data(const KernelArgs& a) {
                  nhwc::pack(f, h.stored, w.stored, reinterpret_cast<float*>(to) + at, a.exec);
                });
              });
-  const Dense dy(a.in[1], nhwc, Scratch::kImage, a.exec);
+  const Dense dy(a.in[1], nhwc, a.exec);
   const Image dx = image_of(a.out[0], nhwc);
   each([&](const Walk& h, const Walk& w, int64_t at) {
     nhwc::convolve(dy.image(), h.axis, w.axis, f, floats(weights) + at, dx, {}, a.exec);
@@ -246,7 +234,7 @@ void run_backward_filter(const KernelArgs& a) {
   Window vh, vw;
   windows(p, a.out[0], nchw(a.in[0].layout(), nhwc), nchw(a.in[1].layout(), nhwc), vh, vw);
   const Walk h = forward_walk(vh), w = forward_walk(vw);
-  const Dense x(a.in[0], nhwc, Scratch::kImage, a.exec), dy(a.in[1], nhwc, Scratch::kImage2, a.exec);
+  const Dense x(a.in[0], nhwc, a.exec), dy(a.in[1], nhwc, a.exec);
   nhwc::filter_gradient(x.image(), dy.image(), h.axis, w.axis, h.stored, w.stored, f, a.exec);
 }
 

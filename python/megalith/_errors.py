@@ -1,10 +1,9 @@
 """Errors for arguments that make no sense."""
 
-from ._core import ArgumentError  # a ValueError and an AssertionError: MegEngine raises the latter for many
+# A ValueError, a TypeError: also an AssertionError and a RuntimeError, which MegEngine raises for many.
+from ._core import ArgumentError, ArgumentTypeError
 
-
-class ArgumentTypeError(TypeError, AssertionError):
-    """An argument of the wrong type; MegEngine asserts the type of some."""
+__all__ = ["ArgumentError", "ArgumentTypeError", "require"]
 
 
 def require(condition, message: str):

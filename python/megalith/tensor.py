@@ -20,7 +20,7 @@ def _host_array(data, dtype):
     if a.dtype.kind not in "fiub":
         if a.dtype == object and any(isinstance(item, (list, tuple)) for item in a.flat):  # NumPy before 1.24
             raise ValueError("can't make a tensor of nested lists with different lengths")
-        raise _core.DTypeError(f"can't make a tensor of {type(data).__name__} with elements of type {a.dtype}")
+        raise _core.ArgumentTypeError(f"can't make a tensor of {type(data).__name__} with elements of type {a.dtype}")
     native = native or _dtype.to_native(a.dtype)
     return np.ascontiguousarray(a, dtype=None).reshape(a.shape), native
 

@@ -97,7 +97,7 @@ Number as_number(nb::handle h) {
   if (PyLong_CheckExact(h.ptr())) {
     int overflow = 0;
     const long long v = PyLong_AsLongLongAndOverflow(h.ptr(), &overflow);
-    if (overflow) throw nb::value_error("an integer does not fit into 64 bits");
+    if (overflow) throw ArgumentError("an integer does not fit into 64 bits");
     return {static_cast<double>(v), 2};
   }
   if (PyFloat_CheckExact(h.ptr())) return {PyFloat_AsDouble(h.ptr()), 3};
@@ -116,7 +116,8 @@ void check_dtype(Mode m, DType d) {
   if (is_logic(m) != is_bool && !(is_bool && compares(m))) wants = is_bool ? "numbers" : "bools";
   if ((m == Mode::SHL || m == Mode::SHR) && !plain_int(d)) wants = "integers";
   if (wants)
-    throw DTypeError(cat(enum_info<Mode>().name_of(static_cast<uint32_t>(m)), " takes ", wants, ", not ", d.str()));
+    throw ArgumentTypeError(
+        cat(enum_info<Mode>().name_of(static_cast<uint32_t>(m)), " takes ", wants, ", not ", d.str()));
 }
 
 constexpr size_t kMaxOperands = 8;
@@ -159,7 +160,7 @@ const Attrs& comparison_attrs(Mode m) {
 }
 
 nb::object elemwise(Mode mode, const nb::handle* args, size_t count) {
-  if (count > kMaxOperands || count == 0) throw nb::type_error("an elementwise call takes 1 to 8 operands");
+  if (count > kMaxOperands || count == 0) throw ArgumentTypeError("an elementwise call takes 1 to 8 operands");
   const PyVar* operands[kMaxOperands];
   PyVar converted[2];  // operands that were no Tensors; more of them are rare
   std::vector<std::unique_ptr<PyVar>> more;
@@ -305,13 +306,14 @@ DType promote(DType a, DType b) {
   if (a == b) return a;
   if (a.is_quantized() && b.is_quantized()) {
     const bool close = a.id == b.id && a.zero_point == b.zero_point && std::fabs(a.scale - b.scale) < 1e-6f;
-    if (!close) throw DTypeError(cat("no promotion rule for quantized types: ", a.str(), " and ", b.str()));
+    if (!close) throw ArgumentTypeError(cat("no promotion rule for quantized types: ", a.str(), " and ", b.str()));
     return a;
   }
   if (a.is_quantized() || b.is_quantized()) return a.is_quantized() ? a : b;
   if (plain_int(a) && plain_int(b)) {
     if (is_signed(a.id) != is_signed(b.id)) {
-      throw DTypeError(cat("no promotion rule for integers of different signedness: ", a.str(), " and ", b.str()));
+      throw ArgumentTypeError(
+          cat("no promotion rule for integers of different signedness: ", a.str(), " and ", b.str()));
     }
     return a.bits() > b.bits() ? a : b;
   }

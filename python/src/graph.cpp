@@ -35,7 +35,7 @@ std::vector<ValueId> ids_of(const GraphPtr& g, nb::handle vars) {
   std::vector<ValueId> r;
   for (nb::handle h : nb::iter(vars)) {
     const PyVar& v = unwrap(h);
-    if (v.var.graph() != g.get()) throw nb::value_error("a variable belongs to another graph");
+    if (v.var.graph() != g.get()) throw ArgumentError("a variable belongs to another graph");
     r.push_back(v.var.value());
   }
   return r;
@@ -48,21 +48,21 @@ nb::list variables(const GraphPtr& g, const std::vector<ValueId>& ids) {
 }
 
 const PyVar& graph_var(const PyVar& v) {
-  if (!v.var.is_graph()) throw nb::type_error("expected a graph variable, got a Tensor");
+  if (!v.var.is_graph()) throw ArgumentTypeError("expected a graph variable, got a Tensor");
   return v;
 }
 
 NamedTensor& holder(const PyNode& n) {
   Node& node = n.get();
   if (node.attrs.tensors.empty()) {
-    throw nb::type_error(cat(n.graph->label(n.id), " is no input, constant or parameter").c_str());
+    throw ArgumentTypeError(cat(n.graph->label(n.id), " is no input, constant or parameter"));
   }
   return node.attrs.tensors[0];
 }
 
 Shape to_shape(const std::vector<int64_t>& dims) {
   for (int64_t d : dims) {
-    if (d < 0) throw nb::value_error(cat("a dimension of ", d).c_str());
+    if (d < 0) throw ArgumentError(cat("a dimension of ", d));
   }
   return Shape(dims.empty() ? std::span<const int64_t>() : std::span<const int64_t>(dims));
 }
@@ -94,8 +94,7 @@ nb::object loaded(MgeFile file) {
 // `options` are MgeWriteOptions by name; the graph says the metadata.
 nb::tuple dump(const GraphPtr& self, const std::string& format, const nb::kwargs& options) {
   MgeWriteOptions o;
-  if (format != "FBS" && format != "FBS_V2")
-    throw nb::value_error(("there is no dump format '" + format + "'").c_str());
+  if (format != "FBS" && format != "FBS_V2") throw ArgumentError("there is no dump format '" + format + "'");
   o.format = format == "FBS" ? MgeFormat::kFbs : MgeFormat::kFbsV2;
   for (const auto& [key, value] : options) {
     const auto name = nb::cast<std::string>(key);
@@ -112,7 +111,7 @@ nb::tuple dump(const GraphPtr& self, const std::string& format, const nb::kwargs
     else if (name == "test_cases") {
       for (nb::handle one : nb::iter(value)) o.test_cases.push_back(feeds_of(one));
     } else
-      throw nb::type_error(("dump has no option '" + name + "'").c_str());
+      throw ArgumentTypeError("dump has no option '" + name + "'");
   }
   MgeDumpInfo info;
   const std::string bytes = write_mge(*self, o, &info);
@@ -132,7 +131,7 @@ nb::tuple dump(const GraphPtr& self, const std::string& format, const nb::kwargs
 }
 
 ValueId absorb(Graph& self, const Graph& other) {
-  if (&self == &other) throw nb::value_error("a graph can't take itself in");
+  if (&self == &other) throw ArgumentError("a graph can't take itself in");
   const auto nodes = static_cast<NodeId>(self.nodes.size());
   const auto values = static_cast<ValueId>(self.values.size());
   for (Node n : other.nodes) {
@@ -149,7 +148,7 @@ ValueId absorb(Graph& self, const Graph& other) {
 
 void bind_graph_class(nb::module_& m) {
   nb::class_<Graph>(m, "Graph", nb::dynamic_attr(), nb::is_weak_referenceable(), "Nodes and values.")
-      .def("__init__", [](nb::pointer_and_handle<Graph>) { throw nb::type_error("use _core.new_graph()"); })
+      .def("__init__", [](nb::pointer_and_handle<Graph>) { throw ArgumentTypeError("use _core.new_graph()"); })
       .def_static("load", [](const std::string& path) { return loaded(read_mge(path)); })
       .def_static("loads",
                   [](nb::bytes b) {

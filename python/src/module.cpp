@@ -7,9 +7,10 @@ using namespace megalith;
 
 namespace {
 
-// A class with two bases, so that callers may catch either.
-PyObject* exception_class(nb::module_& m, const char* name, PyObject* first, PyObject* second) {
-  nb::object bases = nb::make_tuple(nb::borrow(first), nb::borrow(second));
+// A class with several bases, so that callers may catch any of them.
+template <class... Bases>
+PyObject* exception_class(nb::module_& m, const char* name, Bases*... base) {
+  nb::object bases = nb::make_tuple(nb::borrow(base)...);
   const std::string full = std::string("megalith.") + name;
   PyObject* type = PyErr_NewException(full.c_str(), bases.ptr(), nullptr);
   m.attr(name) = nb::borrow(type);
@@ -17,7 +18,7 @@ PyObject* exception_class(nb::module_& m, const char* name, PyObject* first, PyO
 }
 
 struct Exceptions {
-  PyObject *op, *indexing, *argument, *dtype;
+  PyObject *op, *indexing, *argument, *argument_type;
 };
 Exceptions exceptions;  // owned by the module for ever
 
@@ -28,8 +29,8 @@ NB_MODULE(_core, m) {
   nb::set_leak_warnings(false);  // op tables and classes live until the interpreter ends
   exceptions = {exception_class(m, "OpError", PyExc_ValueError, PyExc_RuntimeError),
                 exception_class(m, "IndexingError", PyExc_IndexError, PyExc_RuntimeError),
-                exception_class(m, "ArgumentError", PyExc_ValueError, PyExc_AssertionError),
-                exception_class(m, "DTypeError", PyExc_TypeError, PyExc_RuntimeError)};
+                exception_class(m, "ArgumentError", PyExc_ValueError, PyExc_AssertionError, PyExc_RuntimeError),
+                exception_class(m, "ArgumentTypeError", PyExc_TypeError, PyExc_AssertionError, PyExc_RuntimeError)};
   nb::register_exception_translator([](const std::exception_ptr& p, void*) {
     try {
       std::rethrow_exception(p);
@@ -39,8 +40,8 @@ NB_MODULE(_core, m) {
       PyErr_SetString(exceptions.indexing, e.what());
     } catch (const python::ArgumentError& e) {
       PyErr_SetString(exceptions.argument, e.what());
-    } catch (const python::DTypeError& e) {
-      PyErr_SetString(exceptions.dtype, e.what());
+    } catch (const python::ArgumentTypeError& e) {
+      PyErr_SetString(exceptions.argument_type, e.what());
     } catch (const Error& e) {
       PyErr_SetString(exceptions.op, e.what());
     }

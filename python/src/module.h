@@ -15,15 +15,16 @@ namespace megalith::python {
 
 namespace nb = nanobind;
 
-// Python sees both as what a caller of today expects and as what MegEngine raises: IndexingError is an IndexError and a
-// RuntimeError, ArgumentError a ValueError and an AssertionError, every other Error a ValueError and a RuntimeError.
+// Python sees these both as what a caller of today expects and as what MegEngine raises, which is a RuntimeError for
+// most and an AssertionError for many: IndexingError is an IndexError and a RuntimeError, ArgumentError a ValueError,
+// ArgumentTypeError a TypeError and both also the other two, every other Error a ValueError and a RuntimeError.
 struct IndexingError : Error {
   using Error::Error;
 };
 struct ArgumentError : Error {
   using Error::Error;
 };
-struct DTypeError : Error {  // a TypeError and a RuntimeError
+struct ArgumentTypeError : Error {
   using Error::Error;
 };
 
@@ -66,7 +67,7 @@ DType dtype_of(const Var& v);
 Shape shape_of(const PyVar& v);  // {} of scalars
 int ndim_of(const PyVar& v);
 bool known_dtype(const Var& v);
-DType promote(DType a, DType b);  // the element type of a call on both; throws DTypeError when there is none
+DType promote(DType a, DType b);  // the element type of a call on both; throws ArgumentTypeError when there is none
 
 int64_t as_integer(nb::handle h, const char* what);  // of 32 bits; numbers, NumPy's too, and Tensors that hold one
 Var int_vector(std::span<const int64_t> values);     // Int32

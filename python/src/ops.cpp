@@ -15,7 +15,7 @@ namespace {
   std::string text = is_tensor(v) ? "a Tensor" : nb::cast<std::string>(nb::str(v));
   std::replace(text.begin(), text.end(), '\n', ' ');
   if (text.size() > 80) text = text.substr(0, 77) + "...";
-  throw nb::type_error(cat(op.name, ": ", f.name, " is ", wanted, ", not ", text).c_str());
+  throw ArgumentTypeError(cat(op.name, ": ", f.name, " is ", wanted, ", not ", text));
 }
 
 uint32_t enum_value(const OpDef& op, const Field& f, nb::handle v) {
@@ -33,15 +33,14 @@ uint32_t enum_value(const OpDef& op, const Field& f, nb::handle v) {
         bits |= e.value;
         found = true;
       }
-      if (!found) throw nb::value_error(cat(op.name, ": ", f.name, " has no value '", one, "'").c_str());
+      if (!found) throw ArgumentError(cat(op.name, ": ", f.name, " has no value '", one, "'"));
       at = end + 1;
     }
     return bits;
   }
   uint32_t value = 0;
   if (!nb::try_cast(v, value)) bad_value(op, f, v, "the name of an enumerator");
-  if (!info.flags && !info.name_of(value))
-    throw nb::value_error(cat(op.name, ": ", f.name, " has no value ", value).c_str());
+  if (!info.flags && !info.name_of(value)) throw ArgumentError(cat(op.name, ": ", f.name, " has no value ", value));
   return value;
 }
 
@@ -169,7 +168,7 @@ void init_op(PyOp* self, const std::string& name, const nb::kwargs& kwargs) {
         if (k == f.name) field = &f;
       }
     }
-    if (!field) throw nb::type_error(cat(def.name, " has no parameter '", k, "'").c_str());
+    if (!field) throw ArgumentTypeError(cat(def.name, " has no parameter '", k, "'"));
     set_field(def, self->attrs.params, *field, value);
   }
 }

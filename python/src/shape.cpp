@@ -73,7 +73,7 @@ void add_size(Sizes& r, nb::handle h, const char* what) {
     if (v.var.is_graph()) {
       s.value = 0;
     } else {
-      if (v.var.tensor().count() != 1) throw nb::type_error(cat(what, ": a size is one number").c_str());
+      if (v.var.tensor().count() != 1) throw ArgumentTypeError(cat(what, ": a size is one number"));
       s.value = integers(v)[0];
     }
   } else if (!h.is_none()) {
@@ -89,7 +89,7 @@ Sizes read_sizes(nb::handle h, const char* what) {
     r.var = convert_dtype(v.var, DTypeEnum::Int32);
     if (!v.var.is_graph()) {
       if (v.var.tensor().ndim() != 1) {
-        throw nb::value_error(cat(what, ": a shape is a vector, not ", v.var.tensor().shape()).c_str());
+        throw ArgumentError(cat(what, ": a shape is a vector, not ", v.var.tensor().shape()));
       }
       for (const int64_t i : integers(v)) r.list.push_back({i});
     }
@@ -136,7 +136,7 @@ nb::object reshape(nb::handle self, const nb::args& args) {
   }
   int unknown = kMaxDims;
   for (size_t i = 0; i < s.list.size(); ++i) {
-    if (!s.list[i].value) throw nb::type_error("reshape: None is no size");
+    if (!s.list[i].value) throw ArgumentTypeError("reshape: None is no size");
     int64_t& n = *s.list[i].value;
     if (s.unknown(s.list[i])) continue;
     if (n < -1) throw OpError(cat("reshape: a dimension can't be ", n));
@@ -165,11 +165,11 @@ nb::object broadcast(nb::handle self, const nb::args& args) {
     Size& d = s.list[i];
     const int at = static_cast<int>(i) - lead;
     if (!d.value) {
-      if (at < 0) throw nb::value_error("broadcast_to: None stands for a dimension that the tensor does not have");
+      if (at < 0) throw ArgumentError("broadcast_to: None stands for a dimension that the tensor does not have");
       d.value = shape_of(x)[at];
     }
     if (*d.value < 0) {
-      throw nb::value_error(cat("broadcast_to: dimension ", i, " can't be ", *d.value).c_str());
+      throw ArgumentError(cat("broadcast_to: dimension ", i, " can't be ", *d.value));
     }
   }
   static const OpDef& op = op_named("Broadcast");
@@ -184,7 +184,7 @@ nb::object transpose(nb::handle self, const nb::args& args) {
   if (is_sequence(pattern) || is_tensor(pattern)) {
     for (nb::handle item : nb::iter(pattern)) {
       const bool added = PyUnicode_Check(item.ptr());
-      if (added && nb::cast<std::string>(item) != "x") throw nb::value_error("transpose: an axis is a number or 'x'");
+      if (added && nb::cast<std::string>(item) != "x") throw ArgumentError("transpose: an axis is a number or 'x'");
       const int64_t a = added ? -1 : as_integer(item, "transpose");
       list.push_back(a < 0 ? -1 : static_cast<int32_t>(std::min<int64_t>(a, kMaxDims)));
     }
@@ -329,7 +329,7 @@ param::ComputeMode compute_mode_of(nb::handle h) {
   const auto name = nb::isinstance<nb::str>(h) ? nb::cast<std::string>(h) : std::string();
   if (name == "float32" || name == "FLOAT32") return param::ComputeMode::FLOAT32;
   if (name == "default" || name == "DEFAULT") return param::ComputeMode::DEFAULT;
-  throw nb::value_error(cat("matmul: there is no compute mode ", nb::str(h).c_str()).c_str());
+  throw ArgumentError(cat("matmul: there is no compute mode ", nb::str(h).c_str()));
 }
 
 // The operand as [batch, rows, columns], its batch axes broadcast to `batch`, whose sizes may be `recorded`.
@@ -439,9 +439,9 @@ nb::object full(nb::handle shape, nb::handle value) {
   Sizes s = read_sizes(shape, "full");
   if (s.list.empty() && !s.var.defined()) return wrap(unwrap(value).var, true);
   for (size_t i = 0; i < s.list.size(); ++i) {
-    if (!s.list[i].value) throw nb::type_error("full: None is no size");
+    if (!s.list[i].value) throw ArgumentTypeError("full: None is no size");
     if (*s.list[i].value < 0) {
-      throw nb::value_error(cat("full: dimension ", i, " can't be ", *s.list[i].value).c_str());
+      throw ArgumentError(cat("full: dimension ", i, " can't be ", *s.list[i].value));
     }
   }
   return wrap(filled(unwrap(value).var, shape_input(s)));
@@ -455,7 +455,7 @@ nb::object full_like(nb::handle self, double value) {
 
 // Tensors one after another, converted to one element type.
 nb::object concat(const nb::list& list, int32_t axis) {
-  if (list.size() == 0) throw nb::type_error("concat: needs at least one Tensor");
+  if (list.size() == 0) throw ArgumentTypeError("concat: needs at least one Tensor");
   std::vector<Var> in;
   in.reserve(list.size());
   bool have = false, differ = false;
@@ -463,7 +463,7 @@ nb::object concat(const nb::list& list, int32_t axis) {
   DType dtype;
   for (nb::handle h : list) {
     if (!is_tensor(h)) {
-      throw nb::type_error(cat("concat: expected Tensors, got ", nb::type_name(h.type()).c_str()).c_str());
+      throw ArgumentTypeError(cat("concat: expected Tensors, got ", nb::type_name(h.type()).c_str()));
     }
     in.push_back(unwrap(h).var);
     format = std::max(format, unwrap(h).format);
@@ -492,7 +492,7 @@ int64_t as_integer(nb::handle h, const char* what) {
   if (PyLong_Check(h.ptr())) {
     int overflow = 0;
     const long long v = PyLong_AsLongLongAndOverflow(h.ptr(), &overflow);
-    if (overflow || v > INT32_MAX || v < INT32_MIN) throw nb::value_error(cat(what, ": a number is too large").c_str());
+    if (overflow || v > INT32_MAX || v < INT32_MIN) throw ArgumentError(cat(what, ": a number is too large"));
     return v;
   }
   if (PyFloat_Check(h.ptr())) {  // MegEngine's scripts write `x.reshape(n / 2)`
@@ -504,7 +504,7 @@ int64_t as_integer(nb::handle h, const char* what) {
   nb::object i = nb::steal(PyNumber_Index(h.ptr()));
   if (!i.is_valid()) {
     PyErr_Clear();
-    throw nb::type_error(cat(what, ": expected an integer, got ", nb::type_name(h.type()).c_str()).c_str());
+    throw ArgumentTypeError(cat(what, ": expected an integer, got ", nb::type_name(h.type()).c_str()));
   }
   return as_integer(i, what);
 }

@@ -38,9 +38,9 @@ const Tensor& eager(const PyVar& v) {
   if (v.var.is_graph()) {
     const Value& value = v.var.graph()->value(v.var.value());
     if (value.spec && value.spec->value.defined()) return value.spec->value;
-    throw nb::value_error(cat("variable '", value.name, "' has no value before its graph runs").c_str());
+    throw ArgumentError(cat("variable '", value.name, "' has no value before its graph runs"));
   }
-  if (!v.var.tensor().defined()) throw nb::value_error("the tensor has no value");
+  if (!v.var.tensor().defined()) throw ArgumentError("the tensor has no value");
   return v.var.tensor();
 }
 
@@ -70,7 +70,7 @@ nb::object numpy(const PyVar& v) {
 
 PyVar from_array(const nb::ndarray<nb::ro, nb::device::cpu, nb::c_contig>& a, DType dtype) {
   if (a.ndim() > static_cast<size_t>(kMaxDims)) {
-    throw nb::value_error(cat("tensors have at most ", kMaxDims, " dimensions, the array has ", a.ndim()).c_str());
+    throw ArgumentError(cat("tensors have at most ", kMaxDims, " dimensions, the array has ", a.ndim()));
   }
   Shape shape;
   for (size_t i = 0; i < a.ndim(); ++i) shape.push_back(static_cast<int64_t>(a.shape(i)));
@@ -80,13 +80,13 @@ PyVar from_array(const nb::ndarray<nb::ro, nb::device::cpu, nb::c_contig>& a, DT
   if (dtype.is_lowbit()) {
     const bool is_unsigned = dtype.is_asymmetric() || dtype.id == DTypeEnum::UintB4;
     Tensor wide = Tensor::empty(is_unsigned ? DTypeEnum::Uint8 : DTypeEnum::Int8, shape);
-    if (bytes != wide.bytes()) throw nb::type_error("values below a byte are given as int8 or uint8");
+    if (bytes != wide.bytes()) throw ArgumentTypeError("values below a byte are given as int8 or uint8");
     std::memcpy(wide.data(), a.data(), bytes);
     return {pack_lowbit(wide, dtype), scalar};
   }
   Tensor t = Tensor::empty(dtype, shape);
   if (bytes != t.bytes()) {
-    throw nb::type_error(cat("an array of ", a.itemsize(), "-byte elements can't be stored as ", dtype.str()).c_str());
+    throw ArgumentTypeError(cat("an array of ", a.itemsize(), "-byte elements can't be stored as ", dtype.str()));
   }
   if (bytes) std::memcpy(t.data(), a.data(), bytes);
   return {t, scalar};
@@ -118,8 +118,7 @@ PyVar from_dlpack(nb::object exporter) {
   else if (is(dtype_code::Bool, 8))
     id = DTypeEnum::Bool;
   else
-    throw nb::type_error(
-        cat("no element type for DLPack code ", int{type.code}, " with ", int{type.bits}, " bits").c_str());
+    throw ArgumentTypeError(cat("no element type for DLPack code ", int{type.code}, " with ", int{type.bits}, " bits"));
   Shape shape, stride;
   int64_t low = 0;
   for (size_t i = 0; i < a.ndim(); ++i) {
@@ -127,7 +126,7 @@ PyVar from_dlpack(nb::object exporter) {
     stride.push_back(a.stride(i));
     if (a.stride(i) < 0) low += (shape[static_cast<int>(i)] - 1) * a.stride(i);
   }
-  if (low < 0) throw nb::value_error("DLPack tensors with negative strides are not taken");
+  if (low < 0) throw ArgumentError("DLPack tensors with negative strides are not taken");
   const bool scalar = a.ndim() == 0;
   if (scalar) shape = {1}, stride = {1};
   int64_t extent = shape.count() ? 1 : 0;
@@ -155,12 +154,12 @@ TensorSpec spec_of(const Var& v) {
   if (!v.is_graph()) return {v.tensor().dtype(), v.tensor().shape(), v.tensor()};
   const Value& value = v.graph()->value(v.value());
   if (value.spec) return *value.spec;
-  throw nb::value_error(cat("variable '", value.name, "' has no known shape and type before its graph runs").c_str());
+  throw ArgumentError(cat("variable '", value.name, "' has no known shape and type before its graph runs"));
 }
 
 nb::object wrap(Var var, bool scalar) {
   const nb::object& type = var.is_graph() ? classes().variable : classes().tensor;
-  if (!type.is_valid()) throw nb::type_error("set_classes() was not called");
+  if (!type.is_valid()) throw ArgumentTypeError("set_classes() was not called");
   nb::object o = nb::inst_alloc(type);
   std::shared_ptr<Graph> owner = var.is_graph() ? owner_of(var) : nullptr;
   new (nb::inst_ptr<PyVar>(o)) PyVar{std::move(var), scalar, std::move(owner)};
@@ -180,10 +179,10 @@ bool is_tensor(nb::handle h) {
 
 PyVar& unwrap(nb::handle h) {
   if (!is_tensor(h)) {
-    throw nb::type_error(cat("expected a Tensor, got ", nb::type_name(h.type()).c_str()).c_str());
+    throw ArgumentTypeError(cat("expected a Tensor, got ", nb::type_name(h.type()).c_str()));
   }
   PyVar* v = nb::inst_ptr<PyVar>(h);
-  if (!nb::inst_ready(h) || !v->var.defined()) throw nb::value_error("the Tensor has no value: it was not initialized");
+  if (!nb::inst_ready(h) || !v->var.defined()) throw ArgumentError("the Tensor has no value: it was not initialized");
   return *v;
 }
 
@@ -238,10 +237,10 @@ DType parse_dtype(nb::handle h) {
       for (char& c : lower) c = static_cast<char>(std::tolower(c));
       if (name == d.name() || name == lower) return d;
     }
-    throw nb::value_error(("there is no element type '" + name + "'").c_str());
+    throw ArgumentError("there is no element type '" + name + "'");
   }
   const int id = nb::cast<int>(h);
-  if (!valid_dtype(id)) throw nb::value_error(cat("there is no element type ", id).c_str());
+  if (!valid_dtype(id)) throw ArgumentError(cat("there is no element type ", id));
   return static_cast<DTypeEnum>(id);
 }
 

@@ -15,7 +15,7 @@ RECORDED = [json.loads(line) for line in (Path(__file__).parent / "data/calls.js
 ENV = call_results.names(mge, F)
 # What our exceptions stand for.
 ALSO = {t.__name__: {b.__name__ for b in t.__mro__} for t in
-        (_core.OpError, _core.IndexingError, _core.ArgumentError, _core.DTypeError, NotImplementedError)}  # fmt: skip
+        (_core.OpError, _core.IndexingError, _core.ArgumentError, _core.ArgumentTypeError, NotImplementedError)}  # fmt: skip
 
 
 def same(want, got):

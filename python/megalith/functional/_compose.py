@@ -5,7 +5,7 @@ from typing import Sequence
 import numpy as np
 
 from .. import _core, _ops
-from .._errors import require
+from .._errors import ArgumentError, ArgumentTypeError, require
 from ..core.tensor import amp
 from ..core.tensor.dtype import _QUANTIZED
 from ..tensor import Tensor
@@ -23,7 +23,7 @@ def check_tensor(op: str, **tensors):
     """Raises a TypeError for arguments that are no Tensors."""
     for name, value in tensors.items():
         if not is_tensor(value):
-            raise TypeError(f"{op}: {name} is a {type(value).__name__}, expected a Tensor")
+            raise ArgumentTypeError(f"{op}: {name} is a {type(value).__name__}, expected a Tensor")
 
 
 def shown(value) -> str:
@@ -50,15 +50,15 @@ def int_vector(values) -> Tensor:
     if isinstance(values, (int, np.integer)):
         values = (values,)
     elif not isinstance(values, (list, tuple, range, np.ndarray)):
-        raise TypeError(f"{shown(values)} is neither an integer nor a list of integers")
+        raise ArgumentTypeError(f"{shown(values)} is neither an integer nor a list of integers")
     values = list(values)
     if any(is_tensor(v) for v in values):
         return _ops.Concat(*(int_vector(v) for v in values), axis=0)
     for v in values:
         if not isinstance(v, (int, np.integer)):
-            raise TypeError(f"{shown(values)} is no list of integers")
+            raise ArgumentTypeError(f"{shown(values)} is no list of integers")
         if not -(2**31) <= v < 2**31:
-            raise ValueError(f"{v} is too large for a size or an index")
+            raise ArgumentError(f"{v} is too large for a size or an index")
     return Tensor(np.array(values, np.int32))
 
 
@@ -149,16 +149,16 @@ def _tuple(value, n, op, name, low):
         value = (int(value),) * n
     elif isinstance(value, Sequence) or (is_tensor(value) and not value._scalar) or isinstance(value, np.ndarray):
         if len(value) != n:
-            raise ValueError(f"{op}: {name} has {len(value)} numbers, expected {n}")
+            raise ArgumentError(f"{op}: {name} has {len(value)} numbers, expected {n}")
         try:
             value = tuple(int(v) for v in value)
         except (TypeError, ValueError, OverflowError):
-            raise TypeError(f"{op}: {name} is {shown(value)}, expected integers") from None
+            raise ArgumentTypeError(f"{op}: {name} is {shown(value)}, expected integers") from None
     else:
         try:
             value = (int(value),) * n
         except (TypeError, ValueError, OverflowError):
-            raise TypeError(f"{op}: {name} is {shown(value)}, expected an int or {n} of them") from None
+            raise ArgumentTypeError(f"{op}: {name} is {shown(value)}, expected an int or {n} of them") from None
     if min(value) < low:
-        raise ValueError(f"{op}: {name} is {value}, expected numbers of at least {low}")
+        raise ArgumentError(f"{op}: {name} is {value}, expected numbers of at least {low}")
     return value

@@ -4,7 +4,7 @@ import functools
 
 import numpy as np
 
-from .._errors import require
+from .._errors import ArgumentError, require
 from ..tensor import Tensor
 from ._compose import (
     at,
@@ -28,7 +28,7 @@ def _reduced(loss, reduction: str):
     if reduction == "none":
         return loss
     if reduction not in ("mean", "sum"):
-        raise ValueError(f"{shown(reduction)} is no reduction: use 'mean', 'sum' or 'none'")
+        raise ArgumentError(f"{shown(reduction)} is no reduction: use 'mean', 'sum' or 'none'")
     return reduce(loss, reduction.upper())
 
 
@@ -227,7 +227,7 @@ def ctc_loss(
         fits = classes_of.ndim == 2 and len(classes_of) == n and sizes.max() <= classes_of.shape[1]
         require(fits, f"{op}: label has shape {label._tuple_shape}, label_lengths are {sizes.tolist()}")
     if reduction not in ("mean", "sum", "none"):
-        raise ValueError(f"{shown(reduction)} is no reduction: use 'mean', 'sum' or 'none'")
+        raise ArgumentError(f"{shown(reduction)} is no reduction: use 'mean', 'sum' or 'none'")
     extended = _labels(classes_of, sizes, blank)
     width = extended.shape[1]
     require(extended.min() >= 0 and extended.max() < classes, f"{op}: labels are not in [0, {classes})")

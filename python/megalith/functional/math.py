@@ -4,6 +4,7 @@ import math
 from typing import Iterable, Optional, Sequence, Tuple, Union
 
 from .. import _core, _ops
+from .._errors import ArgumentTypeError
 from ..core._trace_option import sizes
 from ..core.tensor import amp
 from ..tensor import Tensor
@@ -361,7 +362,7 @@ def norm(inp: Tensor, ord: float = None, axis: int = None, keepdims=False):
         Tensor(5.0, device=xpux:0)
     """
     if axis is None and inp.ndim != 1:
-        raise TypeError(f"norm: axis is required unless the input is a vector, not of {inp.ndim} dimensions")
+        raise ArgumentTypeError(f"norm: axis is required unless the input is a vector, not of {inp.ndim} dimensions")
     ord = 2 if ord is None else ord
     if ord == 0:
         return sum(inp != 0, axis, keepdims)

@@ -6,7 +6,7 @@ import numpy as np
 
 from .. import _core, _ops
 from ..core._trace_option import sizes
-from .._errors import ArgumentError, require
+from .._errors import ArgumentError, ArgumentTypeError, require
 from ..core import _config
 from ..core.tensor import amp
 from ..tensor import Tensor
@@ -489,7 +489,7 @@ def one_hot(inp: Tensor, num_classes: int) -> Tensor:
         isinstance(num_classes, (int, np.integer)) and num_classes > 0, f"one_hot: num_classes is {shown(num_classes)}"
     )
     if inp.dtype.kind not in "iu":
-        raise TypeError(f"one_hot: inp has type {inp.dtype}, expected integers")
+        raise ArgumentTypeError(f"one_hot: inp has type {inp.dtype}, expected integers")
     flat = reshape(inp, (-1 if inp.size else 0,))
     index = flat if flat._dtype_id == 4 else _core.astype(flat, 4)
     (n,) = sizes(flat)
@@ -521,12 +521,12 @@ def embedding(
          [1. 2.]], device=xpux:0)
     """
     if padding_idx is not None:
-        raise ValueError("embedding: padding_idx is not supported")
+        raise ArgumentError("embedding: padding_idx is not supported")
     if max_norm is not None or norm_type is not None:
-        raise ValueError("embedding: max_norm and norm_type are not supported")
+        raise ArgumentError("embedding: max_norm and norm_type are not supported")
     check_tensor("embedding", inp=inp, weight=weight)
     if inp.dtype.kind not in "iu":
-        raise TypeError(f"embedding: inp has type {inp.dtype}, expected integers")
+        raise ArgumentTypeError(f"embedding: inp has type {inp.dtype}, expected integers")
     index = reshape(inp, (-1 if inp.size else 0,))
     rows = take_rows(weight, index if index._dtype_id == 4 else _core.astype(index, 4))
     return reshape(rows, (*sizes(inp), *weight._tuple_shape[1:]))

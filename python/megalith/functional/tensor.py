@@ -6,6 +6,7 @@ from typing import Iterable, List, Optional, Sequence, Tuple, Union
 import numpy as np
 
 from .. import _core, _ops
+from .._errors import ArgumentError, ArgumentTypeError
 from ..core._trace_option import sizes
 from ..core.tensor.dtype import to_native
 from ..device import CompNode, as_device
@@ -261,10 +262,10 @@ def concat(inps: Iterable[Tensor], axis: int = 0, device=None) -> Tensor:
 
 def _tensors(what, inps):
     if not inps:
-        raise TypeError(f"{what}: needs at least one Tensor")
+        raise ArgumentTypeError(f"{what}: needs at least one Tensor")
     for x in inps:
         if not isinstance(x, _core.TensorBase):
-            raise TypeError(f"{what}: expected Tensors, got {type(x).__name__}")
+            raise ArgumentTypeError(f"{what}: expected Tensors, got {type(x).__name__}")
     return _core.convert_inputs(*inps)
 
 
@@ -325,12 +326,12 @@ def split(inp, nsplits_or_sections, axis=0):
     if isinstance(nsplits_or_sections, (Sequence, np.ndarray)) and not isinstance(nsplits_or_sections, str):
         at = [0, *(_core.as_integer(i) for i in nsplits_or_sections), total]
         if any(a > b for a, b in zip(at, at[1:])):
-            raise ValueError(f"split: the positions {at[1:-1]} do not ascend up to {total}")
+            raise ArgumentError(f"split: the positions {at[1:-1]} do not ascend up to {total}")
         sizes = [b - a for a, b in zip(at, at[1:])]
     else:
         n = _core.as_integer(nsplits_or_sections)
         if not 0 < n <= total:
-            raise ValueError(f"split: size {total} of axis {axis} can't be split into {n} parts")
+            raise ArgumentError(f"split: size {total} of axis {axis} can't be split into {n} parts")
         sizes = [total // n + (i < total % n) for i in range(n)]
     if len(sizes) == 1:
         return (copy(inp),)
@@ -375,7 +376,7 @@ def gather(inp: Tensor, axis: int, index: Tensor) -> Tensor:
     """
     ndim = inp.ndim
     if ndim != index.ndim:
-        raise ValueError(f"gather: the index has {index.ndim} dimensions, the input {ndim}")
+        raise ArgumentError(f"gather: the index has {index.ndim} dimensions, the input {ndim}")
     if not -ndim <= axis < ndim:
         raise _core.IndexingError(f"gather: axis {axis} is out of range for {ndim} dimensions")
     return inp[_index_of(index, axis)]
@@ -401,13 +402,13 @@ def scatter(inp: Tensor, axis: int, index: Tensor, source: Tensor) -> Tensor:
     """
     shape, index_shape, source_shape = inp._tuple_shape, index._tuple_shape, source._tuple_shape
     if not len(shape) == len(index_shape) == len(source_shape):
-        raise ValueError(f"scatter: input {shape}, index {index_shape} and source {source_shape} need one rank")
+        raise ArgumentError(f"scatter: input {shape}, index {index_shape} and source {source_shape} need one rank")
     if not -len(shape) <= axis < len(shape):
         raise _core.IndexingError(f"scatter: axis {axis} is out of range for shape {shape}")
     if index_shape != source_shape:
-        raise ValueError(f"scatter: the index has shape {index_shape}, the source {source_shape}")
+        raise ArgumentError(f"scatter: the index has shape {index_shape}, the source {source_shape}")
     if any(s > n for s, n in zip(source_shape, shape)):
-        raise ValueError(f"scatter: a source of shape {source_shape} does not fit into {shape}")
+        raise ArgumentError(f"scatter: a source of shape {source_shape} does not fit into {shape}")
     inp[_index_of(index, axis)] = source
     return inp
 
@@ -431,9 +432,9 @@ def where(mask: Tensor, x: Tensor, y: Tensor) -> Tensor:
     """
     for name, value in (("x", x), ("y", y), ("mask", mask)):
         if not isinstance(value, _core.TensorBase):
-            raise TypeError(f"where: {name} must be a Tensor, not {type(value).__name__}")
+            raise ArgumentTypeError(f"where: {name} must be a Tensor, not {type(value).__name__}")
     if mask.dtype != np.bool_:
-        raise ValueError(f"where: the mask must be bool, not {mask.dtype}")
+        raise ArgumentError(f"where: the mask must be bool, not {mask.dtype}")
     x, y = _core.convert_inputs(x, y)
     dtype = x.dtype
     if dtype == np.bool_:
@@ -461,9 +462,9 @@ def cond_take(mask: Tensor, x: Tensor) -> Tensor:
     """
     for name, value in (("x", x), ("mask", mask)):
         if not isinstance(value, _core.TensorBase):
-            raise TypeError(f"cond_take: {name} must be a Tensor, not {type(value).__name__}")
+            raise ArgumentTypeError(f"cond_take: {name} must be a Tensor, not {type(value).__name__}")
     if mask.dtype != np.bool_:
-        raise ValueError(f"cond_take: the mask must be bool, not {mask.dtype}")
+        raise ArgumentError(f"cond_take: the mask must be bool, not {mask.dtype}")
     return tuple(_ops.CondTake(x, mask, mode="EQ", val=1))
 
 
@@ -603,12 +604,12 @@ def tile(inp: Tensor, reps: Iterable[int]):
     try:
         reps = [_core.as_integer(r) for r in reps]
     except TypeError:
-        raise TypeError(f"tile: repetitions are {reps!r}, expected an integer for each axis") from None
+        raise ArgumentTypeError(f"tile: repetitions are {reps!r}, expected an integer for each axis") from None
     extra = len(reps) - len(shape)
     if extra < 0:
         raise _core.ArgumentError(f"tile: {len(reps)} repetitions for {len(shape)} dimensions")
     if any(r < 0 for r in reps):
-        raise ValueError(f"tile: repetitions {reps} can't be negative")
+        raise ArgumentError(f"tile: repetitions {reps} can't be negative")
     for axis, r in enumerate(reps[extra:]):
         if r != 1:
             wide = _core.broadcast(_core.expand_dims(inp, axis), shape[:axis] + [r] + shape[axis:])
@@ -694,7 +695,7 @@ def meshgrid(*inputs: Tensor, indexing: str = "xy") -> List[Tensor]:
          [1 2]], dtype=int32, device=xpux:0)
     """
     if indexing not in ("xy", "ij"):
-        raise ValueError(f"meshgrid: indexing is 'xy' or 'ij', not {indexing!r}")
+        raise ArgumentError(f"meshgrid: indexing is 'xy' or 'ij', not {indexing!r}")
     inputs = [_core.reshape(x, (1,)) if x.ndim == 0 else x for x in inputs]
     for x in inputs:
         if x.ndim > 1:

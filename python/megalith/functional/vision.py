@@ -6,7 +6,7 @@ import numpy as np
 
 from .. import _core, _ops
 from ..core._trace_option import sizes
-from .._errors import require
+from .._errors import ArgumentError, ArgumentTypeError, require
 from ..tensor import Tensor
 from ._compose import (
     broadcast_to,
@@ -45,7 +45,7 @@ def _field(op: str, field: str, name):
     for value in _enumerators(op, field):
         if value.lower() == text.lower():
             return value
-    raise ValueError(f"{op}: there is no {field} {shown(name)}; there are {', '.join(_enumerators(op, field))}")
+    raise ArgumentError(f"{op}: there is no {field} {shown(name)}; there are {', '.join(_enumerators(op, field))}")
 
 
 _cache = {}
@@ -289,7 +289,7 @@ def _size(op, shape):
     if is_tensor(shape):
         return int_vector(shape)
     if isinstance(shape, (int, np.integer)):
-        raise TypeError(f"{op}: out_shape is {shape}, expected height and width")
+        raise ArgumentTypeError(f"{op}: out_shape is {shape}, expected height and width")
     return int_vector(shape)
 
 
@@ -373,7 +373,7 @@ def _scaled_size(inp, scale_factor, mode):
         factors = (float(scale_factor), 1.0) if mode == "linear" else (float(scale_factor),) * axes
     else:
         if mode == "linear":
-            raise ValueError("interpolate: scale_factor of mode 'linear' is one number")
+            raise ArgumentError("interpolate: scale_factor of mode 'linear' is one number")
         factors = tuple(scale_factor)
     require(len(factors) == axes, f"interpolate: scale_factor has {len(factors)} numbers, expected {axes}")
     for f in factors:
@@ -415,9 +415,9 @@ def interpolate(
     mode = str(mode).lower()
     linear = ("bilinear", "linear", "trilinear")
     if mode not in (*linear, "bicubic", "nearest"):
-        raise ValueError(f"{op}: there is no mode {shown(mode)}")
+        raise ArgumentError(f"{op}: there is no mode {shown(mode)}")
     if mode not in linear and align_corners is not None:
-        raise ValueError(f"{op}: align_corners goes with linear modes, not {shown(mode)}")
+        raise ArgumentError(f"{op}: align_corners goes with linear modes, not {shown(mode)}")
     if mode == "linear":
         require(inp.ndim == 3, f"{op}: inp has shape {inp._tuple_shape}, but mode 'linear' takes 3 dimensions")
         inp = expand_dims(inp, 3)
@@ -425,14 +425,14 @@ def interpolate(
     require(inp.ndim == dims, f"{op}: inp has shape {inp._tuple_shape}, but mode {shown(mode)} takes {dims} dimensions")
     if size is None:
         if scale_factor is None:
-            raise ValueError(f"{op}: neither size nor scale_factor is given")
+            raise ArgumentError(f"{op}: neither size nor scale_factor is given")
         size = _scaled_size(inp, scale_factor, mode)
     elif scale_factor is not None:
-        raise ValueError(f"{op}: both size and scale_factor are given")
+        raise ArgumentError(f"{op}: both size and scale_factor are given")
     elif isinstance(size, (int, np.integer)):
         size = (int(size),) + (1,) * (dims - 3)  # MegEngine's meaning of a single number
     elif mode == "linear":
-        raise ValueError(f"{op}: size of mode 'linear' is one number")
+        raise ArgumentError(f"{op}: size of mode 'linear' is one number")
     if inp._dtype_id == 9:
         inp = _core.astype(inp, 0)
     target = int_vector(size)

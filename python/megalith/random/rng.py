@@ -7,7 +7,7 @@ from typing import Optional, Union
 import numpy as np
 
 from .. import _core
-from .._errors import require
+from .._errors import ArgumentError, ArgumentTypeError, require
 from ..device import as_device
 from ..functional._compose import int_vector
 from ..tensor import Tensor
@@ -52,7 +52,7 @@ def _parameters(op, size, **values):
 
 def _size(size):
     if isinstance(size, (int, np.integer)):
-        raise TypeError(f"size is {size}, expected a shape")
+        raise ArgumentTypeError(f"size is {size}, expected a shape")
     return int_vector((1,) if size is None else size)
 
 
@@ -82,7 +82,7 @@ def new_stream(seed: int) -> int:
 def stream(handle: int) -> _Stream:
     """The stream of a handle."""
     if handle not in _streams:
-        raise ValueError(f"there is no random number generator with the handle {handle}")
+        raise ArgumentError(f"there is no random number generator with the handle {handle}")
     return _streams[handle]
 
 
@@ -271,7 +271,7 @@ def seed(seed: int):
     """
     global _host_rng, _seed
     if not isinstance(seed, (int, np.integer)):
-        raise TypeError(f"seed takes an int, not a {type(seed).__name__}")
+        raise ArgumentTypeError(f"seed takes an int, not a {type(seed).__name__}")
     require(seed >= 0, f"seed: {seed} is negative")
     _host_rng = np.random.Generator(np.random.MT19937(int(seed)))
     _seed = int(seed)

@@ -10,10 +10,12 @@
 #define HWY_TARGET_INCLUDE "megalith/kernels/convert.cpp"
 #include "hwy/foreach_target.h"  // IWYU pragma: keep
 #include "hwy/highway.h"
+#include "megalith/kernels/round-inl.h"
 
 HWY_BEFORE_NAMESPACE();
 namespace megalith::convert::HWY_NAMESPACE {
 namespace hn = hwy::HWY_NAMESPACE;
+using megalith::HWY_NAMESPACE::RoundWithin;
 
 using D = hn::CappedTag<float, 16>;
 using DI = hn::RebindToSigned<D>;
@@ -50,18 +52,15 @@ void FromStored(const T* from, float scale, float zero, float* to, int64_t n) {
 }
 
 template <class T>
-void ToQuantized(const float* from, float scale, float zero, T* to, int64_t n) {
+void ToQuantized(const float* from, float scale, int zero, T* to, int64_t n) {
   const D d;
-  const V s = hn::Set(d, scale), z = hn::Set(d, zero);
-  const V low = hn::Set(d, static_cast<float>(std::numeric_limits<T>::lowest()));
-  const V high = hn::Set(d, static_cast<float>(std::numeric_limits<T>::max()));
+  const V s = hn::Set(d, scale);
+  const V low = hn::Set(d, static_cast<float>(std::numeric_limits<T>::lowest() - zero));
+  const V high = hn::Set(d, static_cast<float>(std::numeric_limits<T>::max() - zero));
+  const auto z = hn::Set(DI(), zero);
   Each(from, to, n, [&](const float* x, T* y) HWY_ATTR {
-    const V v = hn::LoadU(d, x) / s, whole = hn::Trunc(v);
-    const auto away = hn::Abs(v - whole) >= hn::Set(d, 0.5f);
-    const V q = hn::IfThenElse(away, whole + hn::CopySign(hn::Set(d, 1.f), v), whole) + z;
-    const V clipped = hn::IfThenElse(q > high, high, hn::IfThenElse(q >= low, q, low));
     const hn::Rebind<T, DI> dt;
-    hn::StoreU(hn::DemoteTo(dt, hn::ConvertTo(DI(), clipped)), dt, y);
+    hn::StoreU(hn::DemoteTo(dt, RoundWithin(d, hn::LoadU(d, x) / s, low, high) + z), dt, y);
   });
 }
 
@@ -78,7 +77,7 @@ void AnyFromStored(DType type, const void* from, float* to, int64_t n) {
 }
 
 void AnyToQuantized(DType type, const float* from, void* to, int64_t n) {
-  const float zero = type.is_asymmetric() ? type.zero_point : 0;
+  const int zero = type.is_asymmetric() ? type.zero_point : 0;
   if (type.bits() == 16) return ToQuantized(from, type.scale, zero, static_cast<int16_t*>(to), n);
   if (type.is_asymmetric()) return ToQuantized(from, type.scale, zero, static_cast<uint8_t*>(to), n);
   ToQuantized(from, type.scale, zero, static_cast<int8_t*>(to), n);

@@ -156,157 +156,9 @@ namespace {
 
 bool depthwise(const Filter& f) { return f.ins == 1 && f.outs == 1 && f.groups > 1; }
 
-bool adjacent(const Axis& a) {
-  for (size_t i = 1; i < a.offset.size(); ++i) {
-    if (a.offset[i] != a.offset[i - 1] + 1) return false;
-  }
-  return true;
-}
-
-// The rows of the matrix: patch `i` is that of result pixel i in (image, row, column) order.
-class Patches {
- public:
-  Patches(const Image& x, const Axis& h, const Axis& w, int64_t group, int64_t channels)
-      : x_(x),
-        h_(h),
-        w_(w),
-        first_(group * channels),
-        channels_(channels),
-        tap_row_(w.taps() * channels),
-        whole_(channels == x.c && adjacent(w)),
-        end_(x.data + x.n * x.image) {}
-
-  int64_t rows() const { return x_.n * h_.count * w_.count; }
-  int64_t depth() const { return h_.taps() * tap_row_; }
-  // Every patch is one pixel, and the next patch is the next pixel.
-  bool plain() const {
-    return h_.taps() == 1 && w_.taps() == 1 && h_.step == 1 && w_.step == 1 && h_.offset[0] == 0 && w_.offset[0] == 0 &&
-           h_.count == x_.h && w_.count == x_.w;
-  }
-  const float* start() const { return x_.data + first_; }
-
-  // Elements [l, l + k) of patches [i, i + m): patches of one row of the result together, stretch by stretch of what
-  // lies in one piece in the image.
-  void gather(int64_t i, int64_t m, int64_t l, int64_t k, float* to, int64_t pitch) const {
-    while (m > 0) {
-      const int64_t ow = i % w_.count, oh = i / w_.count % h_.count, n = i / w_.count / h_.count;
-      const int64_t some = std::min(m, w_.count - ow);
-      const float* image = x_.data + n * x_.image + first_;
-      for (int64_t at = l; at < l + k;) {
-        const int64_t a = at / tap_row_, in_row = at - a * tap_row_;
-        const int64_t b = whole_ ? 0 : in_row / channels_, c = in_row - b * channels_;
-        const int64_t length = std::min(l + k - at, (whole_ ? tap_row_ : channels_) - c);
-        const int64_t ih = oh * h_.step + h_.offset[static_cast<size_t>(a)];
-        const float* row = ih < 0 || ih >= x_.h ? nullptr : image + ih * x_.row;
-        stretches(row, ow, some, w_.offset[static_cast<size_t>(b)] * x_.c + c, length, to + (at - l), pitch);
-        at += length;
-      }
-      to += some * pitch;
-      i += some;
-      m -= some;
-    }
-  }
-
- private:
-  static int64_t up(int64_t a, int64_t b) { return a <= 0 ? 0 : (a + b - 1) / b; }
-
-  // `length` floats for each of `some` patches from `ow` on, `shift` floats from the patch's first pixel in this row of
-  // the image; zeros for those that lie beside it. No row: all are.
-  void stretches(const float* row, int64_t ow, int64_t some, int64_t shift, int64_t length, float* to,
-                 int64_t pitch) const {
-    if (!row) {
-      for (int64_t p = 0; p < some; ++p) std::fill_n(to + p * pitch, length, 0.f);
-      return;
-    }
-    const int64_t step = w_.step * x_.c;
-    // The elements of one image row that a group's channels can reach end before the row does.
-    const int64_t size = x_.row - first_;
-    shift += ow * step;
-    const int64_t begin = std::min(some, up(-shift, step));
-    const int64_t end = size - length - shift < 0 ? begin : std::clamp((size - length - shift) / step + 1, begin, some);
-    const auto edge = [&](int64_t p) {
-      const int64_t at = p * step + shift, before = std::clamp<int64_t>(-at, 0, length);
-      const int64_t inside = std::clamp<int64_t>(size - at - before, 0, length - before);
-      float* out = to + p * pitch;
-      std::fill_n(out, before, 0.f);
-      if (inside > 0) std::memcpy(out + before, row + at + before, static_cast<size_t>(inside) * sizeof(float));
-      std::fill(out + before + inside, out + length, 0.f);
-    };
-    for (int64_t p = 0; p < begin; ++p) edge(p);
-    const float* from = row + shift;
-    // Short ones in whole blocks where more can be read: what is written too much is overwritten next.
-    const bool more = from + (end - 1) * step + length + 16 <= end_;
-    if (length <= 8 && more) {
-      for (int64_t p = begin; p < end; ++p) std::memcpy(to + p * pitch, from + p * step, 32);
-    } else if (length < 64 && more) {
-      for (int64_t p = begin; p < end; ++p) {
-        for (int64_t at = 0; at < length; at += 16) std::memcpy(to + p * pitch + at, from + p * step + at, 64);
-      }
-    } else {
-      for (int64_t p = begin; p < end; ++p)
-        std::memcpy(to + p * pitch, from + p * step, static_cast<size_t>(length) * sizeof(float));
-    }
-    for (int64_t p = end; p < some; ++p) edge(p);
-  }
-
-  const Image& x_;
-  const Axis &h_, &w_;
-  int64_t first_, channels_, tap_row_;
-  bool whole_;  // a row of taps is one stretch of memory
-  const float* end_;
-};
-
-// Where finished rows of results go.
-class Results {
- public:
-  Results(const Image& y, const Axis& h, const Axis& w, int64_t first) : y_(y), h_(h), w_(w), first_(first) {}
-
-  bool in_place() const {
-    return y_.dense() && h_.to_step == 1 && w_.to_step == 1 && h_.to_first == 0 && w_.to_first == 0;
-  }
-  float* start() const { return y_.data + first_; }
-
-  void put(int64_t i, int64_t m, int64_t j, int64_t n, const float* from, int64_t pitch) const {
-    while (m > 0) {
-      const int64_t ow = i % w_.count, oh = i / w_.count % h_.count, image = i / w_.count / h_.count;
-      const int64_t some = std::min(m, w_.count - ow);
-      float* to = y_.data + image * y_.image + (h_.to_first + oh * h_.to_step) * y_.row +
-                  (w_.to_first + ow * w_.to_step) * y_.pixel + (first_ + j) * y_.channel;
-      const int64_t step = w_.to_step * y_.pixel;
-      if (y_.channel == 1) {
-        for (int64_t p = 0; p < some; ++p)
-          std::memcpy(to + p * step, from + p * pitch, static_cast<size_t>(n) * sizeof(float));
-      } else if (step == 1) {
-        gemm::transpose(from, pitch, some, n, to, y_.channel);
-      } else {
-        for (int64_t c = 0; c < n; ++c) {
-          for (int64_t p = 0; p < some; ++p) to[p * step + c * y_.channel] = from[p * pitch + c];
-        }
-      }
-      from += some * pitch;
-      i += some;
-      m -= some;
-    }
-  }
-
- private:
-  const Image& y_;
-  const Axis &h_, &w_;
-  int64_t first_;
-};
-
-// The result pixels of an axis that tap `k` brings inside of an image of `size` pixels.
-void inside(const Axis& a, int64_t k, int64_t size, int64_t& begin, int64_t& end) {
-  const int64_t off = a.offset[static_cast<size_t>(k)];
-  begin = off >= 0 ? 0 : (-off + a.step - 1) / a.step;
-  end = size - 1 - off < 0 ? 0 : (size - 1 - off) / a.step + 1;
-  begin = std::min(begin, a.count);
-  end = std::clamp(end, begin, a.count);
-}
-
 void convolve_depthwise(const Image& x, const Axis& h, const Axis& w, const float* weights, const Image& y,
                         const gemm::Epilogue& epilogue, Exec& exec) {
-  const Results results(y, h, w, 0);
+  const Results<float> results(y, h, w, 0);
   const bool direct = y.channel == 1;
   const int64_t row_work = w.count * x.c * h.taps() * w.taps();
   exec.parallel_for(x.n * h.count, std::max<int64_t>(1, 65536 / std::max<int64_t>(1, row_work)),
@@ -374,8 +226,8 @@ void convolve(const Image& x, const Axis& h, const Axis& w, const Filter& shape,
               const gemm::Epilogue& epilogue, Exec& exec) {
   if (depthwise(shape)) return convolve_depthwise(x, h, w, packed, y, epilogue, exec);
   for (int64_t g = 0; g < shape.groups; ++g) {
-    const Patches patches(x, h, w, g, shape.ins);
-    const Results results(y, h, w, g * shape.outs);
+    const Patches<float> patches(x, h, w, g, shape.ins);
+    const Results<float> results(y, h, w, g * shape.outs);
     const auto gather = [&](auto... v) { patches.gather(v...); };
     const auto put = [&](auto... v) { results.put(v...); };
     const gemm::Gather from = gather;
@@ -462,7 +314,7 @@ void filter_gradient(const Image& x, const Image& dy, const Axis& h, const Axis&
   if (depthwise(f)) return filter_gradient_depthwise(x, dy, h, w, rows, cols, f, exec);
   float* sums = Scratch::get(Scratch::kFilter, h.taps() * w.taps() * f.ins * f.outs);
   for (int64_t g = 0; g < f.groups; ++g) {
-    const Patches patches(x, h, w, g, f.ins);
+    const Patches<float> patches(x, h, w, g, f.ins);
     const auto gather = [&](auto... v) { patches.gather(v...); };
     const gemm::Gather from = gather;
     gemm::Product p{.m = patches.depth(), .n = f.outs, .k = patches.rows()};

@@ -8,28 +8,13 @@
 #pragma once
 
 #include <span>
-#include <vector>
 
 #include "megalith/kernels/gemm.h"
+#include "megalith/kernels/patches.h"
 
 namespace megalith::nhwc {
 
-// A batch of images: element (n, h, w, c) is data[n * image + h * row + w * pixel + c * channel].
-struct Image {
-  float* data;
-  int64_t n, h, w, c;
-  int64_t image, row, pixel, channel;
-  bool dense() const { return channel == 1 && pixel == c && row == w * c && image == h * row; }
-};
-
-// How one axis of the result walks over the image, and where its pixels go: pixel `o` to to_first + o * to_step.
-struct Axis {
-  int64_t count = 0, step = 1;
-  std::vector<int64_t> offset;  // by tap
-  int64_t to_first = 0, to_step = 1;
-
-  int64_t taps() const { return static_cast<int64_t>(offset.size()); }
-};
+using Image = ImageOf<float>;
 
 // A filter as it is stored: tap (h, w) between image channel i and result channel o of group g is
 // data[g * group + o * out + i * in + h * row + w * col].

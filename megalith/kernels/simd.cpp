@@ -18,7 +18,8 @@ Isa detect() {
   const bool avx512 = avx2 && __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
                       __builtin_cpu_supports("avx512cd") && __builtin_cpu_supports("avx512dq") &&
                       __builtin_cpu_supports("avx512vl");
-  const Isa best = avx512 ? Isa::kAvx512 : avx2 ? Isa::kAvx2 : Isa::kBaseline;
+  const bool vnni = avx512 && __builtin_cpu_supports("avx512vnni");
+  const Isa best = vnni ? Isa::kAvx512Vnni : avx512 ? Isa::kAvx512 : avx2 ? Isa::kAvx2 : Isa::kBaseline;
 #else
   const Isa best = Isa::kBaseline;
 #endif
@@ -27,8 +28,9 @@ Isa detect() {
   const std::string_view w = wanted;
   if (w == "baseline") return Isa::kBaseline;
   if (w == "avx2") return std::min(best, Isa::kAvx2);
-  if (w == "avx512") return best;
-  throw Error(cat("MEGALITH_ISA is '", wanted, "'; it can be baseline, avx2 or avx512"));
+  if (w == "avx512") return std::min(best, Isa::kAvx512);
+  if (w == "avx512vnni") return best;
+  throw Error(cat("MEGALITH_ISA is '", wanted, "'; it can be baseline, avx2, avx512 or avx512vnni"));
 }
 
 }  // namespace
@@ -40,6 +42,7 @@ Isa isa() {
 
 std::string isa_name() {
   switch (isa()) {
+    case Isa::kAvx512Vnni: return "avx512vnni";
     case Isa::kAvx512: return "avx512";
     case Isa::kAvx2: return "avx2";
     case Isa::kBaseline: break;

@@ -15,18 +15,19 @@
 //   #endif
 //
 // Highway is used for its headers alone: the choice is ours, so that no library has to be linked on any platform. On
-// x86 there are AVX2 and AVX-512 (F, BW, CD, DQ, VL) beside the baseline; elsewhere the baseline is all there is.
+// x86 there are AVX2 and AVX-512 (F, BW, CD, DQ, VL) beside the baseline; elsewhere the baseline is all there is. AVX-512
+// with VNNI has a file of its own for products of bytes (kernels/igemm_vnni.cpp).
 #pragma once
 
 #include <string>
 
 namespace megalith {
 
-enum class Isa { kBaseline, kAvx2, kAvx512 };
+enum class Isa { kBaseline, kAvx2, kAvx512, kAvx512Vnni };
 
-// The best that this processor has; MEGALITH_ISA=baseline|avx2|avx512 lowers it.
+// The best that this processor has; MEGALITH_ISA=baseline|avx2|avx512|avx512vnni lowers it.
 Isa isa();
-std::string isa_name();  // "avx512", "avx2", "neon", "wasm", "baseline"
+std::string isa_name();  // "avx512vnni", "avx512", "avx2", "neon", "wasm", "baseline"
 
 }  // namespace megalith
 
@@ -34,7 +35,7 @@ std::string isa_name();  // "avx512", "avx2", "neon", "wasm", "baseline"
 #define MEGALITH_UNROLL _Pragma("GCC unroll 16")
 
 #define MEGALITH_PICK(baseline, avx2, avx512)               \
-  (::megalith::isa() == ::megalith::Isa::kAvx512 ? (avx512) \
+  (::megalith::isa() >= ::megalith::Isa::kAvx512 ? (avx512) \
    : ::megalith::isa() == ::megalith::Isa::kAvx2 ? (avx2)   \
                                                  : (baseline))
 // The function of the chosen instruction set; for use where HWY_ONCE holds, in namespace megalith.

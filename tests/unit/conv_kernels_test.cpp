@@ -107,3 +107,120 @@ TEST_SUITE("kernels") {
     CHECK(ran > 400);
   }
 }
+
+namespace {
+
+// Plain and quantized bytes; images and filters may have different zero points.
+DType byte_type(Dice& dice, DTypeEnum id, bool filter) {
+  if (id == DTypeEnum::QuantizedS8) return {id, filter ? 0.02f : 0.11f};
+  if (id == DTypeEnum::Quantized8Asymm) return {id, filter ? 0.03f : 0.07f, static_cast<uint8_t>(dice.pick(0, 255))};
+  return id;
+}
+
+// Images and filters whose channels are in blocks, where the format has any.
+int64_t block_of(Format f) {
+  switch (f) {
+    case Format::NCHW4:
+    case Format::NCHW44:
+    case Format::NCHW44_DOT: return 4;
+    case Format::NCHW88: return 8;
+    case Format::NCHW32: return 32;
+    default: return 1;
+  }
+}
+Shape blocked(int64_t b, const Shape& s) { return b == 1 ? s : Shape{s[0], s[1] / b, s[2], s[3], b}; }
+
+template <class P>
+struct ByteCall {
+  P p;
+  Shape x, f, y, bias;
+
+  explicit ByteCall(Dice& dice) : p(window<P>(dice)) {
+    const bool grouped = dice.one_in(3);
+    const Format formats[] = {Format::NCHW,   Format::NCHW,   Format::NHWC,       Format::NCHW4,
+                              Format::NCHW32, Format::NCHW44, Format::NCHW44_DOT, Format::NCHW88};
+    p.format = formats[dice.pick(0, 7)];
+    const int64_t b = block_of(p.format);
+    const int64_t g = grouped ? dice.of<int64_t>({1, 2, 3, 32, 40, 96}) : 1;
+    const bool depthwise = grouped && b == 1 && dice.one_in(2);
+    int64_t ic = depthwise ? 1 : dice.of<int64_t>({1, 2, 3, 4, 7, 16, 19}),
+            oc = depthwise ? 1 : dice.of<int64_t>({1, 2, 5, 16, 31, 33, 70, 140});
+    ic = (ic + b - 1) / b * b, oc = (oc + b - 1) / b * b;
+    const int64_t fh = dice.one_in(3) ? 1 : dice.pick(1, 5), fw = dice.one_in(2) ? fh : dice.pick(1, 5);
+    const int64_t n = dice.one_in(30) ? 0 : dice.pick(1, 3);
+    const int64_t h = std::max<int64_t>(dice.pick(1, 12), (fh - 1) * p.dilate_h + 1 - 2 * int64_t{p.pad_h});
+    const int64_t w = std::max<int64_t>(dice.pick(1, 30), (fw - 1) * p.dilate_w + 1 - 2 * int64_t{p.pad_w});
+    const auto out = [](int64_t in, int64_t taps, int64_t pad, int64_t stride, int64_t dilate) {
+      return (in + 2 * pad - (taps - 1) * dilate - 1) / stride + 1;
+    };
+    const int64_t oh = out(h, fh, p.pad_h, p.stride_h, p.dilate_h), ow = out(w, fw, p.pad_w, p.stride_w, p.dilate_w);
+    p.sparse = grouped ? param::ConvolutionSparse::GROUP : param::ConvolutionSparse::DENSE;
+    if (p.format == Format::NHWC) {
+      x = {n, h, w, g * ic}, y = {n, oh, ow, g * oc}, bias = {1, 1, 1, g * oc}, f = {oc, fh, fw, ic};
+    } else {
+      x = blocked(b, {n, g * ic, h, w}), y = blocked(b, {n, g * oc, oh, ow}), bias = blocked(b, {1, g * oc, 1, 1});
+      if (b == 1)
+        f = {oc, ic, fh, fw};
+      else if (p.format == Format::NCHW4 || p.format == Format::NCHW32)
+        f = {oc, ic / b, fh, fw, b};
+      else
+        f = {oc / b, ic / b, fh, fw, b, b};
+    }
+    if (grouped) f.insert(0, g);
+  }
+};
+
+}  // namespace
+
+TEST_SUITE("kernels") {
+  TEST_CASE("convolution of bytes") {
+    Dice dice(24);
+    int ran = 0;
+    using D = DTypeEnum;
+    for (int i = 0; i < 300; ++i) {
+      ByteCall<param::ConvBias> c(dice);
+      using Mode = param::NonlineMode;
+      c.p.nonlineMode = dice.of({Mode::IDENTITY, Mode::RELU, Mode::RELU, Mode::H_SWISH, Mode::SIGMOID});
+      const D id = dice.of({D::QuantizedS8, D::QuantizedS8, D::Quantized8Asymm, D::Int8, D::Uint8});
+      const DType tx = byte_type(dice, id, false), tf = byte_type(dice, id, true);
+      const bool quantized = tx.is_quantized();
+      DType ty = D::Float32;
+      if (quantized && !dice.one_in(8))
+        ty = dice.one_in(2) ? DType(D::QuantizedS8, 0.5f) : DType(D::Quantized8Asymm, 0.7f, 99);
+      const DType sums = quantized ? DType(D::QuantizedS32, tx.scale * tf.scale) : DType(D::Int32);
+      CAPTURE(c.x.str());
+      CAPTURE(c.f.str());
+      CAPTURE(Params(c.p).str());
+      CAPTURE(tx.str());
+      CAPTURE(ty.str());
+      std::vector<Tensor> in = {dice.values(tx, c.x), dice.values(tf, c.f)};
+      const bool z = dice.one_in(3);
+      if (z || !dice.one_in(4)) in.push_back(dice.values(sums, !z && dice.one_in(3) ? c.y : c.bias));
+      if (z) in.push_back(dice.values(quantized ? DType(D::QuantizedS8, 0.3f) : DType(D::Int8), c.y));
+      if (c.x.count() == 0) continue;
+      ran += check_kernels("ConvBiasForward", c.p, in, {}, &dice, true, ty);
+    }
+    CHECK(ran > 200);
+  }
+
+  TEST_CASE("convolution of bytes to sums, and its gradient") {
+    Dice dice(25);
+    int ran = 0;
+    using D = DTypeEnum;
+    for (int i = 0; i < 200; ++i) {
+      ByteCall<param::Convolution> c(dice);
+      const D id = dice.of({D::QuantizedS8, D::Quantized8Asymm, D::Int8, D::Uint8});
+      const DType tx = byte_type(dice, id, false), tf = byte_type(dice, id, true);
+      CAPTURE(c.x.str());
+      CAPTURE(c.f.str());
+      CAPTURE(Params(c.p).str());
+      CAPTURE(tx.str());
+      if (c.x.count() == 0) continue;
+      const Tensor f = dice.values(tf, c.f);
+      ran += check_kernels("Convolution", c.p, {dice.values(tx, c.x), f}, {}, &dice, true);
+      const Tensor dy = dice.values(tx, c.y), x = dice.values(tx, c.x);
+      ran += check_kernels("ConvolutionBackwardData", c.p, {f, dy, x}, {}, &dice, true);
+    }
+    CHECK(ran > 300);
+  }
+}

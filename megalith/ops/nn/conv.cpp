@@ -2,6 +2,7 @@
 // deconvolution).
 #include "megalith/ops/grad_util.h"
 #include "megalith/ops/nn/conv_canonical.h"
+#include "megalith/ops/nn/conv_ints.h"
 #include "megalith/ops/nn/conv_nhwc.h"
 
 namespace megalith {
@@ -359,7 +360,9 @@ double flops_forward(const KernelQuery& q) {
 }  // namespace megalith
 
 MEGALITH_OPS(nn_conv) {
-  const auto reference = [](void (*run)(const KernelArgs&), std::vector<Kernel> faster = {}) {
+  const auto reference = [](void (*run)(const KernelArgs&), std::vector<Kernel> faster = {},
+                            const std::vector<Kernel>& integers = {}) {
+    faster.insert(faster.end(), integers.begin(), integers.end());
     faster.push_back({.name = "reference", .run = run});
     return faster;
   };
@@ -371,7 +374,7 @@ MEGALITH_OPS(nn_conv) {
          .min_inputs = 2,
          .max_inputs = 2,
          .infer = infer_forward<param::Convolution>,
-         .kernels = reference(run_convolution, conv::nhwc_convolution()),
+         .kernels = reference(run_convolution, conv::nhwc_convolution(), conv::int_convolution()),
          .grad = grad_convolution,
          .grad_reads = grads::reads_other_factor,
          .flops = flops_forward<param::Convolution>});
@@ -383,7 +386,7 @@ MEGALITH_OPS(nn_conv) {
          .min_inputs = 2,
          .max_inputs = 4,
          .infer = infer_conv_bias<param::ConvBias>,
-         .kernels = reference(run_conv_bias<param::ConvBias>, conv::nhwc_conv_bias()),
+         .kernels = reference(run_conv_bias<param::ConvBias>, conv::nhwc_conv_bias(), conv::int_conv_bias()),
          .flops = flops_forward<param::ConvBias>});
   r.add({.name = "BatchConvBiasForward",
          .doc = "ConvBiasForward with a filter for every image.",
@@ -404,7 +407,7 @@ MEGALITH_OPS(nn_conv) {
        .min_inputs = 2,
        .max_inputs = 3,
        .infer = infer_backward_data,
-       .kernels = reference(run_backward_data, conv::nhwc_backward_data()),
+       .kernels = reference(run_backward_data, conv::nhwc_backward_data(), conv::int_backward_data()),
        .grad = grad_backward_data,
        .grad_reads = grads::reads_other_factor,
        .flops = [](const KernelQuery& q) { return count_flops<param::Convolution>(q, q.in[1].shape, q.in[0].shape); }});

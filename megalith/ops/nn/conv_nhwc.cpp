@@ -5,13 +5,13 @@
 #include "megalith/kernels/nhwc.h"
 #include "megalith/kernels/rows.h"
 #include "megalith/ops/nn/conv_canonical.h"
+#include "megalith/ops/nn/conv_walk.h"
 #include "megalith/packed.h"
 #include "megalith/plan.h"
 
 namespace megalith::conv {
 namespace {
 
-using nhwc::Axis;
 using nhwc::Filter;
 using nhwc::Image;
 
@@ -80,51 +80,12 @@ Filter filter_of(const P& p, const Tensor& t) {
           d[x.col]};
 }
 
-// One axis of a convolution: the image's and the result's size, the window.
-struct Window {
-  int64_t in, out, taps, pad, stride, dilate;
-  bool flip;  // the window's first tap is the filter's last
-  int64_t stored(int64_t tap) const { return flip ? taps - 1 - tap : tap; }
-};
-
 template <class P>
 void windows(const P& p, const Tensor& filter, const Layout& x, const Layout& y, Window& h, Window& w) {
   const int row = FilterAxes<P>(p).row;
   const bool flip = p.mode == param::ConvolutionMode::CONVOLUTION;
   h = {x.shape[2], y.shape[2], filter.dim(row), p.pad_h, p.stride_h, p.dilate_h, flip};
   w = {x.shape[3], y.shape[3], filter.dim(row + 1), p.pad_w, p.stride_w, p.dilate_w, flip};
-}
-
-// An axis and the filter's row or column for each of its taps.
-struct Walk {
-  Axis axis;
-  std::vector<int64_t> stored;
-};
-
-Walk forward_walk(const Window& v) {
-  Walk r;
-  r.axis.count = v.out;
-  r.axis.step = v.stride;
-  for (int64_t k = 0; k < v.taps; ++k) {
-    r.axis.offset.push_back(k * v.dilate - v.pad);
-    r.stored.push_back(v.stored(k));
-  }
-  return r;
-}
-
-// The image pixels of one phase of the stride gather from the result's gradient.
-Walk backward_walk(const Window& v, int64_t phase) {
-  Walk r;
-  r.axis.count = (v.in - phase + v.stride - 1) / v.stride;
-  r.axis.to_first = phase;
-  r.axis.to_step = v.stride;
-  for (int64_t k = v.taps - 1; k >= 0; --k) {
-    const int64_t at = phase + v.pad - k * v.dilate;
-    if (at % v.stride != 0) continue;
-    r.axis.offset.push_back(at / v.stride);
-    r.stored.push_back(v.stored(k));
-  }
-  return r;
 }
 
 const float* floats(const std::shared_ptr<Storage>& s) { return reinterpret_cast<const float*>(s->data()); }

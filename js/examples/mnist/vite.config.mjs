@@ -1,11 +1,24 @@
 // The demo site: `node ../../scripts/demo.mjs` makes its data and builds it into dist/.
+import { readFileSync } from "node:fs";
 import { fileURLToPath } from "node:url";
 
 const here = (path) => fileURLToPath(new URL(path, import.meta.url));
+
+/** Puts a page into layout.html. Its first line names its script; its heading is its title. */
+function inLayout(page, { path }) {
+  const script = /^<!-- (\S+),/.exec(page)[1];
+  const [, key, title] = /<h1 data-t="(\w+)">(.*?)<\/h1>/.exec(page);
+  const holes = { script, key, title, main: page.slice(page.indexOf("\n") + 1).trimEnd() };
+  return readFileSync(here("layout.html"), "utf8")
+    .replace(/\{\{(\w+)\}\}/g, (_, name) => holes[name])
+    .replace(`href=".${path}"`, `$& aria-current="page"`);
+}
+
 export default {
   root: here("."),
   base: "./",
   resolve: { alias: { "mge.js": here("../../dist/index.js") } },
+  plugins: [{ name: "layout", transformIndexHtml: { order: "pre", handler: inLayout } }],
   worker: { format: "es" },
   build: {
     target: "es2022",

@@ -186,14 +186,18 @@ class Sites {
   bool v2_ = false, v0_ = false;
 };
 
+inline bool within(const std::string& file, size_t at, size_t width) {
+  return width <= file.size() && at <= file.size() - width;
+}
+
 template <class T>
 void poke(std::string& file, size_t at, size_t width, T v) {
-  if (at + width <= file.size() && width <= sizeof v) std::memcpy(file.data() + at, &v, width);
+  if (within(file, at, width) && width <= sizeof v) std::memcpy(file.data() + at, &v, width);
 }
 
 inline uint64_t peek(const std::string& file, size_t at, size_t width) {
   uint64_t v = 0;
-  if (at + width <= file.size()) std::memcpy(&v, file.data() + at, width);
+  if (within(file, at, width)) std::memcpy(&v, file.data() + at, width);
   return v;
 }
 

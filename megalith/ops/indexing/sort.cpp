@@ -178,8 +178,9 @@ void infer_cond_take(InferContext& c) {
 template <class T>
 bool chosen(const param::CondTake& p, bool is_bool, T value) {
   const auto as_element = [](float x) {
-    if constexpr (std::is_integral_v<T>)
-      return static_cast<float>(static_cast<T>(static_cast<int32_t>(std::clamp(x, -2147483648.f, 2147483520.f))));
+    if constexpr (std::is_integral_v<T>)  // NaN as x86 converts it
+      return static_cast<float>(
+          static_cast<T>(std::isnan(x) ? INT32_MIN : static_cast<int32_t>(std::clamp(x, -2147483648.f, 2147483520.f))));
     else
       return static_cast<float>(T(x));
   };

@@ -77,21 +77,26 @@ void infer_mask_propagate(InferContext& c) {
   c.set(0, c.dtype(0), {oh, ow});
 }
 
+// The taps k of a window that fall on one of `n` elements: begin + k * dilate in [0, n).
+std::pair<int64_t, int64_t> taps_inside(int64_t begin, int64_t dilate, int64_t kernel, int64_t n) {
+  const auto first_at = [&](int64_t at) { return at <= begin ? 0 : (at - begin + dilate - 1) / dilate; };
+  return {first_at(0), std::min(kernel, first_at(n))};
+}
+
 template <class T>
 void mask_propagate(const param::MaskPropagate& p, const Tensor& src, const Tensor& dst) {
   const T* s = src.data<T>();
   T* d = dst.data<T>();
+  const int64_t dh = p.dilate_h, dw = p.dilate_w;
   for (int64_t oh = 0; oh < dst.dim(0); ++oh)
     for (int64_t ow = 0; ow < dst.dim(1); ++ow) {
+      const int64_t ih = oh * p.stride_h - p.pad_h, iw = ow * p.stride_w - p.pad_w;
+      const auto [top, bottom] = taps_inside(ih, dh, p.kernel_h, src.dim(0));
+      const auto [left, right] = taps_inside(iw, dw, p.kernel_w, src.dim(1));
       bool reached = false;
-      for (int64_t kh = 0; kh < p.kernel_h && !reached; ++kh) {
-        const int64_t ih = oh * p.stride_h + kh * p.dilate_h - p.pad_h;
-        if (ih < 0 || ih >= src.dim(0)) continue;
-        for (int64_t kw = 0; kw < p.kernel_w && !reached; ++kw) {
-          const int64_t iw = ow * p.stride_w + kw * p.dilate_w - p.pad_w;
-          reached = iw >= 0 && iw < src.dim(1) && s[ih * src.dim(1) + iw] != 0;
-        }
-      }
+      for (int64_t kh = top; kh < bottom && !reached; ++kh)
+        for (int64_t kw = left; kw < right && !reached; ++kw)
+          reached = s[(ih + kh * dh) * src.dim(1) + iw + kw * dw] != 0;
       d[oh * dst.dim(1) + ow] = reached;
     }
 }

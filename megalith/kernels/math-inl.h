@@ -16,6 +16,7 @@
 #include <limits>
 
 #include "hwy/highway.h"
+#include "megalith/kernels/simd.h"
 
 HWY_BEFORE_NAMESPACE();
 namespace megalith::HWY_NAMESPACE {
@@ -48,38 +49,45 @@ HWY_INLINE V LimitAbs(D d, V x, float most) {
   return AtLeast(d, above, -most);
 }
 
-// e^x = 2^n (1 + q) with |q| < 0.42; q keeps its relative accuracy near 0. For |x| <= 120.
-template <class D, class V>
+// e^x = 2^n (1 + q) with |q| < 0.42, of kCount vectors in step: what one waits for, others fill. q keeps its relative
+// accuracy near 0. For |x| <= 120.
+template <class D, class V, int kCount = 1>
 struct Power {
-  V n, q;
-  V shifted;  // has n in its low bits
+  V n[kCount], q[kCount];
+  V shifted[kCount];  // has n in its low bits
 
-  HWY_INLINE Power(D d, V x) {
+  HWY_INLINE Power(D d, const V (&x)[kCount]) {
     // Adding 1.5 * 2^23 rounds to an integer.
     const V big = hn::Set(d, 12582912.f);
-    shifted = hn::MulAdd(x, hn::Set(d, 1.44269504f), big);
-    n = hn::Sub(shifted, big);
+    V r[kCount];
+    const auto each = [](auto&& fn) HWY_ATTR { MEGALITH_UNROLL for (int i = 0; i < kCount; ++i) fn(i); };
+    each([&](int i) HWY_ATTR { shifted[i] = hn::MulAdd(x[i], hn::Set(d, 1.44269504f), big); });
+    each([&](int i) HWY_ATTR { n[i] = hn::Sub(shifted[i], big); });
     // ln 2 in two parts, the first so short that its multiples are exact.
-    V r = hn::NegMulAdd(n, hn::Set(d, 0.693359375f), x);
-    r = hn::NegMulAdd(n, hn::Set(d, -2.12194440e-4f), r);
-    static constexpr float kC[] = {0.5f, 1.6666666e-01f, 4.166648e-02f, 8.33342e-03f, 1.3933333e-03f, 1.9824094e-04f};
-    q = hn::MulAdd(hn::Mul(r, r), Polynomial(d, r, kC), r);
+    each([&](int i) HWY_ATTR { r[i] = hn::NegMulAdd(n[i], hn::Set(d, 0.693359375f), x[i]); });
+    each([&](int i) HWY_ATTR { r[i] = hn::NegMulAdd(n[i], hn::Set(d, -2.12194440e-4f), r[i]); });
+    static constexpr float kC[] = {0.49999997f, 0.166665435f, 0.0416672006f, 0.00836651493f, 0.00138825225f};
+    each([&](int i) HWY_ATTR { q[i] = hn::MulAdd(r[i], hn::Set(d, kC[4]), hn::Set(d, kC[3])); });
+    MEGALITH_UNROLL for (int c = 2; c >= 0; --c) {
+      each([&](int i) HWY_ATTR { q[i] = hn::MulAdd(q[i], r[i], hn::Set(d, kC[c])); });
+    }
+    each([&](int i) HWY_ATTR { q[i] = hn::MulAdd(hn::Mul(r[i], r[i]), q[i], r[i]); });
   }
 
   // 2^n, for -126 <= n <= 127.
-  HWY_INLINE V Scale(D d) const {
+  HWY_INLINE V Scale(D d, int i = 0) const {
     const hn::RebindToSigned<D> di;
-    return hn::BitCast(d, hn::ShiftLeft<23>(hn::Add(hn::BitCast(di, shifted), hn::Set(di, 127))));
+    return hn::BitCast(d, hn::ShiftLeft<23>(hn::Add(hn::BitCast(di, shifted[i]), hn::Set(di, 127))));
   }
 
-  HWY_INLINE V Value(D d) const {
-    const V m = hn::Add(hn::Set(d, 1.f), q);
+  HWY_INLINE V Value(D d, int i = 0) const {
+    const V m = hn::Add(hn::Set(d, 1.f), q[i]);
 #if HWY_TARGET == HWY_AVX3
-    if constexpr (sizeof(m.raw) == 64) return V{_mm512_scalef_ps(m.raw, n.raw)};
+    if constexpr (sizeof(m.raw) == 64) return V{_mm512_scalef_ps(m.raw, n[i].raw)};
 #endif
     // In two steps, since 2^n alone may be too small or too large for a float.
     const hn::RebindToSigned<D> di;
-    const auto whole = hn::Sub(hn::BitCast(di, shifted), hn::Set(di, 0x4B400000)), half = hn::ShiftRight<1>(whole);
+    const auto whole = hn::Sub(hn::BitCast(di, shifted[i]), hn::Set(di, 0x4B400000)), half = hn::ShiftRight<1>(whole);
     const auto power = [&](auto k) HWY_ATTR { return hn::BitCast(d, hn::ShiftLeft<23>(hn::Add(k, hn::Set(di, 127)))); };
     return hn::Mul(hn::Mul(m, power(half)), power(hn::Sub(whole, half)));
   }
@@ -88,29 +96,51 @@ struct Power {
 
 template <class D, class V>
 HWY_INLINE V Exp(D d, V x) {
-  return math::Power<D, V>(d, math::LimitAbs(d, x, 120.f)).Value(d);
+  return math::Power<D, V>(d, {math::LimitAbs(d, x, 120.f)}).Value(d);
 }
 
-// With e = e^-|x|: 1 - e / (1 + e), and e - e e / (1 + e) below 0.
+// The first kSigmoids of the vectors go through the sigmoid function, the others through tanh, all in step. With
+// e = e^-|x|: 1 - e / (1 + e), and e - e e / (1 + e) below 0. With e = e^-2|x|: 1 - 2 e / (1 + e), and near 0
+// x (1 + a polynomial of x^2).
+template <int kSigmoids, int kTanhs, class D, class V>
+HWY_INLINE void SigmoidsAndTanhs(D d, V (&x)[kSigmoids + kTanhs]) {
+  namespace hn = hwy::HWY_NAMESPACE;
+  constexpr int kCount = kSigmoids + kTanhs;
+  const V one = hn::Set(d, 1.f);
+  V to[kCount];
+  MEGALITH_UNROLL for (int i = 0; i < kCount; ++i) {
+    to[i] = math::MinusAbs(d, x[i]);
+    if (i >= kSigmoids) to[i] = hn::Add(to[i], to[i]);
+    to[i] = math::AtLeast(d, to[i], i < kSigmoids ? -120.f : -40.f);
+  }
+  const math::Power<D, V, kCount> power(d, to);
+  MEGALITH_UNROLL for (int i = 0; i < kCount; ++i) {
+    if (i < kSigmoids) {
+      const V e = power.Value(d, i);
+      const V from = hn::IfThenElse(hn::Lt(x[i], hn::Zero(d)), e, one);
+      x[i] = hn::NegMulAdd(from, hn::Div(e, hn::Add(one, e)), from);
+    } else {
+      static constexpr float kNear[] = {-3.3333313e-01f, 1.333248e-01f, -5.3840518e-02f, 2.1020556e-02f,
+                                        -6.198725e-03f};
+      const V square = hn::Mul(x[i], x[i]), scale = power.Scale(d, i), e = hn::MulAdd(scale, power.q[i], scale);
+      const V near = hn::MulAdd(hn::Mul(x[i], square), math::Polynomial(d, square, kNear), x[i]);
+      const V far = hn::Sub(one, hn::Div(hn::Add(e, e), hn::Add(one, e)));
+      x[i] = hn::IfThenElse(hn::Lt(to[i], hn::Set(d, -1.125f)), hn::CopySignToAbs(far, x[i]), near);
+    }
+  }
+}
+
 template <class D, class V>
 HWY_INLINE V Sigmoid(D d, V x) {
-  namespace hn = hwy::HWY_NAMESPACE;
-  const V one = hn::Set(d, 1.f);
-  const V e = math::Power<D, V>(d, math::AtLeast(d, math::MinusAbs(d, x), -120.f)).Value(d);
-  const V from = hn::IfThenElse(hn::Lt(x, hn::Zero(d)), e, one);
-  return hn::NegMulAdd(from, hn::Div(e, hn::Add(one, e)), from);
+  V in_step[] = {x};
+  SigmoidsAndTanhs<1, 0>(d, in_step);
+  return in_step[0];
 }
-
-// x (1 + a polynomial of x^2) near 0, 1 - 2 e / (1 + e) with e = e^-2|x| elsewhere.
 template <class D, class V>
 HWY_INLINE V Tanh(D d, V x) {
-  namespace hn = hwy::HWY_NAMESPACE;
-  static constexpr float kNear[] = {-3.3333313e-01f, 1.333248e-01f, -5.3840518e-02f, 2.1020556e-02f, -6.198725e-03f};
-  const V one = hn::Set(d, 1.f), square = hn::Mul(x, x), minus = math::MinusAbs(d, x);
-  const V small = hn::MulAdd(hn::Mul(x, square), math::Polynomial(d, square, kNear), x);
-  const V e = math::Power<D, V>(d, math::AtLeast(d, hn::Add(minus, minus), -40.f)).Value(d);
-  const V large = hn::Sub(one, hn::Div(hn::Add(e, e), hn::Add(one, e)));
-  return hn::IfThenElse(hn::Lt(minus, hn::Set(d, -0.5625f)), hn::CopySignToAbs(large, x), small);
+  V in_step[] = {x};
+  SigmoidsAndTanhs<0, 1>(d, in_step);
+  return in_step[0];
 }
 
 template <class D, class V>
@@ -151,9 +181,9 @@ HWY_INLINE V Erf(D d, V x) {
   const V one = hn::Set(d, 1.f);
   const V small = hn::MulAdd(x, Polynomial(d, hn::Mul(x, x), kNear), x);
   const V a = hn::Abs(math::LimitAbs(d, x, 4.f));
-  const math::Power<D, V> p(d, Polynomial(d, a, kFar));
+  const math::Power<D, V> p(d, {Polynomial(d, a, kFar)});
   const V scale = p.Scale(d);
-  const V large = hn::NegMulAdd(scale, p.q, hn::Sub(one, scale));
+  const V large = hn::NegMulAdd(scale, p.q[0], hn::Sub(one, scale));
   return hn::IfThenElse(hn::Gt(hn::Abs(x), hn::Set(d, 0.921875f)), hn::CopySign(large, x), small);
 }
 
@@ -161,9 +191,9 @@ template <class D, class V>
 HWY_INLINE V Expm1(D d, V x) {
   namespace hn = hwy::HWY_NAMESPACE;
   const V one = hn::Set(d, 1.f);
-  const math::Power<D, V> p(d, math::LimitAbs(d, x, 60.f));
+  const math::Power<D, V> p(d, {math::LimitAbs(d, x, 60.f)});
   const V scale = p.Scale(d);
-  const V y = hn::IfThenElse(hn::Eq(x, hn::Zero(d)), x, hn::MulAdd(scale, p.q, hn::Sub(scale, one)));
+  const V y = hn::IfThenElse(hn::Eq(x, hn::Zero(d)), x, hn::MulAdd(scale, p.q[0], hn::Sub(scale, one)));
   return hn::IfThenElse(hn::Gt(x, hn::Set(d, 60.f)), Exp(d, x), y);
 }
 
@@ -186,7 +216,7 @@ HWY_INLINE V Erfc(D d, V x) {
   const V a = hn::Abs(math::LimitAbs(d, x, 10.1f));
   const V factor = math::Polynomial(d, hn::Div(hn::Sub(a, two), hn::Add(a, two)), kC);
   const V square = hn::Mul(a, a), lost = hn::MulSub(a, a, square);
-  const V e = math::Power<D, V>(d, hn::Neg(square)).Value(d);
+  const V e = math::Power<D, V>(d, {hn::Neg(square)}).Value(d);
   const V y = hn::Mul(hn::NegMulAdd(e, lost, e), factor);
   return hn::IfThenElse(hn::Lt(x, hn::Zero(d)), hn::Sub(two, y), y);
 }

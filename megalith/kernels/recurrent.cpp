@@ -20,9 +20,17 @@ using D = hn::CappedTag<float, 16>;
 using V = hn::Vec<D>;
 constexpr int64_t kLanes = static_cast<int64_t>(hn::MaxLanes(D()));
 
-// A vector of units of one row; the last one of a stretch may be cut short.
-template <bool kTail>
+// Vectors of units that go through the gates' functions in step: all gates of each need registers.
+#if HWY_TARGET == HWY_AVX3 || HWY_ARCH_ARM_A64
+constexpr int kInStep = 2;
+#else
+constexpr int kInStep = 1;
+#endif
+
+// kVectors vectors of units of one row; the last one of a stretch may be cut short.
+template <int kVectors, bool kTail>
 struct Place {
+  static constexpr int kCount = kVectors;
   int64_t row, unit, left;
 
   HWY_INLINE V Load(const float* p) const {
@@ -33,99 +41,130 @@ struct Place {
       return hn::LoadU(d, p);
   }
   template <class T>
-  HWY_INLINE V operator()(const Units<T>& u, int64_t gate = 0) const {
-    return Load(u.data + row * u.row + gate * u.gate + unit);
+  HWY_INLINE V operator()(const Units<T>& u, int v, int64_t gate = 0) const {
+    return Load(u.data + row * u.row + gate * u.gate + unit + v * kLanes);
   }
-  HWY_INLINE void Store(V v, const Units<float>& u, int64_t gate = 0) const {
+  HWY_INLINE void Store(V value, const Units<float>& u, int v, int64_t gate = 0) const {
     if (!u.data) return;
     const D d;
-    float* p = u.data + row * u.row + gate * u.gate + unit;
+    float* p = u.data + row * u.row + gate * u.gate + unit + v * kLanes;
     if constexpr (kTail)
-      math::StoreFirst(v, d, p, left);
+      math::StoreFirst(value, d, p, left);
     else
-      hn::StoreU(v, d, p);
+      hn::StoreU(value, d, p);
   }
 };
+
+#define MEGALITH_EACH(v) MEGALITH_UNROLL for (int v = 0; v < kVectors; ++v)
 
 template <Kind kKind>
 struct Step {
   static constexpr int kGates = kKind == Kind::kLstm ? 4 : kKind == Kind::kGru ? 3 : 1;
 
-  template <bool kTail>
-  static HWY_INLINE void Forward(const Gates& g, const Place<kTail>& at) {
+  template <int kVectors, bool kTail>
+  static HWY_INLINE void Forward(const Gates& g, const Place<kVectors, kTail>& at) {
     const D d;
-    V in[kGates], sum[kGates];
-    for (int q = 0; q < kGates; ++q) {
-      in[q] = at(g.input, q);
-      if (g.bias) in[q] = hn::Add(in[q], at.Load(g.bias + q * g.bias_gate + at.unit));
-      sum[q] = hn::Add(at(g.hidden, q), in[q]);
-      if (kKind != Kind::kGru) at.Store(sum[q], g.sums, q);
+    // Where the gates' sums stand: those that go through tanh come last.
+    const auto place = [](int q) { return kKind == Kind::kLstm ? (q == 3 ? 2 : q == 2 ? 3 : q) : q; };
+    V in[kGates * kVectors], sum[kGates * kVectors];
+    MEGALITH_UNROLL for (int q = 0; q < kGates; ++q) {
+      MEGALITH_EACH(v) {
+        const int i = place(q) * kVectors + v;
+        in[i] = at(g.input, v, q);
+        if (g.bias) in[i] = hn::Add(in[i], at.Load(g.bias + q * g.bias_gate + at.unit + v * kLanes));
+        sum[i] = hn::Add(at(g.hidden, v, q), in[i]);
+        if (kKind != Kind::kGru) at.Store(sum[i], g.sums, v, q);
+      }
     }
-    V h;
+    V h[kVectors];
     if constexpr (kKind == Kind::kLstm) {
-      const V i = math::Sigmoid(d, sum[0]), f = math::Sigmoid(d, sum[1]);
-      const V v = math::Tanh(d, sum[2]), o = math::Sigmoid(d, sum[3]);
-      const V c = hn::MulAdd(f, at(g.c_old), hn::Mul(i, v));
-      at.Store(c, g.c_new);
-      h = hn::Mul(o, math::Tanh(d, c));
-      at.Store(i, g.saved, 0);
-      at.Store(f, g.saved, 1);
-      at.Store(v, g.saved, 2);
-      at.Store(o, g.saved, 3);
+      math::SigmoidsAndTanhs<3 * kVectors, kVectors>(d, sum);
+      const V *i = sum, *f = i + kVectors, *o = f + kVectors, *n = o + kVectors;
+      MEGALITH_EACH(v) {
+        h[v] = hn::MulAdd(f[v], at(g.c_old, v), hn::Mul(i[v], n[v]));
+        at.Store(h[v], g.c_new, v);
+      }
+      math::SigmoidsAndTanhs<0, kVectors>(d, h);
+      MEGALITH_EACH(v) {
+        h[v] = hn::Mul(o[v], h[v]);
+        at.Store(i[v], g.saved, v, 0);
+        at.Store(f[v], g.saved, v, 1);
+        at.Store(n[v], g.saved, v, 2);
+        at.Store(o[v], g.saved, v, 3);
+      }
     } else if constexpr (kKind == Kind::kGru) {
-      const V r = math::Sigmoid(d, sum[0]), z = math::Sigmoid(d, sum[1]);
-      V m = at(g.hidden, 2);
-      if (g.n_bias) m = hn::Add(m, at.Load(g.n_bias + at.unit));
-      const V n = math::Tanh(d, hn::MulAdd(r, m, in[2]));
-      h = hn::MulAdd(z, hn::Sub(at(g.h_old), n), n);
-      at.Store(r, g.saved, 0);
-      at.Store(z, g.saved, 1);
-      at.Store(n, g.saved, 2);
-      at.Store(m, g.saved, 3);
+      V gate[2 * kVectors], m[kVectors];
+      MEGALITH_UNROLL for (int i = 0; i < 2 * kVectors; ++i) gate[i] = sum[i];
+      math::SigmoidsAndTanhs<2 * kVectors, 0>(d, gate);
+      const V *r = gate, *z = gate + kVectors, *n = h;
+      MEGALITH_EACH(v) {
+        m[v] = at(g.hidden, v, 2);
+        if (g.n_bias) m[v] = hn::Add(m[v], at.Load(g.n_bias + at.unit + v * kLanes));
+        h[v] = hn::MulAdd(r[v], m[v], in[2 * kVectors + v]);
+      }
+      math::SigmoidsAndTanhs<0, kVectors>(d, h);
+      MEGALITH_EACH(v) {
+        at.Store(r[v], g.saved, v, 0);
+        at.Store(z[v], g.saved, v, 1);
+        at.Store(n[v], g.saved, v, 2);
+        at.Store(m[v], g.saved, v, 3);
+        h[v] = hn::MulAdd(z[v], hn::Sub(at(g.h_old, v), n[v]), n[v]);
+      }
     } else {
-      h = sum[0];
-      if constexpr (kKind == Kind::kRelu) h = hn::Max(h, hn::Zero(d));
-      if constexpr (kKind == Kind::kTanh) h = math::Tanh(d, h);
+      MEGALITH_EACH(v) h[v] = kKind == Kind::kRelu ? hn::Max(sum[v], hn::Zero(d)) : sum[v];
+      if constexpr (kKind == Kind::kTanh) math::SigmoidsAndTanhs<0, kVectors>(d, h);
     }
-    at.Store(h, g.h_new);
-    at.Store(h, g.h_copy);
+    MEGALITH_EACH(v) {
+      at.Store(h[v], g.h_new, v);
+      at.Store(h[v], g.h_copy, v);
+    }
   }
 
   // The gradient of the sum whose function of value y has the slope 1 - y^2 (tanh) or y (1 - y) (sigmoid).
   static HWY_INLINE V ThroughTanh(V y, V dy) { return hn::Mul(dy, hn::NegMulAdd(y, y, hn::Set(D(), 1.f))); }
   static HWY_INLINE V ThroughSigmoid(V y, V dy) { return hn::Mul(dy, hn::NegMulAdd(y, y, y)); }
 
-  template <bool kTail>
-  static HWY_INLINE void Backward(const GateGradients& g, const Place<kTail>& at) {
+  template <int kVectors, bool kTail>
+  static HWY_INLINE void Backward(const GateGradients& g, const Place<kVectors, kTail>& at) {
+    V t[kVectors];
+    if constexpr (kKind == Kind::kLstm) {
+      MEGALITH_EACH(v) t[v] = at(g.c_new, v);
+      math::SigmoidsAndTanhs<0, kVectors>(D(), t);
+    }
+    MEGALITH_EACH(v) Backward(g, at, v, t[v]);
+  }
+
+ private:
+  template <int kVectors, bool kTail>
+  static HWY_INLINE void Backward(const GateGradients& g, const Place<kVectors, kTail>& at, int v, V t) {
     const D d;
-    const V dh = hn::Add(at(g.dh), at(g.dy));
-    const auto store = [&](V v, int q) HWY_ATTR {
-      at.Store(v, g.sums, q);
-      at.Store(v, g.sums_copy, q);
+    const V dh = hn::Add(at(g.dh, v), at(g.dy, v));
+    const auto store = [&](V value, int q) HWY_ATTR {
+      at.Store(value, g.sums, v, q);
+      at.Store(value, g.sums_copy, v, q);
     };
     if constexpr (kKind == Kind::kLstm) {
-      const V i = at(g.saved, 0), f = at(g.saved, 1), v = at(g.saved, 2), o = at(g.saved, 3);
-      const V t = math::Tanh(d, at(g.c_new));
-      const V dc = hn::Add(at(g.dc), ThroughTanh(t, hn::Mul(dh, o)));
-      store(ThroughSigmoid(i, hn::Mul(dc, v)), 0);
-      store(ThroughSigmoid(f, hn::Mul(dc, at(g.c_old))), 1);
-      store(ThroughTanh(v, hn::Mul(dc, i)), 2);
+      const V i = at(g.saved, v, 0), f = at(g.saved, v, 1), n = at(g.saved, v, 2), o = at(g.saved, v, 3);
+      const V dc = hn::Add(at(g.dc, v), ThroughTanh(t, hn::Mul(dh, o)));
+      store(ThroughSigmoid(i, hn::Mul(dc, n)), 0);
+      store(ThroughSigmoid(f, hn::Mul(dc, at(g.c_old, v))), 1);
+      store(ThroughTanh(n, hn::Mul(dc, i)), 2);
       store(ThroughSigmoid(o, hn::Mul(dh, t)), 3);
-      at.Store(hn::Mul(dc, f), g.dc);
+      at.Store(hn::Mul(dc, f), g.dc, v);
     } else if constexpr (kKind == Kind::kGru) {
-      const V r = at(g.saved, 0), z = at(g.saved, 1), n = at(g.saved, 2), m = at(g.saved, 3);
+      const V r = at(g.saved, v, 0), z = at(g.saved, v, 1), n = at(g.saved, v, 2), m = at(g.saved, v, 3);
       const V dn = ThroughTanh(n, hn::NegMulAdd(dh, z, dh));
       const V dm = hn::Mul(dn, r);
       store(ThroughSigmoid(r, hn::Mul(dn, m)), 0);
-      store(ThroughSigmoid(z, hn::Mul(dh, hn::Sub(at(g.h_old), n))), 1);
-      at.Store(dn, g.sums, 2);
-      at.Store(dm, g.sums, 3);
-      at.Store(dm, g.sums_copy, 2);
-      at.Store(hn::Mul(dh, z), g.dh);
+      store(ThroughSigmoid(z, hn::Mul(dh, hn::Sub(at(g.h_old, v), n))), 1);
+      at.Store(dn, g.sums, v, 2);
+      at.Store(dm, g.sums, v, 3);
+      at.Store(dm, g.sums_copy, v, 2);
+      at.Store(hn::Mul(dh, z), g.dh, v);
     } else if constexpr (kKind == Kind::kTanh) {
-      store(ThroughTanh(at(g.h_new), dh), 0);
+      store(ThroughTanh(at(g.h_new, v), dh), 0);
     } else if constexpr (kKind == Kind::kRelu) {
-      store(hn::IfThenElseZero(hn::Gt(at(g.h_new), hn::Zero(d)), dh), 0);
+      store(hn::IfThenElseZero(hn::Gt(at(g.h_new, v), hn::Zero(d)), dh), 0);
     } else {
       store(dh, 0);
     }
@@ -136,8 +175,11 @@ template <class Fn>
 HWY_INLINE void EachVector(int64_t rows, int64_t units, Fn&& fn) {
   for (int64_t i = 0; i < rows; ++i) {
     int64_t j = 0;
-    for (; j + kLanes <= units; j += kLanes) fn(Place<false>{i, j, kLanes});
-    if (j < units) fn(Place<true>{i, j, units - j});
+    for (; j + kInStep * kLanes <= units; j += kInStep * kLanes) fn(Place<kInStep, false>{i, j, kLanes});
+    if (kInStep > 1) {
+      for (; j + kLanes <= units; j += kLanes) fn(Place<1, false>{i, j, kLanes});
+    }
+    if (j < units) fn(Place<1, true>{i, j, units - j});
   }
 }
 

@@ -189,16 +189,28 @@ Tensor lowbit_image(const Tensor& t) {
        t.dtype().zero_point});
 }
 
-// MegEngine's CPU kernels for Float32 do not look at z; the formats without such a kernel take the naive way, which
-// does.
-bool leaves_out_z(DType x, Format f) {
-  return x.id == DTypeEnum::Float32 && (f == Format::NCHW || f == Format::NCHW44 || f == Format::NCHW88);
+// MegEngine's optimized CPU kernels do not look at z; types and formats without such a kernel take the naive way, which
+// does. A file means what MegEngine computes for it.
+bool leaves_out_z(DType x, Format f, const conv::Geometry& g) {
+  if (f == Format::NCHW) return !x.is_lowbit() && x.id != DTypeEnum::BFloat16;
+  if (x.id != DTypeEnum::Float32) return false;
+  if (f == Format::NCHW44 && g.ocpg == 1 && g.icpg == 1)  // its depthwise kernels are few
+    return !g.flip && g.fh == g.fw && (g.fh == 2 || g.fh == 3 || g.fh == 5) && g.sh == g.sw && g.sh <= 2;
+  return f == Format::NCHW44 || f == Format::NCHW88;
 }
 
 // MegEngine sums Float16 products in Float16 unless compute_mode says otherwise.
 template <class P>
 bool half_steps(const Tensor& x, const P& p) {
   return x.dtype().id == DTypeEnum::Float16 && p.compute_mode == param::ComputeMode::DEFAULT;
+}
+
+// The kernel that MegEngine takes on x86 for Float16 in NCHW knows the sums alone: no bias, no z, no nonlinearity.
+// Dilated windows and 1x1 ones that make more than one pixel have others.
+template <class P>
+bool sums_alone(const Tensor& x, const P& p, const conv::Geometry& g) {
+  const bool one_by_one = g.fh == 1 && g.fw == 1 && g.sh == 1 && g.sw == 1 && g.oh * g.ow > 1;
+  return !kBatchFilter<P> && half_steps(x, p) && p.format == Format::NCHW && g.dh == 1 && g.dw == 1 && !one_by_one;
 }
 
 // y = nonlinearity(conv(x, f) + bias + z), all optional behind the convolution.
@@ -214,8 +226,11 @@ void run_forward(const KernelArgs& a, param::NonlineMode nonline) {
   const Shape ys = conv::image_to_canonical(out.shape(), out_store(p.format));
   conv::Geometry g = conv::geometry(p, x.shape(), f.shape(), ys);
   if (kBatchFilter<P>) g.n = 1;
-  const bool has_bias = a.in.size() > 2 && a.in[2].count() > 0;
-  const bool has_z = a.in.size() > 3 && a.in[3].count() > 0 && !leaves_out_z(x.dtype(), p.format);
+  const bool alone = sums_alone(x, p, g);
+  if (alone) nonline = param::NonlineMode::IDENTITY;
+  const bool has_bias = !alone && a.in.size() > 2 && a.in[2].count() > 0;
+  const bool has_z = !alone && a.in.size() > 3 && a.in[3].count() > 0 &&
+                     (kBatchFilter<P> || !leaves_out_z(a.in[0].dtype(), p.format, g));
   Tensor y;
   if (integral(x.dtype())) {
     Tensor sums = Tensor::empty(DTypeEnum::Int32, ys);

@@ -2,6 +2,7 @@
 // FH, FW).
 #include "megalith/ops/elemwise/rows.h"
 #include "megalith/ops/grad_util.h"
+#include "megalith/ops/nn/conv_canonical.h"
 #include "megalith/ops/op_util.h"
 
 namespace megalith {
@@ -176,27 +177,89 @@ void store(const Tensor& from, const Tensor& out, const Layout& layout) {
   copy_strided(typed, out.view(layout));
 }
 
+// Calls fn with one step of the sums: MegEngine adds Float16 products in Float16.
+template <class F>
+void with_step(const Tensor& x, F&& fn) {
+  if (x.dtype().id == DTypeEnum::Float16)
+    fn(conv::RoundedToHalf{});
+  else
+    fn(conv::Plain<float>{});
+}
+
+// The taps are the outer loop and the channels the inner one, as in MegEngine's naive kernel: where every step rounds,
+// the order shows.
+template <class Step>
+void forward(const Geometry3& g, const float* x, const float* f, float* y, Exec& exec) {
+  exec.parallel_for(g.n * g.g * g.ocpg, 1, [&](int64_t begin, int64_t end) {
+    for (int64_t plane = begin; plane < end; ++plane) {
+      const int64_t n = plane / (g.g * g.ocpg), goc = plane % (g.g * g.ocpg);
+      for (int64_t tap = 0; tap < g.taps(); ++tap) {
+        for (int64_t ic = 0; ic < g.icpg; ++ic) {
+          const float* image = x + ((n * g.g + goc / g.ocpg) * g.icpg + ic) * g.image();
+          const float w = f[(goc * g.icpg + ic) * g.taps() + tap];
+          g.rows(tap, [&](int64_t from, int64_t at, int64_t count) {
+            float* row = y + plane * g.result() + at;
+            for (int64_t k = 0; k < count; ++k) row[k] = Step::add(row[k], image[from + k * g.stride[2]], w);
+          });
+        }
+      }
+    }
+  });
+}
+
+// The window is walked from its end, so that every element adds up in the order of the outputs.
+template <class Step>
+void backward_data(const Geometry3& g, const float* f, const float* dy, float* dx, Exec& exec) {
+  exec.parallel_for(g.n * g.g * g.icpg, 1, [&](int64_t begin, int64_t end) {
+    for (int64_t plane = begin; plane < end; ++plane) {
+      const int64_t ic = plane % g.icpg, ng = plane / g.icpg, group = ng % g.g;
+      float* image = dx + plane * g.image();
+      for (int64_t oc = 0; oc < g.ocpg; ++oc) {
+        const float* from = dy + (ng * g.ocpg + oc) * g.result();
+        for (int64_t i = g.taps() - 1; i >= 0; --i) {
+          const int64_t tap = g.flip ? g.taps() - 1 - i : i;
+          const float w = f[((group * g.ocpg + oc) * g.icpg + ic) * g.taps() + tap];
+          g.rows(tap, [&](int64_t to, int64_t at, int64_t count) {
+            for (int64_t k = 0; k < count; ++k) {
+              float& sum = image[to + k * g.stride[2]];
+              sum = Step::add(sum, from[at + k], w);
+            }
+          });
+        }
+      }
+    }
+  });
+}
+
+template <class Step>
+void backward_filter(const Geometry3& g, const float* x, const float* dy, float* df, Exec& exec) {
+  exec.parallel_for(g.g * g.ocpg * g.icpg, 1, [&](int64_t begin, int64_t end) {
+    for (int64_t i = begin; i < end; ++i) {
+      const int64_t ic = i % g.icpg, goc = i / g.icpg;
+      for (int64_t tap = 0; tap < g.taps(); ++tap) {
+        float sum = 0;
+        for (int64_t n = 0; n < g.n; ++n) {
+          const float* image = x + ((n * g.g + goc / g.ocpg) * g.icpg + ic) * g.image();
+          const float* d = dy + (n * g.g * g.ocpg + goc) * g.result();
+          g.rows(tap, [&](int64_t from, int64_t at, int64_t count) {
+            for (int64_t k = 0; k < count; ++k) sum = Step::add(sum, image[from + k * g.stride[2]], d[at + k]);
+          });
+        }
+        df[i * g.taps() + tap] = sum;
+      }
+    }
+  });
+}
+
 void run_forward(const KernelArgs& a) {
   const auto& p = a.param<P3>();
   const Layout to = canonical_image(a.out[0].layout(), p);
   const Tensor x = floats(a.in[0], canonical_image(a.in[0].layout(), p)),
                f = floats(a.in[1], canonical_filter(a.in[1].layout(), p));
   const Tensor y = Tensor::zeros(DTypeEnum::Float32, to.shape);
-  const Geometry3 g = geometry(p, x.shape(), f.shape(), to.shape);
-  a.exec.parallel_for(g.n * g.g * g.ocpg, 1, [&](int64_t begin, int64_t end) {
-    for (int64_t plane = begin; plane < end; ++plane) {
-      const int64_t n = plane / (g.g * g.ocpg), goc = plane % (g.g * g.ocpg);
-      for (int64_t ic = 0; ic < g.icpg; ++ic) {
-        const float* image = x.data<float>() + ((n * g.g + goc / g.ocpg) * g.icpg + ic) * g.image();
-        for (int64_t tap = 0; tap < g.taps(); ++tap) {
-          const float w = f.data<float>()[(goc * g.icpg + ic) * g.taps() + tap];
-          g.rows(tap, [&](int64_t from, int64_t at, int64_t count) {
-            float* row = y.data<float>() + plane * g.result() + at;
-            for (int64_t i = 0; i < count; ++i) row[i] += image[from + i * g.stride[2]] * w;
-          });
-        }
-      }
-    }
+  with_step(a.in[0], [&](auto step) {
+    forward<decltype(step)>(geometry(p, x.shape(), f.shape(), to.shape), x.data<float>(), f.data<float>(),
+                            y.data<float>(), a.exec);
   });
   store(y, a.out[0], to);
 }
@@ -207,21 +270,9 @@ void run_backward_data(const KernelArgs& a) {
   const Tensor f = floats(a.in[0], canonical_filter(a.in[0].layout(), p)),
                dy = floats(a.in[1], canonical_image(a.in[1].layout(), p));
   const Tensor dx = Tensor::zeros(DTypeEnum::Float32, to.shape);
-  const Geometry3 g = geometry(p, to.shape, f.shape(), dy.shape());
-  a.exec.parallel_for(g.n * g.g * g.icpg, 1, [&](int64_t begin, int64_t end) {
-    for (int64_t plane = begin; plane < end; ++plane) {
-      const int64_t ic = plane % g.icpg, ng = plane / g.icpg, group = ng % g.g;
-      float* image = dx.data<float>() + plane * g.image();
-      for (int64_t oc = 0; oc < g.ocpg; ++oc) {
-        for (int64_t tap = 0; tap < g.taps(); ++tap) {
-          const float w = f.data<float>()[((group * g.ocpg + oc) * g.icpg + ic) * g.taps() + tap];
-          g.rows(tap, [&](int64_t to_image, int64_t at, int64_t count) {
-            const float* row = dy.data<float>() + (ng * g.ocpg + oc) * g.result() + at;
-            for (int64_t i = 0; i < count; ++i) image[to_image + i * g.stride[2]] += row[i] * w;
-          });
-        }
-      }
-    }
+  with_step(a.in[0], [&](auto step) {
+    backward_data<decltype(step)>(geometry(p, to.shape, f.shape(), dy.shape()), f.data<float>(), dy.data<float>(),
+                                  dx.data<float>(), a.exec);
   });
   store(dx, a.out[0], to);
 }
@@ -232,22 +283,9 @@ void run_backward_filter(const KernelArgs& a) {
   const Tensor x = floats(a.in[0], canonical_image(a.in[0].layout(), p)),
                dy = floats(a.in[1], canonical_image(a.in[1].layout(), p));
   const Tensor df = Tensor::empty(DTypeEnum::Float32, to.shape);
-  const Geometry3 g = geometry(p, x.shape(), to.shape, dy.shape());
-  a.exec.parallel_for(g.g * g.ocpg * g.icpg, 1, [&](int64_t begin, int64_t end) {
-    for (int64_t i = begin; i < end; ++i) {
-      const int64_t ic = i % g.icpg, goc = i / g.icpg;
-      for (int64_t tap = 0; tap < g.taps(); ++tap) {
-        float sum = 0;
-        for (int64_t n = 0; n < g.n; ++n) {
-          const float* image = x.data<float>() + ((n * g.g + goc / g.ocpg) * g.icpg + ic) * g.image();
-          const float* d = dy.data<float>() + (n * g.g * g.ocpg + goc) * g.result();
-          g.rows(tap, [&](int64_t from, int64_t at, int64_t count) {
-            for (int64_t k = 0; k < count; ++k) sum += image[from + k * g.stride[2]] * d[at + k];
-          });
-        }
-        df.data<float>()[i * g.taps() + tap] = sum;
-      }
-    }
+  with_step(a.in[0], [&](auto step) {
+    backward_filter<decltype(step)>(geometry(p, x.shape(), to.shape, dy.shape()), x.data<float>(), dy.data<float>(),
+                                    df.data<float>(), a.exec);
   });
   store(df, a.out[0], to);
 }

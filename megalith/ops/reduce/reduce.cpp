@@ -35,8 +35,10 @@ DType output_type(const InferContext& c, Type t) {
       c.require(!in.is_quantized(), "data_type=FLOAT_O32xC32 needs a plain input, not ", in.str());
       return DTypeEnum::Float32;
     case Type::FLOAT_O16xC32:
+      c.require(!in.is_quantized(), "data_type=FLOAT_O16xC32 needs a plain input, not ", in.str());
+      return DTypeEnum::Float16;
     case Type::FLOAT_IO16xC32:
-      c.require(in.is_float(), "data_type=FLOAT_O16xC32 needs a float input, not ", in.str());
+      c.require(in.is_float(), "data_type=FLOAT_IO16xC32 needs a float input, not ", in.str());
       return DTypeEnum::Float16;
     case Type::QUINT_I8xO32:
       c.require(in.id == DTypeEnum::Quantized8Asymm, "data_type=QUINT_I8xO32 needs Quantized8Asymm, not ", in.str());

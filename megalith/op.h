@@ -125,12 +125,12 @@ struct KernelArgs {
   }
 };
 
-// How an output lies in memory. Values in plans and of eager calls need not be row-major: images (N, C, H, W) may be
-// stored channels-last, which is what convolutions read fastest. A kernel that is not `strided` never sees it.
+// How an output lies in memory. Values in plans and of eager calls need not be row-major: images (N, C, H, W), and those
+// with blocks of channels, may be stored channels-last, which is what convolutions read fastest. A kernel that is not `strided` never sees it.
 enum class Order : uint8_t {
   kRowMajor,
   kLikeInput,     // channels-last when an input is
-  kChannelsLast,  // of outputs with 4 axes
+  kChannelsLast,  // of outputs with 4 or 5 axes
 };
 
 // One implementation. Kernels stand in order of priority; the reference comes last and accepts whatever the op accepts.

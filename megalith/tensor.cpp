@@ -64,13 +64,17 @@ bool Layout::contiguous() const {
   return true;
 }
 
-Layout channels_last(const Shape& s) { return Layout(s, {s[1] * s[2] * s[3], 1, s[1] * s[3], s[1]}); }
+Layout channels_last(const Shape& s) {
+  if (s.ndim() == 4) return Layout(s, {s[1] * s[2] * s[3], 1, s[1] * s[3], s[1]});
+  const int64_t c = s[1] * s[4];
+  return Layout(s, {c * s[2] * s[3], s[4], c * s[3], c, 1});
+}
 
 bool is_channels_last(const Layout& l) {
   const Shape& s = l.shape;
-  if (s.ndim() != 4 || l.contiguous()) return false;
+  if ((s.ndim() != 4 && s.ndim() != 5) || l.contiguous()) return false;
   const Shape want = channels_last(s).stride;
-  for (int i = 0; i < 4; ++i) {
+  for (int i = 0; i < s.ndim(); ++i) {
     if (s[i] != 1 && l.stride[i] != want[i]) return false;
   }
   return true;

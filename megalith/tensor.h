@@ -57,7 +57,7 @@ struct Layout {
   bool contiguous() const;
 };
 
-// (N, C, H, W) with the channels innermost.
+// (N, C, H, W), or (N, C/b, H, W, b) with channels in blocks, with the channels innermost.
 Layout channels_last(const Shape& shape);
 // Whether it lies so, densely; never when it is contiguous as well.
 bool is_channels_last(const Layout& layout);

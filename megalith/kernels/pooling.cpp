@@ -24,28 +24,11 @@ constexpr float kLowest = std::numeric_limits<float>::lowest();
 
 using Mode = param::PoolingMode;
 
-// The part of a window that lies on the image.
-struct Range {
-  int64_t begin, end;
-  Range(int64_t out, int64_t stride, int64_t pad, int64_t window, int64_t size)
-      : begin(std::max<int64_t>(out * stride - pad, 0)), end(std::min(out * stride - pad + window, size)) {}
-  int64_t count() const { return std::max<int64_t>(0, end - begin); }
-};
-
-Range RowsOf(const Job& j, int64_t oh) { return {oh, j.stride_h, j.pad_h, j.window_h, j.in.h}; }
-Range ColumnsOf(const Job& j, int64_t ow) { return {ow, j.stride_w, j.pad_w, j.window_w, j.in.w}; }
-
-// Of how many elements the mean is taken.
-float Divisor(const Job& j, const Range& rows, const Range& columns) {
-  const int64_t n = j.mode == Mode::AVERAGE ? j.window_h * j.window_w : rows.count() * columns.count();
-  return static_cast<float>(n);
-}
-
 HWY_INLINE V Larger(V best, V v) { return hn::IfThenElse(best < v, v, best); }
 
 // One column, as the reference does it.
 float Column(const Job& j, const float* x, const Range& rows, int64_t ow) {
-  const Range columns = ColumnsOf(j, ow);
+  const Range columns = columns_of(j, ow);
   float v = j.mode == Mode::MAX ? kLowest : 0;
   for (int64_t h = rows.begin; h < rows.end; ++h) {
     for (int64_t w = columns.begin; w < columns.end; ++w) {
@@ -54,7 +37,7 @@ float Column(const Job& j, const float* x, const Range& rows, int64_t ow) {
     }
   }
   if (j.mode == Mode::MAX) return v;
-  const float n = Divisor(j, rows, columns);
+  const float n = divisor_of(j, rows, columns);
   return n > 0 ? v / n : 0;
 }
 
@@ -94,10 +77,10 @@ std::pair<int64_t, int64_t> Inside(const Job& j) {
 template <int kStride, bool kMax>
 void RowAlongColumns(const Job& j, const float* x, float* y, int64_t oh, std::pair<int64_t, int64_t> inside) {
   const D d;
-  const Range rows = RowsOf(j, oh);
+  const Range rows = rows_of(j, oh);
   for (int64_t ow = 0; ow < inside.first; ++ow) y[ow] = Column(j, x, rows, ow);
   for (int64_t ow = inside.second; ow < j.out.w; ++ow) y[ow] = Column(j, x, rows, ow);
-  const float divisor = inside.first < inside.second ? Divisor(j, rows, ColumnsOf(j, inside.first)) : 0;
+  const float divisor = inside.first < inside.second ? divisor_of(j, rows, columns_of(j, inside.first)) : 0;
   const int64_t stride = kStride ? kStride : j.stride_w, height = rows.count(), step = j.in.h_step, width = j.window_w;
   for (int64_t ow = inside.first; ow < inside.second; ow += kLanes) {
     const int64_t count = std::min(kLanes, inside.second - ow), at = ow * stride - j.pad_w;
@@ -145,7 +128,7 @@ HWY_INLINE void WindowOfChannels(const Job& j, const float* x, float* y, const R
       }
     }
   }
-  const float divisor = Divisor(j, rows, columns);
+  const float divisor = divisor_of(j, rows, columns);
   for (int i = 0; i < kVectors; ++i) {
     if (!max) v[i] = divisor > 0 ? v[i] / hn::Set(d, divisor) : hn::Zero(d);
     if (kVectors > 1 || left(i) == kLanes)
@@ -158,7 +141,7 @@ HWY_INLINE void WindowOfChannels(const Job& j, const float* x, float* y, const R
 // One window for each of kPlanes planes: their sums don't wait for each other.
 constexpr int64_t kPlanes = 8;
 void WindowOfPlanes(const Job& j, const float* x, float* y) {
-  const Range rows = RowsOf(j, 0), columns = ColumnsOf(j, 0);
+  const Range rows = rows_of(j, 0), columns = columns_of(j, 0);
   const bool max = j.mode == Mode::MAX;
   float v[kPlanes];
   std::fill_n(v, kPlanes, max ? kLowest : 0.f);
@@ -170,7 +153,7 @@ void WindowOfPlanes(const Job& j, const float* x, float* y) {
       }
     }
   }
-  const float divisor = Divisor(j, rows, columns);
+  const float divisor = divisor_of(j, rows, columns);
   for (int64_t k = 0; k < kPlanes; ++k) y[k * j.out.c_step] = max ? v[k] : divisor > 0 ? v[k] / divisor : 0;
 }
 
@@ -194,9 +177,9 @@ void ForwardRows(const Job& j, const float* x, float* y, int64_t begin, int64_t 
       continue;
     }
     const float* from = x + image * j.in.n_step;
-    const Range rows = RowsOf(j, oh);
+    const Range rows = rows_of(j, oh);
     for (int64_t ow = 0; ow < j.out.w; ++ow) {
-      const Range columns = ColumnsOf(j, ow);
+      const Range columns = columns_of(j, ow);
       float* to = y + image * j.out.n_step + oh * j.out.h_step + ow * j.out.w_step;
       int64_t c = 0;
       for (; c + 4 * kLanes <= j.in.c; c += 4 * kLanes)
@@ -232,7 +215,7 @@ HWY_INLINE void AddApart(float* p, int64_t stride, int64_t count, int64_t room, 
 
 // The gradient of one column, as the reference has it.
 void ColumnBack(const Job& j, const float* x, float d, float* dx, int64_t dx_step, const Range& rows, int64_t ow) {
-  const Range columns = ColumnsOf(j, ow);
+  const Range columns = columns_of(j, ow);
   if (rows.count() == 0 || columns.count() == 0) return;
   const bool max = j.mode == Mode::MAX;
   float top = max ? x[rows.begin * j.in.h_step + columns.begin] : 0;
@@ -240,7 +223,7 @@ void ColumnBack(const Job& j, const float* x, float d, float* dx, int64_t dx_ste
     for (int64_t h = rows.begin; h < rows.end; ++h)
       for (int64_t w = columns.begin; w < columns.end; ++w) top = std::max(top, x[h * j.in.h_step + w]);
   } else {
-    d /= Divisor(j, rows, columns);
+    d /= divisor_of(j, rows, columns);
   }
   for (int64_t h = rows.begin; h < rows.end; ++h)
     for (int64_t w = columns.begin; w < columns.end; ++w)
@@ -252,7 +235,7 @@ void PlaneAlongColumns(const Job& j, const float* x, const float* dy, float* dx,
   const D d;
   for (int64_t h = 0; h < j.in.h; ++h) std::fill_n(dx + h * dx_step, j.in.w, 0.f);
   for (int64_t oh = 0; oh < j.out.h; ++oh) {
-    const Range rows = RowsOf(j, oh);
+    const Range rows = rows_of(j, oh);
     if (rows.count() == 0) continue;
     const float* diff = dy + oh * j.out.h_step;
     // Every element gets its windows from left to right, as in the reference: with vectors, from the last tap to the
@@ -271,7 +254,7 @@ void PlaneAlongColumns(const Job& j, const float* x, const float* dy, float* dx,
         }
       };
       if (j.mode != Mode::MAX) {
-        add(top_diff / hn::Set(d, Divisor(j, rows, ColumnsOf(j, ow))), hn::Zero(d));
+        add(top_diff / hn::Set(d, divisor_of(j, rows, columns_of(j, ow))), hn::Zero(d));
         continue;
       }
       V top = LoadApart(x + rows.begin * j.in.h_step + at, j.stride_w, count);
@@ -297,9 +280,9 @@ void ImageOfChannels(const Job& j, const float* x, const float* dy, float* dx, c
   for (int64_t h = 0; h < grad.h; ++h)
     for (int64_t w = 0; w < grad.w; ++w) store(hn::Zero(d), dx + h * grad.h_step + w * grad.w_step);
   for (int64_t oh = 0; oh < j.out.h; ++oh) {
-    const Range rows = RowsOf(j, oh);
+    const Range rows = rows_of(j, oh);
     for (int64_t ow = 0; ow < j.out.w; ++ow) {
-      const Range columns = ColumnsOf(j, ow);
+      const Range columns = columns_of(j, ow);
       if (rows.count() == 0 || columns.count() == 0) continue;
       V v = load(dy + oh * j.out.h_step + ow * j.out.w_step), top = hn::Zero(d);
       const auto at = [&](int64_t h, int64_t w) { return h * j.in.h_step + w * j.in.w_step; };
@@ -309,7 +292,7 @@ void ImageOfChannels(const Job& j, const float* x, const float* dy, float* dx, c
         for (int64_t h = rows.begin; h < rows.end; ++h)
           for (int64_t w = columns.begin; w < columns.end; ++w) top = Larger(top, load(x + at(h, w)));
       } else {
-        v = v / hn::Set(d, Divisor(j, rows, columns));
+        v = v / hn::Set(d, divisor_of(j, rows, columns));
       }
       for (int64_t h = rows.begin; h < rows.end; ++h) {
         for (int64_t w = columns.begin; w < columns.end; ++w) {

@@ -37,6 +37,33 @@ TEST_SUITE("kernels") {
     CHECK(ran == 150);
   }
 
+  TEST_CASE("matrix products of bytes") {
+    Dice dice(33);
+    using D = DTypeEnum;
+    int ran = 0;
+    for (int i = 0; i < 150; ++i) {
+      const auto size = [&] { return dice.one_in(30) ? 0 : dice.one_in(4) ? dice.pick(1, 300) : dice.pick(1, 40); };
+      const int64_t m = size(), n = size(), k = size(), batch = dice.one_in(3) ? dice.pick(1, 6) : 0;
+      const param::MatrixMul p{.transposeA = dice.one_in(2), .transposeB = dice.one_in(2)};
+      const D id = dice.of({D::QuantizedS8, D::Quantized8Asymm, D::Int8, D::Uint8});
+      const auto type = [&](float scale) {
+        if (id == D::QuantizedS8) return DType(id, scale);
+        return id == D::Quantized8Asymm ? DType(id, scale, static_cast<uint8_t>(dice.pick(0, 255))) : DType(id);
+      };
+      const DType to = dice.one_in(2)   ? DType(D::Byte)
+                       : dice.one_in(2) ? DType(D::QuantizedS8, 0.7f)
+                       : dice.one_in(2) ? DType(D::Quantized8Asymm, 0.9f, 77)
+                                        : DType(D::Float32);
+      const auto operand = [&](DType d, bool transposed, int64_t rows, int64_t cols) {
+        return dice.values(d, matrix(dice, transposed, rows, cols, batch).shape());
+      };
+      const Tensor a = operand(type(0.1f), p.transposeA, m, k), b = operand(type(0.02f), p.transposeB, k, n);
+      if (dice.one_in(2)) b.storage()->freeze();
+      ran += check_kernels(batch > 0 ? "BatchedMatrixMul" : "MatrixMul", p, {a, b}, {}, &dice, false, to);
+    }
+    CHECK(ran == 150);
+  }
+
   TEST_CASE("long and narrow matrix products") {
     Dice dice(32);
     for (int64_t n : {1, 2, 5, 7, 8, 9}) {

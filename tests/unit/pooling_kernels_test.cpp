@@ -59,6 +59,16 @@ TEST_SUITE("kernels") {
     }
   }
 
+  TEST_CASE("pooling of bytes") {
+    Dice dice(5);
+    for (int round = 0; round < 500; ++round) {
+      const Case c = any_case(dice);
+      const DType types[] = {DType(DTypeEnum::Int8), DType(DTypeEnum::QuantizedS8, 0.1f),
+                             DType(DTypeEnum::Quantized8Asymm, 0.1f, static_cast<uint8_t>(dice.pick(0, 255)))};
+      CHECK(check_kernels("Pooling", Params(c.p), {dice.values(types[dice.pick(0, 2)], c.x)}, {}, &dice, true) == 1);
+    }
+  }
+
   TEST_CASE("adaptive pooling") {
     Dice dice(4);
     for (int round = 0; round < 200; ++round) {

@@ -1,8 +1,10 @@
 // MatrixMul, BatchedMatrixMul and Dot.
 #include "megalith/kernels/gemm.h"
+#include "megalith/kernels/igemm.h"
 #include "megalith/ops/grad_util.h"
 #include "megalith/ops/nn/conv_canonical.h"
 #include "megalith/packed.h"
+#include "megalith/plan.h"
 
 namespace megalith {
 namespace {
@@ -184,6 +186,64 @@ void tiles(const KernelArgs& args) {
 }
 const Kernel kTiles{.name = "tiles", .run = tiles, .accepts = tiles_accept, .strided = true};
 
+// ---- bytes
+
+bool bytes_accept(const KernelQuery& q) {
+  const Shape& a = q.in[0].shape;
+  const auto& p = q.attrs.param<param::MatrixMul>();
+  return igemm::is_small(q.in[0].dtype) && igemm::is_small(q.in[1].dtype) && igemm::finishes(q.out[0].dtype) &&
+         gemm::packs_tightly(1, a[a.ndim() - (p.transposeA ? 2 : 1)], q.out[0].shape[a.ndim() - 1]);
+}
+
+// The matrix at `offset` with adjacent columns: as it lies, or a copy.
+Tensor rows_of(const Tensor& t, bool transposed, int64_t offset, Exec& exec) {
+  const int d = t.ndim(), row = d - (transposed ? 1 : 2), col = d - (transposed ? 2 : 1);
+  const Tensor m = t.view(Layout({t.dim(row), t.dim(col)}, {t.stride()[row], t.stride()[col]}), offset);
+  if (m.stride()[1] == 1 || m.dim(1) == 1) return m;
+  Tensor copy = Tensor::empty(t.dtype(), m.shape());
+  copy_strided(m, copy, exec);
+  return copy;
+}
+
+void bytes(const KernelArgs& args) {
+  const auto& p = args.param<param::MatrixMul>();
+  const Tensor &a = args.in[0], &b = args.in[1], &out = args.out[0];
+  const int d = a.ndim();
+  const int64_t m = out.dim(d - 2), n = out.dim(d - 1), k = a.dim(d - (p.transposeA ? 2 : 1));
+  const int64_t batches = out.shape().count(0, d - 2);
+  const DType ta = a.dtype(), tb = b.dtype();
+  const igemm::Form form = igemm::form_of(ta, tb);
+  igemm::Finish f{.type = out.dtype(), .in_double = false};
+  if (ta.is_quantized()) f.scale = ta.scale * tb.scale;
+  uint64_t key = p.transposeB ? 21 : 20;
+  for (const uint64_t part : {static_cast<uint64_t>(form), static_cast<uint64_t>(tb.id), uint64_t{tb.zero_point}})
+    key = mix_bits(key, part);
+  for (int64_t batch = 0; batch < batches; ++batch) {
+    const int64_t offset = batch_offset(b, out.shape(), batch);
+    const size_t size = static_cast<size_t>(igemm::packed_words(form, k, n)) * sizeof(int32_t);
+    const std::shared_ptr<Storage> weights =
+        packed(b, mix_bits(key, static_cast<uint64_t>(offset)), size, [&](std::byte* to) {
+          const Tensor columns = rows_of(b, !p.transposeB, offset, args.exec);
+          igemm::pack_b(form, tb, columns.data<std::byte>(), columns.stride()[0], k, n, reinterpret_cast<int32_t*>(to),
+                        args.exec);
+        });
+    const Tensor rows = rows_of(a, p.transposeA, batch_offset(a, out.shape(), batch), args.exec);
+    const auto gather = [&](int64_t i, int64_t some, int32_t* to, int64_t pitch) {
+      for (int64_t r = 0; r < some; ++r)
+        igemm::to_words(form, ta, rows.data<std::byte>() + (i + r) * rows.stride()[0], k, to + r * pitch);
+    };
+    const int64_t width = out.dtype().bits() / 8;
+    std::byte* const c = out.data<std::byte>() + batch * m * n * width;
+    const auto sink = [&](int64_t i, int64_t some, int64_t j, int64_t cols, const int32_t* sums, int64_t pitch) {
+      igemm::finish(f, some, cols, sums, pitch, c + (i * n + j) * width, n);
+    };
+    igemm::Product product{.form = form, .m = m, .n = n, .k = k};
+    product.packed_b = reinterpret_cast<const int32_t*>(weights->data());
+    igemm::product(product, gather, sink, args.exec);
+  }
+}
+const Kernel kBytes{.name = "int8_tiles", .run = bytes, .accepts = bytes_accept, .strided = true};
+
 double flops(const KernelQuery& q) {
   const Shape& a = q.in[0].shape;
   const auto& p = q.attrs.param<param::MatrixMul>();
@@ -251,7 +311,7 @@ MEGALITH_OPS(linalg_matmul) {
          .min_inputs = 2,
          .max_inputs = 2,
          .infer = [](InferContext& c) { infer_matmul(c, false); },
-         .kernels = {kTiles, {.name = "reference", .run = matmul}},
+         .kernels = {kTiles, kBytes, {.name = "reference", .run = matmul}},
          .grad = grad_matmul,
          .grad_reads = grads::reads_other_factor,
          .flops = flops});
@@ -262,7 +322,7 @@ MEGALITH_OPS(linalg_matmul) {
          .min_inputs = 2,
          .max_inputs = 2,
          .infer = [](InferContext& c) { infer_matmul(c, true); },
-         .kernels = {kTiles, {.name = "reference", .run = matmul}},
+         .kernels = {kTiles, kBytes, {.name = "reference", .run = matmul}},
          .grad = grad_matmul,
          .grad_reads = grads::reads_other_factor,
          .flops = flops});

@@ -36,6 +36,11 @@ bool accepts_vector(const KernelQuery& q) {
   return pool::vector_accepts(q, q.attrs.param<param::AdaptivePooling>().format);
 }
 
+bool accepts_forward(const KernelQuery& q) {
+  const auto& p = q.attrs.param<param::AdaptivePooling>();
+  return pool::forward_accepts(q, adaptive_window(p, q.in[0].shape, q.out[0].shape), p.format);
+}
+
 void run_adaptive_vector(const KernelArgs& a) {
   const auto& p = a.param<param::AdaptivePooling>();
   pool::forward_vector(a, adaptive_window(p, a.in[0].shape(), a.out[0].shape()), p.format);
@@ -90,7 +95,7 @@ MEGALITH_OPS(nn_adaptive_pooling) {
          .infer = infer_adaptive,
          .kernels = {{.name = "vector",
                       .run = run_adaptive_vector,
-                      .accepts = accepts_vector,
+                      .accepts = accepts_forward,
                       .strided = true,
                       .order = Order::kLikeInput},
                      {.name = "reference", .run = run_adaptive}},

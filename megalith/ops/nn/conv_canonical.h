@@ -57,6 +57,22 @@ inline Tensor image_to_canonical(const Tensor& t, Store store) {
   return t.view(split_image(t.layout(), store)).to_contiguous().reshaped(out);
 }
 
+// An image in any format, seen as (N, H, W, C/b, b): memory order of one whose channels are innermost.
+inline Layout inner_channels(const Layout& l, Store store) {
+  const Layout v = split_image(l, store);
+  const Shape &s = v.shape, &d = v.stride;
+  return Layout({s[0], s[3], s[4], s[1], s[2]}, {d[0], d[3], d[4], d[1], d[2]});
+}
+
+// The same values with channels innermost: themselves where they lie so.
+inline Tensor dense_image(const Tensor& t, Store store, Exec& exec) {
+  const Layout l = inner_channels(t.layout(), store);
+  if (l.contiguous()) return t.view(Layout(l.shape));
+  Tensor d = Tensor::empty(t.dtype(), l.shape);
+  copy_strided(t.view(l), d, exec);
+  return d;
+}
+
 // Copies a canonical image into an output that is stored so.
 inline void image_from_canonical(const Tensor& from, const Tensor& to, Store store) {
   const Layout split = split_image(to.layout(), store);

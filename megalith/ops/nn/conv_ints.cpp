@@ -15,24 +15,6 @@ namespace {
 using igemm::Finish;
 using igemm::Form;
 
-// An image in any format, seen as (N, H, W, C/b, b): memory order of one whose channels are innermost.
-Layout inner_channels(const Layout& l, Store store) {
-  const Layout v = split_image(l, store);
-  const Shape &s = v.shape, &d = v.stride;
-  return Layout({s[0], s[3], s[4], s[1], s[2]}, {d[0], d[3], d[4], d[1], d[2]});
-}
-
-bool is_dense(const Layout& l) { return Layout(l.shape, l.stride).contiguous(); }
-
-// The same values with channels innermost: themselves where they lie so.
-Tensor dense_image(const Tensor& t, Store store, Exec& exec) {
-  const Layout l = inner_channels(t.layout(), store);
-  if (is_dense(l)) return t.view(Layout(l.shape));
-  Tensor d = Tensor::empty(t.dtype(), l.shape);
-  copy_strided(t.view(l), d, exec);
-  return d;
-}
-
 nhwc::ImageOf<std::byte> image_of(const Tensor& dense) {
   const Shape& s = dense.shape();
   const int64_t c = s[3] * s[4];
@@ -50,7 +32,7 @@ class Target {
       l_.shape[3] = 1;
       l_.stride[4] = step;
     }
-    dense_ = is_dense(l_);
+    dense_ = l_.contiguous();
   }
   bool dense() const { return dense_; }
   T* data() const { return data_; }
@@ -408,23 +390,26 @@ bool all_small(const KernelQuery& q) {
   return igemm::is_small(q.in[0].dtype) && igemm::is_small(q.in[1].dtype) && igemm::finishes(q.out[0].dtype);
 }
 
-template <class P, bool kNchw>
+// Whether results may lie channels-last (op.h) instead of row-major.
+bool ordered(Format f) { return store_of(f, true) == Store::kByRank; }
+
+template <class P, bool kOrdered>
 bool accepts(const KernelQuery& q) {
   const P& p = q.attrs.param<P>();
-  return all_small(q) && (p.format == Format::NCHW) == kNchw && packs(p, q.in[1].shape, false);
+  return all_small(q) && ordered(p.format) == kOrdered && packs(p, q.in[1].shape, false);
 }
 
-template <bool kNchw>
+template <bool kOrdered>
 bool accepts_backward_data(const KernelQuery& q) {
   const auto& p = q.attrs.param<param::Convolution>();
-  return all_small(q) && (p.format == Format::NCHW) == kNchw && packs(p, q.in[0].shape, true) &&
+  return all_small(q) && ordered(p.format) == kOrdered && packs(p, q.in[0].shape, true) &&
          int64_t{p.stride_h} * p.stride_w <= 64;  // a phase each
 }
 
-template <bool kNchw>
+template <bool kOrdered>
 bool accepts_bias(const KernelQuery& q) {
   using Mode = param::NonlineMode;
-  if (!accepts<param::ConvBias, kNchw>(q)) return false;
+  if (!accepts<param::ConvBias, kOrdered>(q)) return false;
   const auto& p = q.attrs.param<param::ConvBias>();
   const auto there = [&](size_t i) { return q.in.size() > i && q.in[i].shape.count() > 0; };
   const auto real = [&](size_t i) { return !there(i) || elemwise::is_real(q.in[i].dtype); };
@@ -439,10 +424,9 @@ bool accepts_bias(const KernelQuery& q) {
   return (bias.count() == ys[1] && bias[1] == ys[1]) || (bias == ys && !there(3));
 }
 
-// One kernel for each format: only NCHW tensors have another order to lie in.
-std::vector<Kernel> kernels(void (*run)(const KernelArgs&), bool (*nchw)(const KernelQuery&),
+std::vector<Kernel> kernels(void (*run)(const KernelArgs&), bool (*last)(const KernelQuery&),
                             bool (*other)(const KernelQuery&)) {
-  return {{.name = "int8_tiles", .run = run, .accepts = nchw, .strided = true, .order = Order::kChannelsLast},
+  return {{.name = "int8_tiles", .run = run, .accepts = last, .strided = true, .order = Order::kChannelsLast},
           {.name = "int8_tiles", .run = run, .accepts = other, .strided = true}};
 }
 

@@ -105,6 +105,10 @@ void run_pooling(const KernelArgs& a) {
 }
 
 bool accepts_vector(const KernelQuery& q) { return vector_accepts(q, q.attrs.param<param::Pooling>().format); }
+bool accepts_forward(const KernelQuery& q) {
+  const auto& p = q.attrs.param<param::Pooling>();
+  return forward_accepts(q, window_of(p), p.format);
+}
 
 void run_vector(const KernelArgs& a) {
   const auto& p = a.param<param::Pooling>();
@@ -225,7 +229,7 @@ MEGALITH_OPS(nn_pooling) {
          .infer = infer_pooling,
          .kernels = {{.name = "vector",
                       .run = run_vector,
-                      .accepts = accepts_vector,
+                      .accepts = accepts_forward,
                       .strided = true,
                       .order = Order::kLikeInput},
                      {.name = "reference", .run = run_pooling}},

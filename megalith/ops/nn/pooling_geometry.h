@@ -75,6 +75,7 @@ void check_dtype(const InferContext& c);
 void check_mode(const InferContext& c, param::PoolingMode mode);
 // Whether the vector kernels (kernels/pooling.h) take the format: one run of channels or columns.
 bool vector_accepts(const KernelQuery& q, param::ConvolutionFormat format);
+bool forward_accepts(const KernelQuery& q, const Window& win, param::ConvolutionFormat format);  // and bytes
 void forward_vector(const KernelArgs& a, const Window& win, param::ConvolutionFormat format);
 void backward_vector(const KernelArgs& a, const Tensor& src, const Tensor& diff, const Window& win,
                      param::ConvolutionFormat format);

@@ -1,6 +1,7 @@
 // Which part of a batch of images the vector kernels of pooling are given.
 #include "megalith/kernels/pooling.h"
 
+#include "megalith/ops/nn/conv_canonical.h"
 #include "megalith/ops/nn/pooling_geometry.h"
 
 namespace megalith::pool {
@@ -57,7 +58,36 @@ bool vector_accepts(const KernelQuery& q, Format format) {
   return q.in[0].dtype.id == DTypeEnum::Float32 && format != Format::NHWCD4;
 }
 
+bool forward_accepts(const KernelQuery& q, const Window& win, Format format) {
+  const DTypeEnum d = q.in[0].dtype.id;
+  const bool bytes = d == DTypeEnum::Int8 || d == DTypeEnum::QuantizedS8 || d == DTypeEnum::Quantized8Asymm;
+  return vector_accepts(q, format) || (bytes && format != Format::NHWCD4 && win.h * win.w < kMostBytes);
+}
+
+namespace {
+
+// Over channels, which are brought together where they lie apart.
+void forward_channels(const KernelArgs& a, const Window& win, Format format) {
+  const conv::Store store = conv::store_of(format, false);
+  const Tensor x = conv::dense_image(a.in[0], store, a.exec);
+  const Layout out = conv::inner_channels(a.out[0].layout(), store);
+  const Tensor y = out.contiguous() ? a.out[0].view(out) : Tensor::empty(a.out[0].dtype(), out.shape);
+  const auto images = [](const Tensor& t) {
+    const Shape& s = t.shape();
+    return Images{s[0], s[3] * s[4], s[1], s[2], s[1] * s[2] * s[3] * s[4], 1, s[2] * s[3] * s[4], s[3] * s[4]};
+  };
+  const Job job{win.mode, win.h, win.w, win.pad_h, win.pad_w, win.stride_h, win.stride_w, true, images(x), images(y)};
+  const int64_t taps = win.h * win.w * job.out.w * job.out.c;
+  a.exec.parallel_for(job.out.n * job.out.h, grain(taps / 4), [&](int64_t begin, int64_t end) {
+    forward_bytes(job, x.dtype(), x.data<std::byte>(), y.data<std::byte>(), begin, end);
+  });
+  if (!out.contiguous()) copy_strided(y, a.out[0].view(out), a.exec);
+}
+
+}  // namespace
+
 void forward_vector(const KernelArgs& a, const Window& win, Format format) {
+  if (a.in[0].dtype().bits() == 8) return forward_channels(a, win, format);
   Tensor x = a.in[0], y = a.out[0];
   const bool channels = arrange(format, x, y);
   const Job job = job_of(win, channels, x, y, format);

@@ -14,12 +14,6 @@
 #define MEGALITH_IDEPTHWISE_ROWS
 namespace megalith::igemm {
 
-int64_t depth_place(int64_t c);  // where the word of channel c is in a row of packed weights
-
-inline int depth_weight(const int32_t* weights, int64_t all, int64_t c, int64_t t) {
-  return static_cast<int16_t>(static_cast<uint32_t>(weights[t / 2 * all + depth_place(c)]) >> (t % 2 * 16));
-}
-
 // Calls fn(taps, o, n) for results [o, o + n) that all meet the image, n of them `group` or 1; and for single ones with
 // taps that lie outside replaced.
 template <class Fn>
@@ -50,27 +44,23 @@ HWY_BEFORE_NAMESPACE();
 namespace megalith::igemm::HWY_NAMESPACE {
 namespace hn = hwy::HWY_NAMESPACE;
 
-// Channels [c, channels) of one result, without reading more of the image than they are.
-template <class T>
-void Alone(const DepthRow& r, const DepthTap* taps, int64_t o, int64_t c) {
-  const int64_t all = depth_channels(r.channels);
-  const int zero = r.type.is_asymmetric() ? r.type.zero_point : 0;
-  for (; c < r.channels; ++c) {
-    uint32_t sum = 0;
-    for (int64_t t = 0; t < r.count; ++t) {
-      const int x = *reinterpret_cast<const T*>(taps[t].x + o * taps[t].step + c) - zero;
-      sum += static_cast<uint32_t>(x * depth_weight(r.weights, all, c, t));
-    }
-    r.sums[o * all + c] = static_cast<int32_t>(sum);
-  }
-}
-
 #if HWY_TARGET == HWY_SCALAR
 constexpr int64_t kHalf = 4;
 
 template <class T>
 void Row(const DepthRow& r) {
-  EachPixel(r, 1, [&](const DepthTap* taps, int64_t o, int64_t) { Alone<T>(r, taps, o, 0); });
+  const int zero = r.type.is_asymmetric() ? r.type.zero_point : 0;
+  EachPixel(r, 1, [&](const DepthTap* taps, int64_t o, int64_t) {
+    for (int64_t c = 0; c < r.channels; ++c) {
+      uint32_t sum = 0;
+      for (int64_t t = 0; t < r.count; ++t) {
+        const int x = *reinterpret_cast<const T*>(taps[t].x + o * taps[t].step + c) - zero;
+        const auto pair = static_cast<uint32_t>(r.weights[t / 2 * r.all + c]);
+        sum += static_cast<uint32_t>(x * static_cast<int16_t>(pair >> (t % 2 * 16)));
+      }
+      r.sums[o * r.all + c] = static_cast<int32_t>(sum);
+    }
+  });
 }
 #else
 // Channels of a vector of 16 bits are taken at once. Two taps are brought together word by word: in vectors of their
@@ -109,7 +99,7 @@ HWY_INLINE void Pixels(const DepthRow& r, const DepthTap* taps, int64_t o, int64
   const D32 d32;
   const hn::Rebind<T, D16> bytes;
   const V16 zero = hn::Set(d, static_cast<int16_t>(r.type.is_asymmetric() ? r.type.zero_point : 0));
-  const int64_t all = depth_channels(r.channels);
+  const int64_t all = r.all;
   V32 lower[kPixels], upper[kPixels], more_lower[kPixels], more_upper[kPixels];
   const V32 none = hn::Xor(hn::LoadU(d32, r.weights), hn::LoadU(d32, r.weights));
   MEGALITH_UNROLL for (int p = 0; p < kPixels; ++p) {
@@ -140,26 +130,35 @@ HWY_INLINE void Pixels(const DepthRow& r, const DepthTap* taps, int64_t o, int64
   }
 }
 
+// Whether the last vector of all results ends where there is still an image.
+bool Readable(const DepthRow& r, const DepthTap* taps, int64_t end) {
+  if (r.channels == r.all) return true;
+  return std::all_of(taps, taps + r.count, [&](const DepthTap& t) {
+    return t.step == 0 || t.x + (std::min(end, t.end) - 1) * t.step + r.all <= r.end;
+  });
+}
+
 template <class T>
 void Row(const DepthRow& r) {
+  const bool safe = Readable(r, r.taps, r.pixels);
   EachPixel(r, kGroup, [&](const DepthTap* taps, int64_t o, int64_t n) HWY_ATTR {
-    // Whole vectors, unless the last of them would end behind the image.
-    bool whole = r.channels % kWidth == 0;
-    if (!whole) {
-      whole = true;
-      for (int64_t t = 0; t < r.count; ++t) {
-        const std::byte* last = taps[t].x + (o + n - 1) * taps[t].step + depth_channels(r.channels);
-        whole = whole && (taps[t].step == 0 || last <= r.end);
+    if (safe || Readable(r, taps, o + n)) {
+      for (int64_t c = 0; c < r.channels; c += kWidth) {
+        if (n == kGroup)
+          Pixels<T, kGroup>(r, taps, o, c);
+        else
+          Pixels<T, 1>(r, taps, o, c);
       }
+      return;
     }
-    int64_t c = 0;
-    for (; c < r.channels && (whole || c + kWidth <= r.channels); c += kWidth) {
-      if (n == kGroup)
-        Pixels<T, kGroup>(r, taps, o, c);
-      else
-        Pixels<T, 1>(r, taps, o, c);
+    for (int64_t p = o; p < o + n; ++p) {
+      for (int64_t t = 0; t < r.count; ++t) {
+        std::byte* const copy = r.copies + t * r.all;
+        std::memcpy(copy, taps[t].x + p * taps[t].step, static_cast<size_t>(r.channels));
+        r.room[t] = {copy, 0, 0, r.pixels};
+      }
+      for (int64_t c = 0; c < r.channels; c += kWidth) Pixels<T, 1>(r, r.room, p, c);
     }
-    for (int64_t p = 0; c < r.channels && p < n; ++p) Alone<T>(r, taps, o + p, c);
   });
 }
 #endif
@@ -177,19 +176,22 @@ HWY_AFTER_NAMESPACE();
 #if HWY_ONCE
 namespace megalith::igemm {
 namespace {
+
 int64_t half() {
   static const int64_t n = MEGALITH_DISPATCH(Half)();
   return n;
 }
-}  // namespace
 
-int64_t depth_channels(int64_t channels) { return (channels + 2 * half() - 1) / (2 * half()) * 2 * half(); }
-
+// Where the word of channel c is in a row of packed weights: blocks of four lower words and of four upper ones take
+// turns in memory; in vectors each half has its own.
 int64_t depth_place(int64_t c) {
-  // Blocks of four lower words and of four upper ones take turns in memory; in vectors each half has its own.
   const int64_t n = half(), in = c % (2 * n), block = in / 8;
   return c - in + (in % 8 < 4 ? 0 : n) + block * 4 + in % 4;
 }
+
+}  // namespace
+
+int64_t depth_channels(int64_t channels) { return (channels + 2 * half() - 1) / (2 * half()) * 2 * half(); }
 
 void pack_depthwise(DType type, const std::byte* weights, int64_t channels, int64_t taps, int32_t* to) {
   const int64_t all = depth_channels(channels);

@@ -20,11 +20,12 @@ struct DepthRow {
   const DepthTap* taps = nullptr;  // an even number of them
   DepthTap* room = nullptr;        // for as many again
   int64_t count = 0;
-  const int32_t* weights = nullptr;  // packed
-  int64_t pixels = 0, channels = 0;
-  const std::byte* outside = nullptr;  // what the padding holds, depth_channels(channels) bytes
-  const std::byte* end = nullptr;      // of what can be read of the image
-  int32_t* sums = nullptr;             // rows of depth_channels(channels)
+  const int32_t* weights = nullptr;           // packed
+  int64_t pixels = 0, channels = 0, all = 0;  // depth_channels(channels)
+  std::byte* copies = nullptr;                // room for `all` bytes of each tap
+  const std::byte* outside = nullptr;         // what the padding holds, `all` bytes
+  const std::byte* end = nullptr;             // of what can be read of the image
+  int32_t* sums = nullptr;                    // rows of `all`
 };
 
 int64_t depth_channels(int64_t channels);  // rounded up to what is computed at once

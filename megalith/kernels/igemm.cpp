@@ -74,17 +74,13 @@ constexpr int64_t kLanes = Pairs::kLanes;
 
 void MultiplyPairs(const Block& g) { Tiles<Pairs>(g); }
 
-// Values of type T less `zero`, as pairs.
+// Values of type T less `zero`, as pairs. `from` and `to` have room for a whole vector more.
 template <class T>
 void ToPairs(const T* from, int zero, int64_t n, int16_t* to) {
   const hn::CappedTag<int16_t, 32> d;
-  constexpr auto kStep = static_cast<int64_t>(hn::MaxLanes(d));
   const auto z = hn::Set(d, static_cast<int16_t>(zero));
-  int64_t i = 0;
-  for (; i + kStep <= n; i += kStep)
+  for (int64_t i = 0; i < n; i += static_cast<int64_t>(hn::MaxLanes(d)))
     hn::StoreU(hn::Sub(hn::PromoteTo(d, hn::LoadU(hn::Rebind<T, decltype(d)>(), from + i)), z), d, to + i);
-  for (; i < n; ++i) to[i] = static_cast<int16_t>(from[i] - zero);
-  if (n % 2 != 0) to[n] = 0;
 }
 
 void ToPairsOf(DType type, const std::byte* from, int64_t n, int16_t* to) {
@@ -93,15 +89,12 @@ void ToPairsOf(DType type, const std::byte* from, int64_t n, int16_t* to) {
   ToPairs(reinterpret_cast<const uint8_t*>(from), type.is_asymmetric() ? type.zero_point : 0, n, to);
 }
 
-// Signed bytes, 128 larger: as unsigned ones. Whole blocks of kRoom.
-void ToQuads(const uint8_t* from, int64_t n, uint8_t* to) {
+// Signed bytes become unsigned ones that are 128 larger. There is room for a whole vector more.
+void ToQuads(uint8_t* bytes, int64_t n) {
   const hn::CappedTag<uint8_t, 64> d;
-  constexpr auto kStep = static_cast<int64_t>(hn::MaxLanes(d));
   const auto sign = hn::Set(d, uint8_t{128});
-  int64_t i = 0;
-  for (; i + kStep <= n; i += kStep) hn::StoreU(hn::Xor(hn::LoadU(d, from + i), sign), d, to + i);
-  for (; i < n; ++i) to[i] = from[i] ^ 128;
-  for (; i % 4 != 0; ++i) to[i] = 0;
+  for (int64_t i = 0; i < n; i += static_cast<int64_t>(hn::MaxLanes(d)))
+    hn::StoreU(hn::Xor(hn::LoadU(d, bytes + i), sign), d, bytes + i);
 }
 
 // ---- from sums to results
@@ -228,11 +221,15 @@ int64_t panel_width() {
   return width;
 }
 
-void to_words(Form f, DType type, const std::byte* from, int64_t n, int32_t* to) {
-  if (f == Form::kQuads)
-    MEGALITH_DISPATCH(ToQuads)(reinterpret_cast<const uint8_t*>(from), n, reinterpret_cast<uint8_t*>(to));
-  else
-    MEGALITH_DISPATCH(ToPairsOf)(type, from, n, reinterpret_cast<int16_t*>(to));
+void to_words(Form f, DType type, int64_t rows, int32_t* to, int64_t pitch,
+              FunctionRef<void(std::byte* raw, int64_t raw_pitch)> fill) {
+  if (f == Form::kQuads) {
+    fill(reinterpret_cast<std::byte*>(to), pitch * 4);
+    return MEGALITH_DISPATCH(ToQuads)(reinterpret_cast<uint8_t*>(to), rows * pitch * 4);
+  }
+  auto* raw = Scratch::get<std::byte>(Scratch::kImage2, rows * pitch * 2 + kRoom);
+  fill(raw, pitch * 2);
+  MEGALITH_DISPATCH(ToPairsOf)(type, raw, rows * pitch * 2, reinterpret_cast<int16_t*>(to));
 }
 
 void pack_b(Form f, DType type, const std::byte* b, int64_t col, int64_t k, int64_t n, int32_t* to, Exec& exec) {
@@ -270,7 +267,7 @@ void pack_b(Form f, DType type, const std::byte* b, int64_t col, int64_t k, int6
 void product(const Product& p, Gather a, Sink c, Exec& exec) {
   if (p.m <= 0 || p.n <= 0) return;
   const int64_t panel = panel_width(), tile = rows_of_tile(p.form), depth = words(p.form, p.k);
-  const int64_t pitch = depth + 2 * kRoom / static_cast<int64_t>(sizeof(int32_t));
+  const int64_t pitch = depth + words(p.form, kRoom);
   int64_t rows = std::clamp(kBytesOfA / (pitch * 4) / tile * tile, tile, 8 * tile), cols = round_up(p.n, panel);
   const auto tasks = [&] { return ((p.m + rows - 1) / rows) * ((p.n + cols - 1) / cols); };
   if (exec.threads() > 1 && p.m * p.n * p.k > 64 * 64 * 64) {
@@ -282,7 +279,7 @@ void product(const Product& p, Gather a, Sink c, Exec& exec) {
   const int64_t col_tasks = (p.n + cols - 1) / cols, group = kPanelsAtOnce * panel;
   const int32_t *starts = p.packed_b, *b = p.packed_b + panels(p.n) * panel;
   exec.parallel_for(tasks(), 1, [&](int64_t begin, int64_t end) {
-    int32_t* piece = Scratch::get<int32_t>(Scratch::kTilesOfA, rows * pitch);
+    int32_t* piece = Scratch::get<int32_t>(Scratch::kTilesOfA, rows * pitch + kRoom);
     int32_t* sums = Scratch::get<int32_t>(Scratch::kSums, rows * group);
     int64_t have = -1;
     for (int64_t task = begin; task < end; ++task) {

@@ -37,9 +37,11 @@ inline int64_t packed_words(Form f, int64_t k, int64_t n) { return panels(n) * p
 // B(l, j) = b[l + j * col] for l < k and j < n, less the type's zero point.
 void pack_b(Form f, DType type, const std::byte* b, int64_t col, int64_t k, int64_t n, int32_t* to, Exec& exec);
 
-// n stored values as words of A, which has room for whole blocks of kRoom bytes.
+// Rows of A, `pitch` words apart, from stored values: `fill` writes those of all rows, which may run over into the next
+// ones by kRoom bytes, to where it is told, rows as many bytes apart.
 inline constexpr int64_t kRoom = 64;
-void to_words(Form f, DType type, const std::byte* from, int64_t n, int32_t* to);
+void to_words(Form f, DType type, int64_t rows, int32_t* to, int64_t pitch,
+              FunctionRef<void(std::byte* raw, int64_t raw_pitch)> fill);
 
 // Writes rows [i, i + m) of A, `pitch` words apart.
 using Gather = FunctionRef<void(int64_t i, int64_t m, int32_t* to, int64_t pitch)>;

@@ -229,8 +229,10 @@ void bytes(const KernelArgs& args) {
         });
     const Tensor rows = rows_of(a, p.transposeA, batch_offset(a, out.shape(), batch), args.exec);
     const auto gather = [&](int64_t i, int64_t some, int32_t* to, int64_t pitch) {
-      for (int64_t r = 0; r < some; ++r)
-        igemm::to_words(form, ta, rows.data<std::byte>() + (i + r) * rows.stride()[0], k, to + r * pitch);
+      igemm::to_words(form, ta, some, to, pitch, [&](std::byte* raw, int64_t raw_pitch) {
+        for (int64_t r = 0; r < some; ++r)
+          std::memcpy(raw + r * raw_pitch, rows.data<std::byte>() + (i + r) * rows.stride()[0], static_cast<size_t>(k));
+      });
     };
     const int64_t width = out.dtype().bits() / 8;
     std::byte* const c = out.data<std::byte>() + batch * m * n * width;

@@ -175,15 +175,8 @@ void convolve_dense(const Tensor& x, const Filter& f, const nhwc::Axis& h, const
     const nhwc::Patches<std::byte> patches(image, h, w, g, f.ins, outside);
     const int64_t k = patches.depth();
     const auto gather = [&](int64_t i, int64_t m, int32_t* to, int64_t pitch) {
-      const std::byte* from = patches.start() + i * image.c;
-      int64_t from_row = image.c;
-      if (!patches.plain()) {
-        from_row = k + igemm::kRoom;
-        std::byte* raw = Scratch::get<std::byte>(Scratch::kImage2, m * from_row);
-        patches.gather(i, m, 0, k, raw, from_row);
-        from = raw;
-      }
-      for (int64_t r = 0; r < m; ++r) igemm::to_words(form, type, from + r * from_row, k, to + r * pitch);
+      igemm::to_words(form, type, m, to, pitch,
+                      [&](std::byte* raw, int64_t raw_pitch) { patches.gather(i, m, 0, k, raw, raw_pitch); });
     };
     const auto sink = [&](int64_t i, int64_t m, int64_t j, int64_t n, const int32_t* sums, int64_t pitch) {
       finisher(g * f.outs, i, m, j, n, sums, pitch);
@@ -206,6 +199,7 @@ void convolve_depthwise(const Tensor& x, const nhwc::Axis& h, const nhwc::Axis& 
   exec.parallel_for(image.n * h.count, std::max<int64_t>(1, 262144 / std::max<int64_t>(1, work)),
                     [&](int64_t begin, int64_t end) {
                       std::vector<DepthTap> taps(static_cast<size_t>(2 * count));
+                      std::vector<std::byte> copies(static_cast<size_t>(count * all));
                       int32_t* sums = Scratch::get<int32_t>(Scratch::kSums, w.count * all);
                       for (int64_t i = begin; i < end; ++i) {
                         const std::byte* from = image.data + i / h.count * image.image;
@@ -228,6 +222,8 @@ void convolve_depthwise(const Tensor& x, const nhwc::Axis& h, const nhwc::Axis& 
                                           .weights = weights,
                                           .pixels = w.count,
                                           .channels = image.c,
+                                          .all = all,
+                                          .copies = copies.data(),
                                           .outside = outside.data(),
                                           .end = image.data + image.n * image.image,
                                           .sums = sums});

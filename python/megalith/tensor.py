@@ -21,7 +21,7 @@ def _host_array(data, dtype):
         if a.dtype == object and any(isinstance(item, (list, tuple)) for item in a.flat):  # NumPy before 1.24
             raise ValueError("can't make a tensor of nested lists with different lengths")
         raise _core.ArgumentTypeError(f"can't make a tensor of {type(data).__name__} with elements of type {a.dtype}")
-    native = native or _dtype.to_native(a.dtype)
+    native = native or _dtype.to_native(a.dtype.newbyteorder("="))
     return np.ascontiguousarray(a, dtype=None).reshape(a.shape), native
 
 
@@ -212,8 +212,12 @@ class Tensor(_core.TensorBase, ArrayMethodMixin):
         name = (
             "" if native[0] == 0 else f", dtype={self.dtype if native[0] in _dtype._PLAIN else _dtype_text(self.dtype)}"
         )
-        text = f"{self.numpy()}"
-        return f"{kind}({text}{name}, device={self.device})"
+        with np.printoptions(precision=4):
+            return f"{kind}({self.numpy()!s}{name}, device={self.device})"
+
+    def __array_wrap__(self, array, context=None, return_scalar=False):
+        """What NumPy's functions of a tensor return: a tensor."""
+        return type(self)(array, device=self.device)
 
     def _repr_html_(self):
         from . import _html

@@ -120,6 +120,19 @@ void check_dtype(Mode m, DType d) {
         cat(enum_info<Mode>().name_of(static_cast<uint32_t>(m)), " takes ", wants, ", not ", d.str()));
 }
 
+// What a list or an array adds to the element type of the Tensors it goes with, as MegEngine has it: its numbers count
+// as Python's do, so a type of the same or a lower kind takes the Tensors' one; but an array's integers keep their
+// range.
+DType with_values(DType dtype, DType values, bool array) {
+  if (category(values) > category(dtype)) return promote(dtype, values);
+  if (!array || values.id == DTypeEnum::Bool || category(values) < category(dtype)) return dtype;
+  if (plain_int(dtype) && is_signed(dtype.id) && !is_signed(values.id)) {
+    if (values.id == DTypeEnum::Uint8) values = DTypeEnum::Int16;
+    if (values.id == DTypeEnum::Uint16) values = DTypeEnum::Int32;
+  }
+  return promote(dtype, values);
+}
+
 constexpr size_t kMaxOperands = 8;
 
 // One set of parameters per mode, made when the module is loaded.
@@ -164,7 +177,8 @@ nb::object elemwise(Mode mode, const nb::handle* args, size_t count) {
   const PyVar* operands[kMaxOperands];
   PyVar converted[2];  // operands that were no Tensors; more of them are rare
   std::vector<std::unique_ptr<PyVar>> more;
-  size_t used = 0;
+  size_t used = 0, values = 0;  // values: lists and arrays
+  bool is_value[kMaxOperands] = {};
   Number numbers[kMaxOperands];
   bool have = false, graph = false;
   int number_category = 0, tensor_category = 0;
@@ -185,6 +199,9 @@ nb::object elemwise(Mode mode, const nb::handle* args, size_t count) {
       } else {
         operands[i] = more.emplace_back(std::make_unique<PyVar>(std::move(v))).get();
       }
+      is_value[i] = true;
+      ++values;
+      continue;
     }
     const Var& v = operands[i]->var;
     if (v.is_graph() && !known_dtype(v)) {
@@ -196,6 +213,14 @@ nb::object elemwise(Mode mode, const nb::handle* args, size_t count) {
     tensor_category = std::max(tensor_category, category(d));
     have = true;
   }
+  for (size_t i = 0; values && i < count; ++i) {
+    if (!is_value[i]) continue;
+    const DType d = dtype_of(operands[i]->var);
+    const bool list = PyList_Check(args[i].ptr()) || PyTuple_Check(args[i].ptr());
+    dtype = have ? with_values(dtype, d, !list) : d;
+    tensor_category = std::max(tensor_category, category(d));
+    have = true;
+  }
   if (number_category > tensor_category || !have) {
     const DType n = number_category == 3   ? DTypeEnum::Float32
                     : number_category == 2 ? DTypeEnum::Int32
@@ -204,7 +229,9 @@ nb::object elemwise(Mode mode, const nb::handle* args, size_t count) {
   }
   if (have) check_dtype(mode, dtype);
   if (wants_float(mode) && !dtype.is_float() && !dtype.is_quantized()) dtype = DTypeEnum::Float32;
-  if (rounds(mode) && plain_int(dtype) && operands[0]) return wrap(operands[0]->var, operands[0]->scalar);
+  if (rounds(mode) && plain_int(dtype)) {
+    return operands[0] ? wrap(operands[0]->var, operands[0]->scalar) : wrap(scalar_var(numbers[0].value, dtype), true);
+  }
   if (autocast().on && dtype.is_float() && wants_precision(mode)) dtype = autocast().high;
   std::vector<Var> in;
   in.reserve(count);

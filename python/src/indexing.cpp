@@ -309,6 +309,11 @@ auto indexing(F&& f) {
 }
 
 nb::object getitem(nb::handle self, nb::handle index) {
+  if (PyBool_Check(index.ptr())) {  // all of it or nothing, under a new axis
+    nb::list rows;
+    if (index.ptr() == Py_True) rows.append(0);
+    return getitem(getitem(self, nb::none()), rows);
+  }
   const PyVar& x = unwrap(self);
   Plan plan = make_plan(x, index);
   Attrs attrs;
@@ -331,6 +336,8 @@ nb::object getitem(nb::handle self, nb::handle index) {
 
 // Returns the Tensor that `self` becomes.
 nb::object setitem(nb::handle self, nb::handle index, nb::handle value) {
+  if (PyBool_Check(index.ptr()))
+    return index.ptr() == Py_True ? setitem(self, nb::ellipsis(), value) : nb::borrow(self);
   const PyVar& x = unwrap(self);
   const DType dtype = dtype_of(x.var);
   Var v;

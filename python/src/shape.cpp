@@ -215,7 +215,8 @@ std::vector<int64_t> axes_of(nb::handle h, const char* what) {
 
 nb::object expand_dims(nb::handle self, nb::handle axis) {
   const PyVar& x = unwrap(self);
-  std::vector<int64_t> axes = axes_of(axis, "expand_dims");
+  const bool one = is_tensor(axis) && unwrap(axis).scalar;
+  std::vector<int64_t> axes = one ? std::vector{as_integer(axis, "expand_dims")} : axes_of(axis, "expand_dims");
   const int64_t n = ndim_of(x) + static_cast<int64_t>(axes.size());
   if (n > kMaxDims) throw OpError(cat("expand_dims: more than ", kMaxDims, " dimensions"));
   for (int64_t& a : axes) {
@@ -454,7 +455,8 @@ nb::object full_like(nb::handle self, double value) {
 }
 
 // Tensors one after another, converted to one element type.
-nb::object concat(const nb::list& list, int32_t axis) {
+nb::object concat(const nb::list& list, nb::handle along) {
+  const auto axis = static_cast<int32_t>(as_integer(along, "concat"));
   if (list.size() == 0) throw ArgumentTypeError("concat: needs at least one Tensor");
   std::vector<Var> in;
   in.reserve(list.size());
@@ -529,9 +531,9 @@ void bind_shape(nb::module_& m) {
   base.def("transpose", transpose, "Axes in another order; reversed without arguments.");
   m.def("expand_dims", expand_dims);
   m.def("squeeze", squeeze, nb::arg("x"), nb::arg("axis").none());
-  m.def("reduce", reduce, nb::arg("mode"), nb::arg("x"), nb::arg("axis").none(), nb::arg("keepdims"));
+  m.def("reduce", reduce, nb::arg("mode"), nb::arg("x"), nb::arg("axis").none(), nb::arg("keepdims").none());
   m.def("matmul", matmul);
-  m.def("concat", concat, nb::arg("tensors"), nb::arg("axis"), "Tensors one after another along an axis.");
+  m.def("concat", concat, nb::arg("tensors"), nb::arg("axis").none(), "Tensors one after another along an axis.");
   m.def(
       "set_symbolic_shape", [](bool on) { symbolic_shape = on; }, nb::arg("on"),
       "Whether calls that derive a shape from their operands record how.");

@@ -1,5 +1,6 @@
 """What the functional modules are composed of: small calls of ops that take ints, lists and Tensors for shapes."""
 
+import operator
 from typing import Sequence
 
 import numpy as np
@@ -17,6 +18,11 @@ elemwise = _core.elemwise
 def is_tensor(x) -> bool:
     """Whether ``x`` is a Tensor or a graph variable."""
     return isinstance(x, _core.TensorBase)
+
+
+def of_array(x):
+    """An ndarray as a Tensor; anything else stays."""
+    return Tensor(x) if isinstance(x, np.ndarray) else x
 
 
 def check_tensor(op: str, **tensors):
@@ -121,6 +127,7 @@ def reduce(x, mode: str, axis=None, keepdims: bool = False):
 
 def normalize_axis(op: str, axis: int, ndim: int) -> int:
     """The axis counted from the front."""
+    axis = operator.index(axis)
     require(-ndim <= axis < ndim, f"{op}: axis {axis} is out of range for a tensor of {ndim} dimensions")
     return axis + ndim if axis < 0 else axis
 
@@ -132,6 +139,16 @@ def promote(*tensors):
     if amp._enabled and tensors[0]._dtype_id in (0, 9, 17):
         return [amp.low(t) for t in tensors]
     return _core.convert_inputs(*tensors)
+
+
+def integer(op: str, name: str, value, low: int) -> int:
+    """An integer of at least ``low`` of what has one: an int, NumPy's, a Tensor of one."""
+    try:
+        value = operator.index(value)
+    except TypeError:
+        raise ArgumentTypeError(f"{op}: {name} is {shown(value)}, expected an integer") from None
+    require(value >= low, f"{op}: {name} is {value}, expected an integer of at least {low}")
+    return value
 
 
 def pair(value, op: str = "", name: str = "value", low: int = 0) -> tuple:

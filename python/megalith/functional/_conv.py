@@ -8,7 +8,7 @@ from .._errors import ArgumentError, require
 from ..core import _config
 from ..core.tensor import amp
 from ..tensor import Tensor
-from ._compose import check_tensor, expand_dims, full, pair, promote, shown, squeeze, triple
+from ._compose import check_tensor, expand_dims, full, integer, pair, promote, shown, squeeze, triple
 
 __all__ = ["conv1d", "conv2d", "conv3d", "conv_transpose2d", "conv_transpose3d", "deformable_conv2d", "local_conv2d",
            "local_share_conv2d", "region_restricted_conv", "sliding_window", "sliding_window_transpose"]  # fmt: skip
@@ -36,9 +36,7 @@ def _geometry(op: str, stride, padding, dilation, expand=pair):
 
 
 def _sparse(op: str, groups) -> str:
-    if not isinstance(groups, int) or groups < 1:
-        raise ArgumentError(f"{op}: groups is {shown(groups)}, expected a positive integer")
-    return "DENSE" if groups == 1 else "GROUP"
+    return "DENSE" if integer(op, "groups", groups, 1) == 1 else "GROUP"
 
 
 _made = {}

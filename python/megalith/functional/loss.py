@@ -14,6 +14,7 @@ from ._compose import (
     elwise,
     full,
     normalize_axis,
+    of_array,
     part,
     reduce,
     reshape,
@@ -103,6 +104,7 @@ def cross_entropy(
     """
     from .nn import indexing_one_hot, logsumexp
 
+    label = of_array(label)
     check_tensor("cross_entropy", pred=pred, label=label)
     require(
         pred.ndim == label.ndim + 1, f"cross_entropy: pred has shape {pred._tuple_shape}, label {label._tuple_shape}"
@@ -208,6 +210,7 @@ def ctc_loss(
         0.1504
     """
     op = "ctc_loss"
+    pred, pred_lengths, label, label_lengths = map(of_array, (pred, pred_lengths, label, label_lengths))
     check_tensor(op, pred=pred, pred_lengths=pred_lengths, label=label, label_lengths=label_lengths)
     require(pred.ndim == 3, f"{op}: pred has shape {pred._tuple_shape}, expected 3 dimensions")
     steps, n, classes = pred._tuple_shape

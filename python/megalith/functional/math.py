@@ -25,6 +25,7 @@ def isnan(inp: Tensor) -> Tensor:
         >>> F.isnan(mge.Tensor([1.0, float("nan"), float("inf")]))
         Tensor([False  True False], dtype=bool, device=xpux:0)
     """
+    inp = inp if isinstance(inp, _core.TensorBase) else Tensor(inp)
     if inp.dtype.kind != "f":
         return _core.full(sizes(inp), Tensor(False))
     return _elemwise(_M["ISNAN"], inp)
@@ -38,6 +39,7 @@ def isinf(inp: Tensor) -> Tensor:
         >>> F.isinf(mge.Tensor([1.0, float("nan"), float("inf")]))
         Tensor([False False  True], dtype=bool, device=xpux:0)
     """
+    inp = inp if isinstance(inp, _core.TensorBase) else Tensor(inp)
     if inp.dtype.kind != "f":
         return _core.full(sizes(inp), Tensor(False))
     return _elemwise(_M["ISINF"], inp)
@@ -304,7 +306,7 @@ def matmul(inp1: Tensor, inp2: Tensor, transpose_a=False, transpose_b=False, com
     inp1, inp2 = _one_of(inp1), _one_of(inp2)
     if amp._enabled and inp1.dtype.kind == "f" and inp2.dtype.kind == "f":
         inp1, inp2, compute_mode = amp.low(inp1), amp.low(inp2), "float32"
-    return _core.matmul(inp1, inp2, transpose_a, transpose_b, compute_mode)
+    return _core.matmul(inp1, inp2, bool(transpose_a), bool(transpose_b), compute_mode)
 
 
 def dot(inp1: Tensor, inp2: Tensor) -> Tensor:

@@ -17,8 +17,10 @@ from ._compose import (
     elwise,
     full,
     int_vector,
+    integer,
     is_tensor,
     normalize_axis,
+    of_array,
     pair,  # fmt: skip
     promote,
     reduce,
@@ -485,9 +487,7 @@ def one_hot(inp: Tensor, num_classes: int) -> Tensor:
          [1 0 0]], dtype=int32, device=xpux:0)
     """
     check_tensor("one_hot", inp=inp)
-    require(
-        isinstance(num_classes, (int, np.integer)) and num_classes > 0, f"one_hot: num_classes is {shown(num_classes)}"
-    )
+    num_classes = integer("one_hot", "num_classes", num_classes, 1)
     if inp.dtype.kind not in "iu":
         raise ArgumentTypeError(f"one_hot: inp has type {inp.dtype}, expected integers")
     flat = reshape(inp, (-1 if inp.size else 0,))
@@ -524,6 +524,7 @@ def embedding(
         raise ArgumentError("embedding: padding_idx is not supported")
     if max_norm is not None or norm_type is not None:
         raise ArgumentError("embedding: max_norm and norm_type are not supported")
+    inp, weight = of_array(inp), of_array(weight)
     check_tensor("embedding", inp=inp, weight=weight)
     if inp.dtype.kind not in "iu":
         raise ArgumentTypeError(f"embedding: inp has type {inp.dtype}, expected integers")
@@ -602,7 +603,7 @@ def pixel_shuffle(inp: Tensor, upscale_factor: int) -> Tensor:
     """
     op, r = "pixel_shuffle", upscale_factor
     check_tensor(op, inp=inp)
-    require(isinstance(r, int) and r > 0, f"{op}: upscale_factor is {shown(r)}, expected a positive integer")
+    r = integer(op, "upscale_factor", r, 1)
     require(inp.ndim >= 3, f"{op}: inp has shape {inp._tuple_shape}, expected at least 3 dimensions")
     *batch, channels, rows, columns = inp._tuple_shape
     require(channels % (r * r) == 0, f"{op}: inp has {channels} channels, which {r} * {r} doesn't divide")

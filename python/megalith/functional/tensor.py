@@ -9,6 +9,7 @@ from .. import _core, _ops
 from .._errors import ArgumentError, ArgumentTypeError
 from ..core._trace_option import sizes
 from ..core.tensor.dtype import to_native
+from ..core.tensor.utils import dtype_promotion
 from ..device import CompNode, as_device
 from ..tensor import Tensor
 
@@ -435,7 +436,9 @@ def where(mask: Tensor, x: Tensor, y: Tensor) -> Tensor:
             raise ArgumentTypeError(f"where: {name} must be a Tensor, not {type(value).__name__}")
     if mask.dtype != np.bool_:
         raise ArgumentError(f"where: the mask must be bool, not {mask.dtype}")
-    x, y = _core.convert_inputs(x, y)
+    if x._dtype_id != y._dtype_id:
+        dtype = dtype_promotion(x, y)
+        x, y = x.astype(dtype), y.astype(dtype)
     dtype = x.dtype
     if dtype == np.bool_:
         return (mask & x) | (~mask & y)
@@ -577,6 +580,7 @@ def repeat(inp: Tensor, repeats: int, axis: Optional[int] = None):
     if axis is None:
         inp, axis = inp.reshape(-1), 0
     shape = list(sizes(inp))
+    axis = _core.as_integer(axis)
     if not 0 <= axis < len(shape):
         raise _core.ArgumentError(f"repeat: axis {axis} is out of range for shape {inp._tuple_shape}")
     n = _core.as_integer(repeats)

@@ -15,6 +15,7 @@ from ._compose import (
     elwise,
     expand_dims,
     int_vector,
+    integer,
     is_tensor,
     pair,
     part,
@@ -247,13 +248,13 @@ def nms(boxes: Tensor, scores: Tensor, iou_thresh: float, max_output: Optional[i
     count = int(boxes._tuple_shape[0])
     if max_output is None:
         max_output = count
-    require(isinstance(max_output, (int, np.integer)) and max_output >= 0, f"nms: max_output is {shown(max_output)}")
+    max_output = integer("nms", "max_output", max_output, 0)
     if count == 0 or max_output == 0:
         return Tensor(np.zeros((0,), np.int32))
     boxes, scores = boxes.detach(), scores.detach()
     order = reshape(_ops.Argsort(reshape(scores, (1, count)), order="DESCENDING")[1], (count,))
     ordered = reshape(_core.astype(take_rows(boxes, order), 0), (1, count, 4))
-    kept, number = _ops.NMSKeepMGB(ordered, iou_thresh=iou_thresh, max_output=int(max_output))
+    kept, number = _ops.NMSKeepMGB(ordered, iou_thresh=iou_thresh, max_output=max_output)
     kept = part(reshape(kept, (kept.size,)), 0, 0, number)
     return take_rows(order, _core.astype(kept, 4))
 

@@ -32,6 +32,10 @@ class ArrayMethodMixin:
     def __rmatmul__(self, value):
         return _core.matmul(_operand(value), self, False, False, "default")
 
+    def __imatmul__(self, value):
+        self._reset(self @ value)
+        return self
+
     def __contains__(self, value):
         return bool(np.any(self.numpy() == np.asarray(value)))
 

@@ -58,14 +58,17 @@ def to_native(dtype) -> tuple:
         return (17, 0.0, 0)
     if isinstance(dtype, QuantDtypeMeta):
         raise TypeError(f"{dtype.name} needs a scale: use create_quantized_dtype")
-    dtype = np.dtype(dtype)
+    try:
+        dtype = np.dtype(dtype)
+    except TypeError as e:
+        raise _core.ArgumentTypeError(f"{dtype!r} is no element type: {e}") from None
     info = (dtype.metadata or {}).get("mgb_dtype")
     if info is not None:
         return (_BY_NAME[info["name"]], float(info.get("scale", 0.0)), int(info.get("zero_point", 0)))
     try:
         return (_ID[dtype], 0.0, 0)
     except KeyError:
-        raise TypeError(f"tensors can't hold elements of type {dtype}") from None
+        raise _core.ArgumentTypeError(f"tensors can't hold elements of type {dtype}") from None
 
 
 def storage_type(spec: tuple):

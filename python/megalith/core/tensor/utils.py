@@ -1,5 +1,7 @@
 """Conversions that MegEngine's functions start with."""
 
+import functools
+
 import numpy as np
 
 from ... import _core
@@ -98,10 +100,30 @@ def get_device(*args):
     return as_device(None)
 
 
+_KIND = {"b": 1, "i": 2, "u": 2, "f": 3}
+
+
 def dtype_promotion(*args) -> np.dtype:
-    """The element type of an elementwise call on these operands."""
+    """The smallest element type for all operands of the highest kind: bools, integers, real numbers.
+
+    Python's numbers only say a kind; lists say nothing beside Tensors and arrays.
+    """
     args = args[0] if len(args) == 1 and isinstance(args[0], (list, tuple)) else args
-    return _core.convert_inputs(*args)[0].dtype
+    types = [np.dtype(a.dtype) for a in args if isinstance(a, (_core.TensorBase, np.ndarray, np.generic))]
+    if any(t.metadata for t in types):  # quantized
+        return _core.convert_inputs(*args)[0].dtype
+    numbers = [np.asarray(a).dtype for a in args if isinstance(a, (bool, int, float))]
+    if not types and not numbers:
+        types = [np.asarray(a).dtype for a in args]
+
+    def kind(t):
+        return _KIND.get(t.kind, 0)
+
+    highest = max(map(kind, types + numbers), default=0)
+    if highest > max(map(kind, types), default=0):
+        types = [np.dtype({1: "bool", 2: "int32", 3: "float32"}[highest])]
+    out = functools.reduce(np.promote_types, (t for t in types if kind(t) == highest))
+    return {"int64": np.dtype("int32"), "float64": np.dtype("float32")}.get(out.name, out)
 
 
 def cast_tensors(*args, promote=False) -> tuple:

@@ -284,6 +284,9 @@ void convolve_into(const Tensor& x, const Tensor& stored, const Filter& f, const
 
 bool given(const KernelArgs& a, size_t i) { return a.in.size() > i && a.in[i].count() > 0; }
 
+// In NCHW it is left out, see conv.cpp.
+bool looks_at_z(const param::ConvBias& p) { return p.format != Format::NCHW; }
+
 // The scale of the sums, as the reference has it.
 Finish finish_of(DType x, DType f, DType y) {
   Finish r;
@@ -329,8 +332,9 @@ void run_conv_bias(const KernelArgs& a) {
   const auto& p = a.param<param::ConvBias>();
   Epilogue e;
   e.finish = finish_of(a.in[0].dtype(), a.in[1].dtype(), a.out[0].dtype());
+  const bool z = looks_at_z(p) && given(a, 3);
   if (given(a, 2)) {
-    if (a.in[2].shape() == a.out[0].shape() && !given(a, 3)) {
+    if (a.in[2].shape() == a.out[0].shape() && !z) {
       e.add = dense_image(a.in[2], store_of(p.format, true), a.exec);
     } else {
       const Tensor bias = dense_image(a.in[2], store_of(p.format, true), a.exec);
@@ -339,7 +343,7 @@ void run_conv_bias(const KernelArgs& a) {
       if (real != e.bias.data()) std::copy_n(real, bias.count(), e.bias.data());
     }
   }
-  if (given(a, 3)) e.add = dense_image(a.in[3], store_of(p.format, true), a.exec);
+  if (z) e.add = dense_image(a.in[3], store_of(p.format, true), a.exec);
   switch (p.nonlineMode) {
     case param::NonlineMode::RELU: e.finish.act = Finish::Act::kRelu; break;
     case param::NonlineMode::H_SWISH: e.finish.act = Finish::Act::kHSwish; break;
@@ -409,15 +413,16 @@ bool accepts_bias(const KernelQuery& q) {
   const auto& p = q.attrs.param<param::ConvBias>();
   const auto there = [&](size_t i) { return q.in.size() > i && q.in[i].shape.count() > 0; };
   const auto real = [&](size_t i) { return !there(i) || elemwise::is_real(q.in[i].dtype); };
-  if (p.nonlineMode > Mode::H_SWISH || !real(2) || !real(3)) return false;
+  const bool z = looks_at_z(p) && there(3);
+  if (p.nonlineMode > Mode::H_SWISH || !real(2) || (z && !real(3))) return false;
   // Sums themselves are the result only where nothing happens to them.
   const DType y = q.out[0].dtype;
-  const bool plain = !there(2) && !there(3) && p.nonlineMode == Mode::IDENTITY;
+  const bool plain = !there(2) && !z && p.nonlineMode == Mode::IDENTITY;
   if (!plain && y.bits() == 32 && !y.is_float()) return false;
   if (!there(2)) return true;
   const Shape bias = image_to_canonical(q.in[2].shape, store_of(p.format, true));
   const Shape ys = image_to_canonical(q.out[0].shape, store_of(p.format, true));
-  return (bias.count() == ys[1] && bias[1] == ys[1]) || (bias == ys && !there(3));
+  return (bias.count() == ys[1] && bias[1] == ys[1]) || (bias == ys && !z);
 }
 
 std::vector<Kernel> kernels(void (*run)(const KernelArgs&), bool (*last)(const KernelQuery&),

@@ -73,6 +73,66 @@ void TransposeFloats(const float* from, int64_t from_row, float* to, int64_t to_
     for (int64_t i = 0; i < rows; ++i) to[i * to_row + j] = from[j * from_row + i];
 }
 
+// kCount rows of 16 bytes become 16 columns of kCount bytes: 2, 4 or 8.
+template <int kCount>
+HWY_INLINE void ByteTile(const uint8_t* from, int64_t from_row, uint8_t* to, int64_t to_row) {
+#if HWY_TARGET != HWY_SCALAR
+  const hn::FixedTag<uint8_t, 16> d;
+  using V = hn::Vec<decltype(d)>;
+  V v[kCount], t[kCount];
+#define MEGALITH_EACH(i, n) _Pragma("GCC unroll 8") for (int i = 0; i < (n); ++i)
+  MEGALITH_EACH(i, kCount) v[i] = hn::LoadU(d, from + i * from_row);
+  // Rows and those half of their number away are shuffled like cards, until each column is in one place.
+  MEGALITH_EACH(stage, kCount == 8 ? 3 : kCount == 4 ? 2 : 1) {
+    MEGALITH_EACH(i, kCount / 2) {
+      t[2 * i] = hn::InterleaveLower(d, v[i], v[i + kCount / 2]);
+      t[2 * i + 1] = hn::InterleaveUpper(d, v[i], v[i + kCount / 2]);
+    }
+    MEGALITH_EACH(i, kCount) v[i] = t[i];
+  }
+  if (to_row == kCount) {
+    MEGALITH_EACH(i, kCount) hn::StoreU(v[i], d, to + 16 * i);
+    return;
+  }
+  uint8_t all[16 * kCount];
+  MEGALITH_EACH(i, kCount) hn::StoreU(v[i], d, all + 16 * i);
+  for (int i = 0; i < 16; ++i) std::memcpy(to + i * to_row, all + i * kCount, kCount);
+#undef MEGALITH_EACH
+#endif
+}
+
+void TransposeBytes(const uint8_t* from, int64_t from_row, uint8_t* to, int64_t to_row, int64_t rows, int64_t columns) {
+  int64_t i = 0;
+#if HWY_TARGET != HWY_SCALAR
+  for (; i + 16 <= rows; i += 16) {
+    const uint8_t* x = from + i;
+    uint8_t* y = to + i * to_row;
+    if (columns == 3 && to_row == 3) {
+      const hn::FixedTag<uint8_t, 16> d;
+      hn::StoreInterleaved3(hn::LoadU(d, x), hn::LoadU(d, x + from_row), hn::LoadU(d, x + 2 * from_row), d, y);
+      continue;
+    }
+    int64_t j = 0;
+    for (; j + 8 <= columns; j += 8) ByteTile<8>(x + j * from_row, from_row, y + j, to_row);
+    if (j + 4 <= columns) ByteTile<4>(x + j * from_row, from_row, y + j, to_row), j += 4;
+    if (j + 2 <= columns) ByteTile<2>(x + j * from_row, from_row, y + j, to_row), j += 2;
+    for (int64_t k = 0; j < columns && k < 16; ++k) y[k * to_row + j] = x[j * from_row + k];
+  }
+  if (rows == 4 && from_row == 4) {
+    const hn::FixedTag<uint8_t, 16> d;
+    int64_t j = 0;
+    for (; j + 16 <= columns; j += 16) {
+      hn::Vec<decltype(d)> v[4];
+      hn::LoadInterleaved4(d, from + j * 4, v[0], v[1], v[2], v[3]);
+      for (int64_t k = 0; k < 4; ++k) hn::StoreU(v[k], d, to + k * to_row + j);
+    }
+    from += j * 4, to += j, columns -= j;
+  }
+#endif
+  for (; i < rows; ++i)
+    for (int64_t j = 0; j < columns; ++j) to[i * to_row + j] = from[j * from_row + i];
+}
+
 }  // namespace megalith::copying::HWY_NAMESPACE
 HWY_AFTER_NAMESPACE();
 
@@ -193,7 +253,9 @@ void transpose(const std::byte* from, int64_t from_row, std::byte* to, int64_t t
     transpose_plain(reinterpret_cast<const T*>(from), from_row, reinterpret_cast<T*>(to), to_row, rows, columns);
   };
   switch (width) {
-    case 1: return plain(uint8_t{});
+    case 1:
+      return MEGALITH_DISPATCH(TransposeBytes)(reinterpret_cast<const uint8_t*>(from), from_row,
+                                               reinterpret_cast<uint8_t*>(to), to_row, rows, columns);
     case 2: return plain(uint16_t{});
     case 8: return plain(uint64_t{});
     default:

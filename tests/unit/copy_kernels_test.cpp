@@ -51,4 +51,32 @@ TEST_SUITE("kernels") {
       CHECK(check_kernels("Concat", Params(param::Axis{axis}), parts, {}, &dice, true) == 1);
     }
   }
+
+  TEST_CASE("relayout_format") {
+    Dice dice(9);
+    int ran = 0;
+    using D = DTypeEnum;
+    for (int round = 0; round < 3000; ++round) {
+      param::RelayoutFormat p;
+      p.mode = static_cast<param::RelayoutFormatMode>(dice.pick(0, 31));
+      p.group = static_cast<uint32_t>(dice.of<int64_t>({1, 1, 2, 3}));
+      if (dice.one_in(4)) p.oc = static_cast<uint32_t>(p.group * dice.pick(1, 5));
+      Shape s;
+      for (int64_t d = dice.pick(4, 5); d > 0; --d) s.push_back(dice.of<int64_t>({1, 2, 3, 4, 8, 12, 17, 64}));
+      if (s.ndim() == 5) s[4] = dice.of<int64_t>({4, 4, 8, 64, 1, 3});
+      const DType types[] = {DType(D::Float32), DType(D::QuantizedS8, 0.1f), DType(D::Quantized8Asymm, 0.2f, 33),
+                             DType(D::Uint8), DType(D::QuantizedS32, 0.3f)};
+      const DType from = types[dice.pick(0, 4)];
+      std::optional<DType> to;
+      if (from.bits() == 8 && dice.one_in(2)) to = DType(D::QuantizedS8, 0.15f);
+      const Tensor x = dice.values(from, s);
+      CAPTURE(from.str());
+      CAPTURE(to ? to->str() : "");
+      try {
+        ran += check_kernels("RelayoutFormat", Params(p), {x}, {}, &dice, true, to);
+      } catch (const OpError&) {  // the mode does not take the shape
+      }
+    }
+    CHECK(ran > 300);
+  }
 }

@@ -171,7 +171,7 @@ int check_kernels(const char* name, const Params& params, const std::vector<Tens
                       "output ", o, ": ", where);
         const bool equal = same(again[o], got[o], {}, where);
         CHECK_MESSAGE(equal, std::string(name), " ", params.str(), " kernel ", std::string(k.name), " inputs ", shapes,
-                      "output ", o, ": other bits with ", exec->threads(), " threads");
+                      "output ", o, ": other bits with ", exec->threads(), " threads: ", where);
         if (!right || !equal) return ran;
       }
     }

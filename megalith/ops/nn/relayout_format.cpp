@@ -5,7 +5,7 @@
 #include <array>
 #include <span>
 
-#include "megalith/ops/op_util.h"
+#include "megalith/ops/elemwise/real.h"
 
 namespace megalith {
 namespace {
@@ -264,6 +264,95 @@ void run_relayout(const KernelArgs& a) {
   if (lowbit) copy_strided(pack_lowbit(result, to), a.out[0]);
 }
 
+// ---- the same as copies of whole blocks and of the rest of the last one
+
+// The plain and the packed tensor with axes of their common elements: of a plain axis that lies in blocks, blocks and
+// elements of a block. `rest` has a bit for each such axis: set for the part block at its end.
+bool common_part(const Rule& rule, const Layout& plain, const Layout& packed, uint32_t rest, Layout& p, Layout& q,
+                 int64_t& plain_at, int64_t& packed_at) {
+  p = q = Layout();
+  plain_at = packed_at = 0;
+  for (int a = 0; a < plain.shape.ndim(); ++a) {
+    int64_t block = 0, inner = 0, whole = 0;  // strides in the packed tensor
+    bool in_blocks = false;
+    for (int i = 0; i < packed.shape.ndim(); ++i) {
+      const Axis axis = rule.axes[static_cast<size_t>(i)];
+      if (axis.plain != a) continue;
+      in_blocks = in_blocks || axis.part == Part::kInner;
+      (axis.part == Part::kBlock ? block : axis.part == Part::kInner ? inner : whole) = packed.stride[i];
+    }
+    const int64_t size = plain.shape[a], stride = plain.stride[a];
+    const auto add = [&](int64_t n, int64_t from, int64_t to) {
+      p.shape.push_back(n), p.stride.push_back(from);
+      q.shape.push_back(n), q.stride.push_back(to);
+    };
+    if (!in_blocks) {
+      add(size, stride, whole);
+      continue;
+    }
+    const int64_t blocks = size / rule.pack, left = size % rule.pack;
+    if (rest >> a & 1) {
+      add(left, stride, inner);
+      plain_at += blocks * rule.pack * stride;
+      packed_at += blocks * block;
+      if (left == 0) return false;
+    } else {
+      add(blocks, rule.pack * stride, block);
+      add(rule.pack, stride, inner);
+      if (blocks == 0) return false;
+    }
+  }
+  return true;
+}
+
+bool copies_accept(const KernelQuery& q) {
+  const auto& p = q.attrs.param<param::RelayoutFormat>();
+  const DType from = q.in[0].dtype, to = q.out[0].dtype;
+  if (from.is_lowbit() || to.is_lowbit() || find_rule(p.mode, q.in[0].shape.ndim()).plain_ndim > 5) return false;
+  return from == to || (from.bits() == 8 && to.bits() == 8 && to.is_quantized() &&
+                        (!from.is_quantized() || std::isfinite(from.scale)));
+}
+
+void copies(const KernelArgs& a) {
+  const auto& p = a.param<param::RelayoutFormat>();
+  const DType from = a.in[0].dtype(), to = a.out[0].dtype();
+  const Rule rule = find_rule(p.mode, a.in[0].ndim());
+  const int64_t group = group_of(p);
+  const Tensor moved = from == to ? a.out[0] : Tensor::empty(from, a.out[0].layout());
+  // Channels as (group, channel).
+  const auto split = [&](const Tensor& t) {
+    Layout l = t.layout();
+    if (!grouped(p.mode)) return l;
+    l.shape = split_channels(l.shape, group);
+    l.stride.insert(1, l.shape[2] * l.stride[1]);
+    return l;
+  };
+  const Tensor &plain = rule.reverse ? moved : a.in[0], &packed = rule.reverse ? a.in[0] : moved;
+  const Layout plain_layout = split(plain), packed_layout = split(packed);
+  if (!rule.reverse && plain_layout.shape.count() != packed_layout.shape.count()) {
+    const uint32_t pad = padding(rule, p.mode, group, from, to);
+    dispatch_width(from, [&]<class T>(T) { std::fill_n(moved.data<T>(), moved.count(), static_cast<T>(pad)); });
+  }
+  uint32_t blocked = 0;
+  for (const Axis axis : rule.axes) blocked |= axis.part == Part::kInner ? 1u << axis.plain : 0;
+  for (uint32_t rest = 0; rest < 1u << rule.plain_ndim; ++rest) {
+    Layout in_plain, in_packed;
+    int64_t plain_at, packed_at;
+    if ((rest & ~blocked) != 0 ||
+        !common_part(rule, plain_layout, packed_layout, rest, in_plain, in_packed, plain_at, packed_at))
+      continue;
+    const Tensor x = plain.view(in_plain, plain_at), y = packed.view(in_packed, packed_at);
+    rule.reverse ? copy_strided(y, x, a.exec) : copy_strided(x, y, a.exec);
+  }
+  if (from == to) return;
+  const DType real = from.id == DTypeEnum::Uint8 ? DType(DTypeEnum::Quantized8Asymm, 1.f, 128) : from;
+  const Tensor values = moved.with_dtype(real);
+  elemwise::for_blocks(a.out[0], a.exec, [&](int64_t at, int64_t n) {
+    float buffer[elemwise::kRealBlock];
+    elemwise::store_block(a.out[0], at, n, elemwise::load_block(values, at, n, buffer));
+  });
+}
+
 }  // namespace
 }  // namespace megalith
 
@@ -273,6 +362,7 @@ MEGALITH_OPS(nn_relayout_format) {
          .mge = {"RelayoutFormatV1"},
          .params = &param::RelayoutFormat::kSchema,
          .infer = infer_relayout,
-         .kernels = {{.name = "reference", .run = run_relayout}},
+         .kernels = {{.name = "copies", .run = copies, .accepts = copies_accept, .strided = true},
+                     {.name = "reference", .run = run_relayout}},
          .exact = true});
 }

@@ -48,6 +48,7 @@ CASES = {
     "broadcast": (lambda x: F.broadcast_to(x[:, :1], x.shape), ROWS),
     "times_size": (lambda x: x * x.shape[0], ROWS),
     "zeros": (lambda x: F.concat([x, F.zeros((x.shape[0], 1))], 1), ROWS),
+    "numbers beside a shape": (lambda x: x.reshape(F.concat([mge.tensor(x.shape)[:-1], (1, 1), x.shape[-1]])), ROWS),
     "arange": (lambda x: x + F.arange(x.shape[0]).reshape(-1, 1), ROWS),
     "linear": (lambda x: F.linear(x, W), CUBE),
     "matmul_rows": (lambda x: F.matmul(x, W.T), CUBE),

@@ -241,7 +241,8 @@ def concat(inps: Iterable[Tensor], axis: int = 0, device=None) -> Tensor:
     """Tensors one after another along an axis.
 
     Args:
-        inps: tensors whose other axes agree; their types are promoted.
+        inps: tensors whose other axes agree; their types are promoted. Beside a Tensor, numbers and lists of numbers
+            take its type, as older MegEngines had it.
         axis: the axis.
         device: device of the result.
 
@@ -257,8 +258,23 @@ def concat(inps: Iterable[Tensor], axis: int = 0, device=None) -> Tensor:
     inps = list(inps)
     if len(inps) == 1:
         return copy(inps[0], device)
-    out = _core.concat(inps, axis)
+    try:
+        out = _core.concat(inps, axis)
+    except TypeError:
+        like = next((x for x in inps if isinstance(x, _core.TensorBase)), None)
+        if like is None or not any(isinstance(x, (int, float, list, tuple)) for x in inps):
+            raise
+        out = _core.concat([_beside(like, x) for x in inps], axis)
     return out if device is None else _on(out, device)
+
+
+def _beside(like, x):
+    """Numbers as a Tensor of the type and on the device of another."""
+    if not isinstance(x, (int, float, list, tuple)):
+        return x
+    if isinstance(like, Tensor):
+        return Tensor(x, dtype=like.dtype, device=like.device)
+    return _core.convert_inputs(like, x)[1]
 
 
 def _tensors(what, inps):

@@ -227,6 +227,29 @@ constexpr int64_t kStretch = 64;
 
 // Brings A of one run into the order in which tiles read it: for every tile, for every k, a column of its rows.
 void PackA(const float* a, int64_t row, int64_t col, int64_t m, int64_t k, float* to) {
+  if (row == 1 && m > 1) {  // columns of all tiles lie side by side: some of them at a time
+    constexpr int64_t kColumns = 8;
+    const D d;
+    for (int64_t begin = 0; begin < k; begin += kColumns) {
+      const int64_t end = std::min(k, begin + kColumns);
+      EachRows(m, kMaxRows, [&](int64_t at, int64_t rows) HWY_ATTR {
+        for (int64_t l = begin; l < end; ++l) {
+          const float* from = a + l * col + at;
+          float* out = to + at * k + l * rows;
+          int64_t i = 0;
+          for (; i + kLanes <= rows; i += kLanes) hn::StoreU(hn::LoadU(d, from + i), d, out + i);
+          if (i == rows) continue;
+          // The next columns overwrite what is too much; what lies behind those of this tile stands there already.
+          const V rest = at + i + kLanes <= m ? hn::LoadU(d, from + i) : LoadFirst(d, from + i, rows - i);
+          if (l * rows + i + kLanes <= k * rows)
+            hn::StoreU(rest, d, out + i);
+          else
+            StoreFirst(rest, d, out + i, rows - i);
+        }
+      });
+    }
+    return;
+  }
   EachRows(m, kMaxRows, [&](int64_t at, int64_t rows) {
     const float* from = a + at * row;
     float* out = to + at * k;

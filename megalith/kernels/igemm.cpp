@@ -66,6 +66,7 @@ struct Pairs {
 #endif
 #endif
 };
+using V = Pairs::V;
 constexpr int64_t kLanes = Pairs::kLanes;
 
 #undef MEGALITH_TILE
@@ -128,44 +129,63 @@ HWY_INLINE VF Activate(Finish::Act act, VF v) {
   return v;
 }
 
-// T: of the result, float or a byte.
+// Of a result of type T, float or a byte.
+template <class T>
+struct FinishVector {
+  explicit FinishVector(const Finish& f)
+      : f(f), scale(hn::Set(DF(), f.scale)), step(hn::Set(DF(), f.type.scale)), zero(hn::Zero(D())) {
+    if constexpr (std::is_integral_v<T>) {
+      const int z = f.type.is_asymmetric() ? f.type.zero_point : 0;
+      zero = hn::Set(D(), z);
+      low = hn::Set(DF(), static_cast<float>(std::numeric_limits<T>::lowest() - z));
+      high = hn::Set(DF(), static_cast<float>(std::numeric_limits<T>::max() - z));
+    }
+  }
+
+  // Elements [j, j + n) of a row; whole vectors of them where n is that.
+  template <bool kWhole>
+  HWY_INLINE void Do(const int32_t* sums, const float* add, T* to, int64_t j, int64_t n) const {
+    const DF d;
+    const auto load = [&](const float* p) HWY_ATTR {
+      if constexpr (kWhole)
+        return hn::LoadU(d, p);
+      else
+        return LoadFirst(d, p, n);
+    };
+    VF v = Scaled(sums + j, scale, f.in_double, f.scale);
+    if (f.bias) v = hn::Add(v, load(f.bias + j));
+    if (add) v = hn::Add(v, load(add + j));
+    v = Activate(f.act, v);
+    if constexpr (std::is_integral_v<T>) {
+      const hn::Rebind<T, D> bytes;
+      const auto q = hn::DemoteTo(bytes, hn::Add(RoundWithin(d, hn::Div(v, step), low, high), zero));
+      if constexpr (kWhole) {
+        hn::StoreU(q, bytes, to + j);
+      } else {
+        T last[kLanes];
+        hn::StoreU(q, bytes, last);
+        std::copy_n(last, n, to + j);
+      }
+    } else if constexpr (kWhole) {
+      hn::StoreU(v, d, to + j);
+    } else {
+      StoreFirst(v, d, to + j, n);
+    }
+  }
+
+  const Finish& f;
+  VF scale, step, low, high;
+  V zero;
+};
+
 template <class T>
 void FinishRows(const Finish& f, int64_t m, int64_t n, const int32_t* sums, int64_t pitch, T* to, int64_t to_row) {
-  const DF d;
-  const VF scale = hn::Set(d, f.scale), step = hn::Set(d, f.type.scale);
-  const int zero = f.type.is_asymmetric() ? f.type.zero_point : 0;
-  const auto z = hn::Set(D(), zero);
-  VF low = hn::Zero(d), high = hn::Zero(d);
-  if constexpr (std::is_integral_v<T>) {
-    low = hn::Set(d, static_cast<float>(std::numeric_limits<T>::lowest() - zero));
-    high = hn::Set(d, static_cast<float>(std::numeric_limits<T>::max() - zero));
-  }
+  const FinishVector<T> vector(f);
   for (int64_t i = 0; i < m; ++i) {
-    for (int64_t j = 0; j < n; j += kLanes) {
-      const int64_t left = std::min(kLanes, n - j);
-      const auto load = [&](const float* p)
-                            HWY_ATTR { return left == kLanes ? hn::LoadU(d, p) : LoadFirst(d, p, left); };
-      VF v = Scaled(sums + i * pitch + j, scale, f.in_double, f.scale);
-      if (f.bias) v = hn::Add(v, load(f.bias + j));
-      if (f.add) v = hn::Add(v, load(f.add + i * f.add_row + j));
-      v = Activate(f.act, v);
-      T* out = to + i * to_row + j;
-      if constexpr (std::is_integral_v<T>) {
-        const hn::Rebind<T, D> bytes;
-        const auto q = hn::DemoteTo(bytes, hn::Add(RoundWithin(d, hn::Div(v, step), low, high), z));
-        if (left == kLanes) {
-          hn::StoreU(q, bytes, out);
-        } else {
-          T last[kLanes];
-          hn::StoreU(q, bytes, last);
-          std::copy_n(last, left, out);
-        }
-      } else if (left == kLanes) {
-        hn::StoreU(v, d, out);
-      } else {
-        StoreFirst(v, d, out, left);
-      }
-    }
+    const float* const add = f.add ? f.add + i * f.add_row : nullptr;
+    int64_t j = 0;
+    for (; j + kLanes <= n; j += kLanes) vector.template Do<true>(sums + i * pitch, add, to + i * to_row, j, kLanes);
+    if (j < n) vector.template Do<false>(sums + i * pitch, add, to + i * to_row, j, n - j);
   }
 }
 
@@ -268,7 +288,7 @@ void product(const Product& p, Gather a, Sink c, Exec& exec) {
   if (p.m <= 0 || p.n <= 0) return;
   const int64_t panel = panel_width(), tile = rows_of_tile(p.form), depth = words(p.form, p.k);
   const int64_t pitch = depth + words(p.form, kRoom);
-  int64_t rows = std::clamp(kBytesOfA / (pitch * 4) / tile * tile, tile, 8 * tile), cols = round_up(p.n, panel);
+  int64_t rows = std::clamp(kBytesOfA / (pitch * 4) / tile * tile, tile, 4 * tile), cols = round_up(p.n, panel);
   const auto tasks = [&] { return ((p.m + rows - 1) / rows) * ((p.n + cols - 1) / cols); };
   if (exec.threads() > 1 && p.m * p.n * p.k > 64 * 64 * 64) {
     while (tasks() < exec.threads() * 4 && rows > 2 * tile) rows = round_up((rows + 1) / 2, tile);

@@ -176,7 +176,9 @@ std::vector<Var> Tape::gradients(const std::vector<Var>& ys, const std::vector<V
   const auto wants = [&](const Var& v) { return v.link() && wanted.count(key_of(*v.link())) > 0; };
   for (const auto& node : nodes) {
     if (std::none_of(node->in.begin(), node->in.end(), wants)) continue;
-    for (size_t i = 0; i < node->out.size(); ++i) wanted[{node.get(), static_cast<int>(i)}] = true;
+    for (size_t i = 0; i < node->out.size(); ++i) {  // through integers and bools no gradient flows
+      if (node->out[i].dtype().is_float()) wanted[{node.get(), static_cast<int>(i)}] = true;
+    }
   }
   for (size_t i = 0; i < ys.size(); ++i) {
     if (!wants(ys[i])) continue;

@@ -68,7 +68,7 @@ def test_function():
     x = mge.Tensor([0.5, 1.0])
     gm = GradManager().attach(x)
     with gm:
-        y, _ = Sine()(x, 3)
+        y, _ = Sine()(x, mge.Tensor(3))
         gm.backward(y)
     np.testing.assert_allclose(x.grad.numpy(), np.cos([0.5, 1.0]), rtol=1e-6)
 

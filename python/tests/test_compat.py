@@ -131,10 +131,10 @@ def test_grad_of_the_core():
 
     x, seen = mge.tensor([1.0, 2.0]), []
     with Grad() as grad:
-        grad.wrt(x, callback=lambda t, g: seen.append((t, g)))
+        grad.wrt(x, callback=seen.append)
         y = x * x
         grad(y, mge.tensor([1.0, 10.0]))
-    assert seen[0][0] is x and seen[0][1].numpy().tolist() == [2, 40]
+    assert [g.numpy().tolist() for g in seen] == [[2, 40]]
 
 
 def test_conversions_of_the_core():

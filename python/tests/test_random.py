@@ -32,7 +32,6 @@ def test_refusals():
         lambda: rand.permutation(5.0),
         lambda: rand.permutation(mge.Tensor(np.zeros((0, 2)))),
         lambda: rand.gamma(mge.Tensor([1.0, 2.0]), mge.Tensor([1.0, 2.0, 3.0])),
-        lambda: rand.permutation(5, dtype="int8"),
         lambda: rand.normal(size=(-1,)),
     ):
         with pytest.raises(ValueError):

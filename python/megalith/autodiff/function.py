@@ -1,6 +1,7 @@
 """Functions whose gradient is written in Python."""
 
 from .. import _core
+from .._errors import ArgumentError, ArgumentTypeError
 
 
 class Function:
@@ -33,6 +34,9 @@ class Function:
         raise NotImplementedError
 
     def __call__(self, *args):
+        for arg in args:
+            if not isinstance(arg, _core.TensorBase):
+                raise ArgumentTypeError(f"{type(self).__name__} takes Tensors, not a {type(arg).__name__}")
         pause = _core.NoTape()
         try:
             results = self.forward(*args)
@@ -41,19 +45,17 @@ class Function:
         single = not isinstance(results, (tuple, list))
         # Results get links of their own: a forward that returns its argument must not relabel it.
         outputs = [r._detach() for r in ([results] if single else results)]
-        takes_gradient = [isinstance(a, _core.TensorBase) for a in args]
 
         def backward(*grads):
             back = self.backward(*grads)
             back = list(back) if isinstance(back, (tuple, list)) else [back]
             if len(back) != len(args):
-                raise ValueError(
+                raise ArgumentError(
                     f"{type(self).__name__}.backward returned {len(back)} gradients for {len(args)} arguments"
                 )
-            return [b for b, takes in zip(back, takes_gradient) if takes]
+            return back
 
-        tensors = [a for a, takes in zip(args, takes_gradient) if takes]
-        _core.remember_custom(tensors, outputs, backward)
+        _core.remember_custom(args, outputs, backward)
         return outputs[0] if single else type(results)(outputs)
 
     def __deepcopy__(self, memo):

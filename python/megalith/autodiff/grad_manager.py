@@ -4,7 +4,7 @@ import weakref
 from typing import Iterable
 
 from .. import _core
-from .._errors import ArgumentTypeError
+from .._errors import ArgumentError, ArgumentTypeError
 
 _backwarded = None  # the tensors of the backward() that is running
 
@@ -153,12 +153,14 @@ class GradManager:
                 "no computation history. did you forget record() or call a method that clears the history?"
             )
         ys = [] if y is None else [y] if isinstance(y, _core.TensorBase) else list(y)
-        dys = [None] * len(ys) if dy is None else [dy] if isinstance(dy, _core.TensorBase) else list(dy)
+        dys = [None] * len(ys) if dy is None else list(dy) if isinstance(dy, (list, tuple)) else [dy]
         if len(ys) != len(dys):
-            raise ValueError(f"backward of {len(ys)} tensors takes as many gradients, not {len(dys)}")
+            raise ArgumentError(f"backward of {len(ys)} tensors takes as many gradients, not {len(dys)}")
         for one, d in zip(ys, dys):
             if not isinstance(one, _core.TensorBase):
-                raise TypeError(f"backward takes Tensors, not {type(one).__name__}")
+                raise ArgumentTypeError(f"backward takes Tensors, not {type(one).__name__}")
+            if d is not None and not isinstance(d, _core.TensorBase):
+                raise ArgumentTypeError(f"a gradient is a Tensor, not a {type(d).__name__}")
             if d is not None and not _same_shape(one, d):
                 raise _core.OpError(
                     f"backward of a tensor of shape {tuple(one._tuple_shape)} got a gradient of shape {tuple(d._tuple_shape)}"

@@ -5,6 +5,7 @@ import functools
 from typing import Any
 
 from .. import _core
+from .._errors import ArgumentError
 from ..core import _trace_option
 from ..tensor import Tensor
 from ..utils.naming import AutoNaming
@@ -218,7 +219,7 @@ class trace:
             self.compile()
         inputs = dict(zip(self._input_names, self.flatten_inputs(*args, **kwargs)))
         if len(inputs) != len(self._input_names):
-            raise ValueError(f"{self.__name__} takes {len(self._input_names)} Tensors, not {len(inputs)}")
+            raise ArgumentError(f"{self.__name__} takes {len(self._input_names)} Tensors, not {len(inputs)}")
         used = {name for name, *_ in self._model.inputs()}
         values = self._model.run({k: v for k, v in inputs.items() if k in used})
         for value, scalar in zip(values, self._scalars):
@@ -297,11 +298,11 @@ class trace:
         from ..utils.dump_tools import dump_graph
 
         if not self._capture_as_const:
-            raise ValueError("you must specify capture_as_const=True at __init__ to use dump")
+            raise ArgumentError("you must specify capture_as_const=True at __init__ to use dump")
         if self._graph is None:
             raise _core.OpError(f"dump of {self.__name__}: call it once, there is nothing recorded")
         if not self._outputs:
-            raise ValueError(f"dump of {self.__name__}: it returns no Tensors")
+            raise ArgumentError(f"dump of {self.__name__}: it returns no Tensors")
         if isinstance(arg_names, str):
             arg_names = [arg_names]
         if isinstance(output_names, str):
@@ -309,12 +310,12 @@ class trace:
         names = list(self._input_names)
         if arg_names is not None:
             if len(arg_names) != len(names):
-                raise ValueError(f"dump of {self.__name__}: {len(arg_names)} arg_names for {len(names)} inputs")
+                raise ArgumentError(f"dump of {self.__name__}: {len(arg_names)} arg_names for {len(names)} inputs")
             names = list(arg_names)
         if output_names is None:
             output_names = self._output_names
         if output_names is not None and len(output_names) != len(self._outputs):
-            raise ValueError(
+            raise ArgumentError(
                 f"dump of {self.__name__}: {len(output_names)} output_names for {len(self._outputs)} outputs"
             )
         inputs = [n for n in self._graph.nodes() if n.kind == "input"]

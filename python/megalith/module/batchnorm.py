@@ -4,7 +4,7 @@ from typing import Optional
 
 import numpy as np
 
-from .._errors import require
+from .._errors import ArgumentError, require
 from ..functional._compose import expand_dims, squeeze
 from ..functional.nn import batch_norm, sync_batch_norm
 from ..tensor import Parameter, Tensor
@@ -123,8 +123,8 @@ class SyncBatchNorm(_BatchNorm):
         self.group = group
 
     def _check_input_ndim(self, inp):
-        if len(inp._tuple_shape) not in (2, 3, 4):
-            raise ValueError(f"expected 2D, 3D or 4D input (got {len(inp._tuple_shape)}D input)")
+        if inp.ndim not in (2, 3, 4):
+            raise ArgumentError(f"expected 2D, 3D or 4D input (got {inp.ndim}D input)")
 
     def forward(self, inp):
         self._check_input_ndim(inp)
@@ -148,8 +148,8 @@ class BatchNorm1d(_BatchNorm):
     """
 
     def _check_input_ndim(self, inp):
-        if len(inp._tuple_shape) not in (2, 3):
-            raise ValueError(f"expected 2D or 3D input (got {len(inp._tuple_shape)}D input)")
+        if inp.ndim not in (2, 3):
+            raise ArgumentError(f"expected 2D or 3D input (got {inp.ndim}D input)")
 
 
 class BatchNorm2d(_BatchNorm):
@@ -173,5 +173,5 @@ class BatchNorm2d(_BatchNorm):
     """
 
     def _check_input_ndim(self, inp):
-        if len(inp._tuple_shape) != 4:
-            raise ValueError(f"expected 4D input (got {len(inp._tuple_shape)}D input)")
+        if inp.ndim != 4:
+            raise ArgumentError(f"expected 4D input (got {inp.ndim}D input)")

@@ -43,9 +43,9 @@ class _ConvNd(Module):
     ):
         super().__init__(**kwargs)
         if in_channels % groups != 0:
-            raise ValueError(f"in_channels must be divisible by groups: {in_channels} channels, {groups} groups")
+            raise ArgumentError(f"in_channels must be divisible by groups: {in_channels} channels, {groups} groups")
         if out_channels % groups != 0:
-            raise ValueError(f"out_channels must be divisible by groups: {out_channels} channels, {groups} groups")
+            raise ArgumentError(f"out_channels must be divisible by groups: {out_channels} channels, {groups} groups")
         self.in_channels = in_channels
         self.out_channels = out_channels
         self.kernel_size = kernel_size

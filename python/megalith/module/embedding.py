@@ -4,6 +4,7 @@ from typing import Optional
 
 import numpy as np
 
+from .._errors import ArgumentError
 from ..functional.nn import embedding as embedding_func
 from ..tensor import Parameter
 from . import init
@@ -38,9 +39,9 @@ class Embedding(Module):
     ):
         super().__init__(**kwargs)
         if padding_idx is not None:
-            raise ValueError("Embedding: padding_idx is not supported")
+            raise ArgumentError("Embedding: padding_idx is not supported")
         if max_norm is not None or norm_type is not None:
-            raise ValueError("Embedding: max_norm and norm_type are not supported")
+            raise ArgumentError("Embedding: max_norm and norm_type are not supported")
         self.padding_idx = padding_idx
         self.max_norm = max_norm
         self.norm_type = norm_type
@@ -52,7 +53,7 @@ class Embedding(Module):
             self.reset_parameters()
         else:
             if tuple(initial_weight._tuple_shape) != (num_embeddings, embedding_dim):
-                raise ValueError(f"Embedding: initial_weight has shape {initial_weight._tuple_shape}, "
+                raise ArgumentError(f"Embedding: initial_weight has shape {initial_weight._tuple_shape}, "
                                  f"expected {(num_embeddings, embedding_dim)}")  # fmt: skip
             self.weight = Parameter(initial_weight.numpy())
 
@@ -74,7 +75,7 @@ class Embedding(Module):
     ):
         """An Embedding with the table ``embeddings``, which gets no gradient unless ``freeze`` is False."""
         if len(embeddings._tuple_shape) != 2:
-            raise ValueError(f"Embedding: embeddings have shape {embeddings._tuple_shape}, expected 2 dimensions")
+            raise ArgumentError(f"Embedding: embeddings have shape {embeddings._tuple_shape}, expected 2 dimensions")
         rows, columns = embeddings._tuple_shape
         return cls(num_embeddings=rows, embedding_dim=columns, initial_weight=embeddings, padding_idx=padding_idx,
                    max_norm=max_norm, norm_type=norm_type, freeze=freeze)  # fmt: skip

@@ -6,6 +6,7 @@ from typing import Optional, Tuple, Union
 import numpy as np
 
 from .. import _core, _ops
+from .._errors import ArgumentError
 from ..functional._compose import full, int_vector
 from ..tensor import Tensor
 
@@ -128,9 +129,9 @@ def calculate_gain(nonlinearity: str, param: Optional[Union[int, float]] = None)
         if param is None:
             param = 0.01
         if isinstance(param, bool) or not isinstance(param, (int, float)):
-            raise ValueError(f"the slope of leaky_relu is {param!r}, expected a number")
+            raise ArgumentError(f"the slope of leaky_relu is {param!r}, expected a number")
         return math.sqrt(2.0 / (1 + param**2))
-    raise ValueError(f"there is no gain for {nonlinearity!r}")
+    raise ArgumentError(f"there is no gain for {nonlinearity!r}")
 
 
 def calculate_fan_in_and_fan_out(tensor: Tensor) -> Tuple[float, float]:
@@ -146,7 +147,7 @@ def calculate_fan_in_and_fan_out(tensor: Tensor) -> Tuple[float, float]:
     """
     shape = tuple(int(s) for s in tensor._tuple_shape)
     if len(shape) < 2:
-        raise ValueError(f"a tensor of shape {shape} has no fan_in and fan_out: it has less than 2 dimensions")
+        raise ArgumentError(f"a tensor of shape {shape} has no fan_in and fan_out: it has less than 2 dimensions")
     if len(shape) >= 5:  # groups come first
         shape = shape[1:]
     field = int(np.prod(shape[2:])) if len(shape) > 2 else 1
@@ -164,7 +165,7 @@ def calculate_correct_fan(tensor: Tensor, mode: str) -> float:
     """
     mode = mode.lower()
     if mode not in ("fan_in", "fan_out"):
-        raise ValueError(f"mode is {mode!r}, expected 'fan_in' or 'fan_out'")
+        raise ArgumentError(f"mode is {mode!r}, expected 'fan_in' or 'fan_out'")
     return calculate_fan_in_and_fan_out(tensor)[mode == "fan_out"]
 
 

@@ -8,7 +8,7 @@ from typing import Any, Callable, Iterable, Optional, Set, Tuple, Union
 
 import numpy as np
 
-from .._errors import require
+from .._errors import ArgumentError, require
 from ..core import _trace_option
 from ..tensor import Parameter, Tensor
 from ..utils.hook import HookHandler
@@ -387,7 +387,7 @@ class Module(metaclass=ABCMeta):
             unused = set()
             loaded, skipped = self._load_state_dict_with_closure(state_dict)
         else:
-            raise ValueError(f"load_state_dict takes a dict or a function, not {type(state_dict).__name__}")
+            raise ArgumentError(f"load_state_dict takes a dict or a function, not {type(state_dict).__name__}")
         unused -= loaded
         for kind, keys in (("Unused", unused), ("Missing", skipped)):
             if not keys:
@@ -409,9 +409,11 @@ class Module(metaclass=ABCMeta):
             shape = tuple(var._tuple_shape)
             if shape != value.shape:
                 if not issubclass(kind, flat):
-                    raise ValueError(f"param `{key}` shape mismatch, should be {shape}, get {value.shape}")
+                    raise ArgumentError(f"param `{key}` shape mismatch, should be {shape}, get {value.shape}")
                 if int(np.prod(shape)) != value.size:
-                    raise ValueError(f"param `{key}` size mismatch, should be {int(np.prod(shape))}, get {value.size}")
+                    raise ArgumentError(
+                        f"param `{key}` size mismatch, should be {int(np.prod(shape))}, get {value.size}"
+                    )
                 value = value.reshape(shape)
             var._reset(type(var)(value, dtype=value.dtype))
             loaded.add(key)

@@ -7,6 +7,7 @@ from typing import Optional, Tuple
 
 import numpy as np
 
+from .._errors import ArgumentError
 from ..functional import _rnn as F
 from ..functional._compose import full, stack
 from ..tensor import Parameter, Tensor
@@ -153,16 +154,18 @@ class RNNBase(Module):
     ) -> None:
         super().__init__()
         if isinstance(dropout, bool) or not isinstance(dropout, numbers.Number) or not 0 <= dropout <= 1:
-            raise ValueError(f"{type(self).__name__}: dropout is {dropout!r}, expected a probability between 0 and 1")
+            raise ArgumentError(
+                f"{type(self).__name__}: dropout is {dropout!r}, expected a probability between 0 and 1"
+            )
         if proj_size < 0:
-            raise ValueError(f"{type(self).__name__}: proj_size is {proj_size}, expected 0")
+            raise ArgumentError(f"{type(self).__name__}: proj_size is {proj_size}, expected 0")
         if proj_size >= hidden_size:
-            raise ValueError(f"{type(self).__name__}: proj_size is {proj_size}, but hidden_size only {hidden_size}")
+            raise ArgumentError(f"{type(self).__name__}: proj_size is {proj_size}, but hidden_size only {hidden_size}")
         if proj_size:
-            raise ValueError(f"{type(self).__name__}: projections (proj_size={proj_size}) are not supported")
+            raise ArgumentError(f"{type(self).__name__}: projections (proj_size={proj_size}) are not supported")
         for name, size in (("input_size", input_size), ("hidden_size", hidden_size), ("num_layers", num_layers)):
             if size < 1:
-                raise ValueError(f"{type(self).__name__}: {name} is {size}, expected at least 1")
+                raise ArgumentError(f"{type(self).__name__}: {name} is {size}, expected at least 1")
         self.input_size = input_size
         self.hidden_size = hidden_size
         self.num_layers = num_layers
@@ -242,7 +245,7 @@ class RNNBase(Module):
                 h = self._apply_fn_to_hx(h, lambda h: _reorder(h, input.unsorted_indices))
             return pack_like(output, input), h
         if input.ndim != 3:
-            raise ValueError(f"{type(self).__name__}: input has shape {input._tuple_shape}, expected 3 dimensions")
+            raise ArgumentError(f"{type(self).__name__}: input has shape {input._tuple_shape}, expected 3 dimensions")
         if self.batch_first:
             input = F.dimshuffle(input, (1, 0, 2))
         if hx is None:

@@ -2,6 +2,7 @@
 
 from typing import Iterable, Tuple, Union
 
+from .._errors import ArgumentError
 from ..functional._compose import elwise
 from ..tensor import Parameter
 from .optimizer import Optimizer, f32, rest
@@ -10,12 +11,12 @@ from .optimizer import Optimizer, f32, rest
 def check_adam(lr, betas, weight_decay):
     """Raises a ValueError for settings that make no sense."""
     if lr < 0.0:
-        raise ValueError(f"Invalid learning rate: {lr}")
+        raise ArgumentError(f"Invalid learning rate: {lr}")
     if weight_decay < 0.0:
-        raise ValueError(f"Invalid weight_decay value: {weight_decay}")
+        raise ArgumentError(f"Invalid weight_decay value: {weight_decay}")
     for i in (0, 1):
         if not 0.0 <= betas[i] < 1.0:
-            raise ValueError(f"Invalid beta parameter at index {i}: {betas[i]}")
+            raise ArgumentError(f"Invalid beta parameter at index {i}: {betas[i]}")
 
 
 def adam_delta(states, grad, betas, eps):

@@ -2,6 +2,7 @@
 
 from abc import ABCMeta
 
+from .._errors import ArgumentTypeError
 from .optimizer import Optimizer
 
 
@@ -19,7 +20,7 @@ class LRScheduler(metaclass=ABCMeta):
 
     def __init__(self, optimizer: Optimizer, current_epoch: int = -1):
         if not isinstance(optimizer, Optimizer):
-            raise TypeError(f"a scheduler takes an Optimizer, not {type(optimizer).__name__}")
+            raise ArgumentTypeError(f"a scheduler takes an Optimizer, not {type(optimizer).__name__}")
         self.optimizer = optimizer
         self.current_epoch = current_epoch
         for i, group in enumerate(optimizer.param_groups):

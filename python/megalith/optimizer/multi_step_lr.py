@@ -3,6 +3,7 @@
 from bisect import bisect_right
 from typing import Iterable as Iter
 
+from .._errors import ArgumentError
 from .lr_scheduler import LRScheduler
 from .optimizer import Optimizer
 
@@ -34,7 +35,7 @@ class MultiStepLR(LRScheduler):
         current_epoch: int = -1,
     ):
         if list(milestones) != sorted(milestones):
-            raise ValueError(f"Milestones should be a list of increasing integers. Got {milestones}")
+            raise ArgumentError(f"Milestones should be a list of increasing integers. Got {milestones}")
         self.milestones = milestones
         self.gamma = gamma
         super().__init__(optimizer, current_epoch)

@@ -9,7 +9,7 @@ from typing import Iterable as Iter
 
 import numpy as np
 
-from .._errors import require
+from .._errors import ArgumentError, ArgumentTypeError, require
 from ..tensor import Parameter, Tensor
 
 
@@ -54,13 +54,13 @@ class Optimizer(metaclass=ABCMeta):
         if isinstance(params, (Parameter, dict)):
             params = [params]
         elif not isinstance(params, Iterable):
-            raise TypeError(f"an optimizer takes Parameters or dicts, not {type(params).__name__}")
+            raise ArgumentTypeError(f"an optimizer takes Parameters or dicts, not {type(params).__name__}")
         groups = list(params)
         if not groups:
-            raise ValueError("optimizer got an empty parameter list")
+            raise ArgumentError("optimizer got an empty parameter list")
         for group in groups:
             if not isinstance(group, type(groups[0])):
-                raise TypeError("an optimizer takes either Parameters or dicts, not both")
+                raise ArgumentTypeError("an optimizer takes either Parameters or dicts, not both")
         if not isinstance(groups[0], dict):
             groups = [{"params": groups}]
         self.param_groups = []
@@ -78,14 +78,14 @@ class Optimizer(metaclass=ABCMeta):
         require(isinstance(param_group, dict), "a parameter group is a dict")
         params = param_group["params"]
         if isinstance(params, set):
-            raise TypeError("optimized parameters need to be in an ordered collection, not in a set")
+            raise ArgumentTypeError("optimized parameters need to be in an ordered collection, not in a set")
         param_group["params"] = params = [params] if isinstance(params, Parameter) else list(params)
         for param in params:
             if not isinstance(param, Parameter):
-                raise TypeError(f"an optimizer changes Parameters, but one is a {type(param).__name__}")
+                raise ArgumentTypeError(f"an optimizer changes Parameters, but one is a {type(param).__name__}")
         for name, default in self._defaults.items():
             if default is required and name not in param_group:
-                raise ValueError(f"a parameter group has no {name}, which is required")
+                raise ArgumentError(f"a parameter group has no {name}, which is required")
             param_group.setdefault(name, default)
         known = {id(p) for group in self.param_groups for p in group["params"]}
         require(known.isdisjoint(map(id, params)), "some parameters appear in more than one parameter group")
@@ -117,7 +117,7 @@ class Optimizer(metaclass=ABCMeta):
         """
         for group in self.param_groups:
             if isinstance(group["params"], set):
-                raise TypeError("optimized parameters need to be in an ordered collection, not in a set")
+                raise ArgumentTypeError("optimized parameters need to be in an ordered collection, not in a set")
             self._updates(group)
         return self
 
@@ -160,12 +160,12 @@ class Optimizer(metaclass=ABCMeta):
         """
         saved_groups = state["param_groups"]
         if len(self.param_groups) != len(saved_groups):
-            raise ValueError(
+            raise ArgumentError(
                 f"loaded state dict has {len(saved_groups)} parameter groups, expected {len(self.param_groups)}"
             )
         for group, saved in zip(self.param_groups, saved_groups):
             if len(group["params"]) != len(saved["params"]):
-                raise ValueError(
+                raise ArgumentError(
                     f"a parameter group has {len(saved['params'])} parameters, expected {len(group['params'])}"
                 )
             for param, number in zip(group["params"], saved["params"]):
@@ -174,12 +174,12 @@ class Optimizer(metaclass=ABCMeta):
                         k: v.detach() if isinstance(v, Tensor) else Tensor(v) for k, v in state["state"][number].items()
                     }
             if set(group) != set(saved):
-                raise ValueError(f"a parameter group has the settings {sorted(saved)}, expected {sorted(group)}")
+                raise ArgumentError(f"a parameter group has the settings {sorted(saved)}, expected {sorted(group)}")
             for key in group:
                 if key != "params":
                     group[key] = saved[key]
         if len(self._state) != len(state["state"]):
-            raise ValueError(
+            raise ArgumentError(
                 f"loaded state dict has states of {len(state['state'])} parameters, expected {len(self._state)}"
             )
 

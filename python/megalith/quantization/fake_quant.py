@@ -5,6 +5,7 @@ import math
 from typing import Union
 
 from .. import functional as F
+from .._errors import ArgumentError
 from ..core.tensor.dtype import QuantDtypeMeta, _builtin_quant_dtypes
 from ..module import Module
 from ..tensor import Parameter, Tensor
@@ -26,7 +27,9 @@ def _quant_meta(owner, dtype, kwargs) -> QuantDtypeMeta:
     """The type that an observer or a fake quantizer was asked for."""
     if isinstance(dtype, str):
         if dtype not in _builtin_quant_dtypes:
-            raise ValueError(f"{owner}: unknown dtype {dtype!r}, only {', '.join(_builtin_quant_dtypes)} are supported")
+            raise ArgumentError(
+                f"{owner}: unknown dtype {dtype!r}, only {', '.join(_builtin_quant_dtypes)} are supported"
+            )
         dtype = _builtin_quant_dtypes[dtype]
     if "narrow_range" in kwargs:
         logger.warning("%s has no narrow_range, so it is ignored; the type qint8_narrow has that range", owner)

@@ -3,6 +3,7 @@
 from collections import namedtuple
 from functools import partial
 
+from .._errors import ArgumentError
 from ..module import Module
 from .fake_quant import TQT, FakeQuantize
 from .observer import (
@@ -41,7 +42,7 @@ class QConfig(
 
     def __new__(cls, weight_observer, act_observer, weight_fake_quant, act_fake_quant):
         if isinstance(act_observer, Module) or isinstance(weight_observer, Module):
-            raise ValueError("QConfig takes classes of observers, or partial(Observer, ...), and no instances")
+            raise ArgumentError("QConfig takes classes of observers, or partial(Observer, ...), and no instances")
         return super().__new__(cls, weight_observer, act_observer, weight_fake_quant, act_fake_quant)
 
 

@@ -8,6 +8,7 @@ import numpy as np
 
 from .. import _core
 from .._errors import ArgumentError, ArgumentTypeError, require
+from ..core.tensor.dtype import to_native
 from ..device import as_device
 from ..functional._compose import int_vector
 from ..tensor import Tensor
@@ -189,7 +190,7 @@ class RNG:
         return self._draw("BetaRNG", *_parameters("beta", size, alpha=alpha, beta=beta))
 
     def poisson(self, lam: Union[float, Tensor], size: Optional[Iterable] = None) -> Tensor:
-        """Numbers of a Poisson distribution, as float32.
+        """Numbers of a Poisson distribution, in the type of ``lam``: float32 for a number.
 
         Args:
             lam: its mean.
@@ -200,14 +201,15 @@ class RNG:
             >>> rand.poisson(2.0, size=(1, 3)).shape
             (1, 3)
         """
-        return self._draw("PoissonRNG", *_parameters("poisson", size, lam=lam))
+        (mean,) = _parameters("poisson", size, lam=lam)
+        return self._draw("PoissonRNG", mean if mean.dtype.kind == "f" else mean.astype("float32")).astype(mean.dtype)
 
     def permutation(self, n: Union[int, Tensor], *, dtype: str = "int32") -> Tensor:
         """The numbers below ``n`` in random order, or the rows of a tensor in random order.
 
         Args:
             n: how many numbers, or a tensor.
-            dtype: type of the numbers, ``int32``, ``int16`` or ``float32``.
+            dtype: type of the numbers.
 
         Examples:
             >>> import megalith.random as rand
@@ -216,7 +218,9 @@ class RNG:
         """
         if isinstance(n, (int, np.integer)):
             require(n >= 0, f"permutation: n is {n}, expected 0 or more")
-            return self._draw("PermutationRNG", int_vector((int(n),)), dtype=np.dtype(dtype).name.capitalize())
+            native = to_native(dtype)
+            drawn = np.dtype(dtype).name.capitalize() if native[0] in (0, 3, 4) else "Int32"
+            return _core.astype(self._draw("PermutationRNG", int_vector((int(n),)), dtype=drawn), native)
         require(isinstance(n, _core.TensorBase), f"permutation: n is a {type(n).__name__}, expected an int or a Tensor")
         return self._shuffled("permutation", n)
 

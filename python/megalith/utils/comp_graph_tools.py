@@ -7,7 +7,8 @@ from typing import Dict, List, Tuple, Union
 import numpy as np
 
 from .. import _core
-from .network_node import OpNode, VarNode, canonical
+from .._errors import ArgumentError, ArgumentTypeError
+from .network_node import OpNode, ReadOnlyOpNode, VarNode, canonical
 
 __all__ = ["get_dep_vars", "get_owner_opr_inputs", "get_owner_opr_type", "get_opr_type", "graph_traversal",
            "get_oprs_seq", "replace_vars", "replace_oprs", "set_priority_to_id", "GraphInference"]  # fmt: skip
@@ -39,7 +40,7 @@ def get_dep_vars(var: Union[VarNode, List[VarNode]], var_type: Union[str, List[s
         seen.add(v.id)
         owner = v.owner
         queue.extend(owner.inputs)
-        if wanted is None or _same_type(owner.type, wanted):
+        if wanted is None or _same_type(get_opr_type(owner), wanted):
             found.append(v)
     return found
 
@@ -51,14 +52,14 @@ def get_owner_opr_inputs(var: VarNode) -> List[VarNode]:
 
 def get_owner_opr_type(var: VarNode) -> str:
     """The type of the operator that makes ``var``."""
-    return var.owner.type
+    return get_opr_type(var.owner)
 
 
 def get_opr_type(opr: OpNode) -> str:
-    """The type of an operator."""
+    """The type of an operator, by the name of its class: a ``Convolution`` is a ``ConvolutionForward``."""
     if not isinstance(opr, OpNode):
-        raise TypeError(f"get_opr_type takes an operator, not {type(opr).__name__}")
-    return opr.type
+        raise ArgumentTypeError(f"get_opr_type takes an operator, not {type(opr).__name__}")
+    return opr.type if type(opr) is ReadOnlyOpNode else type(opr).__name__
 
 
 def _reachable(outputs) -> dict:
@@ -176,7 +177,7 @@ def replace_vars(dst: List[VarNode], varmap: Dict[VarNode, VarNode]) -> List[Var
     pairs = list(varmap.items() if hasattr(varmap, "items") else varmap)
     for v in [*dst, *(v for pair in pairs for v in pair)]:
         if not isinstance(v, VarNode):
-            raise TypeError(f"replace_vars takes graph variables, not {type(v).__name__}")
+            raise ArgumentTypeError(f"replace_vars takes graph variables, not {type(v).__name__}")
     return [canonical(v) for v in dst[0].graph.replace(dst, dict(pairs))] if dst else []
 
 
@@ -186,9 +187,9 @@ def replace_oprs(dst: List[VarNode], oprmap: Dict[OpNode, OpNode]) -> List[VarNo
     for old, new in oprmap.items() if hasattr(oprmap, "items") else oprmap:
         for opr in (old, new):
             if not isinstance(opr, OpNode):
-                raise TypeError(f"replace_oprs takes operators, not {type(opr).__name__}")
+                raise ArgumentTypeError(f"replace_oprs takes operators, not {type(opr).__name__}")
         if len(old.outputs) != len(new.outputs):
-            raise ValueError(f"replace_oprs: {old} has {len(old.outputs)} results, {new} has {len(new.outputs)}")
+            raise ArgumentError(f"replace_oprs: {old} has {len(old.outputs)} results, {new} has {len(new.outputs)}")
         varmap.extend(zip(old.outputs, new.outputs))
     return replace_vars(dst, varmap)
 
@@ -211,7 +212,7 @@ def find_vars_by_name(dst: List[VarNode], names: List[str]) -> List[VarNode]:
         found.setdefault(var.name, var)
     missing = [n for n in names if n not in found]
     if missing:
-        raise ValueError(f"Can not find varnode {missing} in this model")
+        raise ArgumentError(f"Can not find varnode {missing} in this model")
     return [found[n] for n in names]
 
 
@@ -232,7 +233,7 @@ def embed_inputs(dst: List[VarNode], data: List[np.ndarray],
     if inputs is None:
         inputs = get_dep_vars(dst, "Host2DeviceCopy")
     if len(data) != len(inputs):
-        raise ValueError(f"embed_inputs: {len(data)} values for {len(inputs)} inputs")
+        raise ArgumentError(f"embed_inputs: {len(data)} values for {len(inputs)} inputs")
     made = OrderedDict()
     for var, value in zip(inputs, data):
         made[var.name] = var.graph.add_parameter(Tensor(value), var.name)
@@ -317,10 +318,10 @@ class GraphInference:
 
         names = list(self._inp_dict)
         if len(inp_args) > len(names):
-            raise ValueError(f"This model expects {len(names)} inputs, but gets {len(inp_args)}")
+            raise ArgumentError(f"This model expects {len(names)} inputs, but gets {len(inp_args)}")
         given = dict(zip(names, inp_args))
         given.update(inp_dict or {})
         if set(given) != set(names):
-            raise ValueError(f"This model expects inputs {names}, but gets inputs {list(given)}")
+            raise ArgumentError(f"This model expects inputs {names}, but gets inputs {list(given)}")
         results = self._model.run({n: v if isinstance(v, _core.TensorBase) else Tensor(v) for n, v in given.items()})
         return OrderedDict((name, r.numpy()) for name, r in zip(self._oup_dict, results))

@@ -4,6 +4,8 @@ import re
 
 import numpy as np
 
+from .._errors import ArgumentError
+
 __all__ = ["assertions", "make_cases"]
 
 _RAND = re.compile(r"^#rand\(\s*([-+.0-9eE]+)\s*,\s*([-+.0-9eE]+)\s*(?:,([^)]+))?\)$")
@@ -38,7 +40,7 @@ def make_cases(graph, input_data, repeat=1, resize_input=False, input_transform=
         else:
             specs.append(item)
     if not specs:
-        raise ValueError("dump: input_data describes no test case")
+        raise ArgumentError("dump: input_data describes no test case")
     cases = [_one_case(inputs, spec, repeat, resize_input, input_transform) for spec in specs]
     if expect:
         from ..tensor import Tensor
@@ -75,10 +77,10 @@ def _one_case(inputs, spec, repeat, resize, transform):
     for part in parts:
         name, colon, what = part.partition(":")
         if not colon or name not in inputs:
-            raise ValueError(f"dump: input_data {spec!r} does not fit the inputs {', '.join(inputs)}")
+            raise ArgumentError(f"dump: input_data {spec!r} does not fit the inputs {', '.join(inputs)}")
         case[name] = _read(inputs[name], what, repeat, resize, transform)
     if len(case) != len(inputs):
-        raise ValueError(f"dump: input_data {spec!r} lacks {', '.join(n for n in inputs if n not in case)}")
+        raise ArgumentError(f"dump: input_data {spec!r} lacks {', '.join(n for n in inputs if n not in case)}")
     return case
 
 
@@ -86,10 +88,10 @@ def _read(var, what, repeat, resize, transform):
     shape = var.shape or ()
     if what.startswith("#"):
         if resize or transform:
-            raise ValueError(f"dump: resize_input and input_transform are for files, not for {what!r}")
+            raise ArgumentError(f"dump: resize_input and input_transform are for files, not for {what!r}")
         match = _RAND.match(what)
         if match is None:
-            raise ValueError(f"dump: {what!r} is no #rand(min, max, shape…)")
+            raise ArgumentError(f"dump: {what!r} is no #rand(min, max, shape…)")
         if match[3]:
             sizes = [s.strip() for s in match[3].split(",")]
             if sizes[-1] == "...":
@@ -97,7 +99,7 @@ def _read(var, what, repeat, resize, transform):
             try:
                 shape = tuple(int(s) for s in sizes)
             except ValueError:
-                raise ValueError(f"dump: {what!r} has a bad shape") from None
+                raise ArgumentError(f"dump: {what!r} has a bad shape") from None
         return np.random.uniform(float(match[1]), float(match[2]), shape).astype(var.dtype)
     data = None if what.endswith(".npy") else _image(what)
     if data is None:
@@ -106,7 +108,7 @@ def _read(var, what, repeat, resize, transform):
         data = _fit_image(data, shape, resize)
     data = np.repeat(data, repeat, axis=0)
     if shape and data.ndim != len(shape):
-        raise ValueError(f"dump: {what} has shape {data.shape}, the input has {shape}")
+        raise ArgumentError(f"dump: {what} has shape {data.shape}, the input has {shape}")
     return eval(transform, {"data": data, "np": np}) if transform else data
 
 
@@ -115,7 +117,7 @@ def _image(path):
     try:
         import cv2
     except ImportError:
-        raise ValueError(f"dump: reading {path} as an image needs OpenCV; .npy files need nothing") from None
+        raise ArgumentError(f"dump: reading {path} as an image needs OpenCV; .npy files need nothing") from None
     return cv2.imread(path, cv2.IMREAD_COLOR)
 
 
@@ -125,11 +127,11 @@ def _fit_image(data, shape, resize):
     batch = len(shape) != 3
     shape = (1, data.shape[2], *data.shape[:2]) if not shape else shape if batch else (1, *shape)
     if len(shape) != 4:
-        raise ValueError(f"dump: an image does not fit an input of shape {shape}")
+        raise ArgumentError(f"dump: an image does not fit an input of shape {shape}")
     channels_first = shape[1] in (1, 3)
     height, width, channels = (shape[2], shape[3], shape[1]) if channels_first else shape[1:]
     if channels not in (1, 3):
-        raise ValueError(f"dump: an image has 1 or 3 channels, the input has shape {shape}")
+        raise ArgumentError(f"dump: an image has 1 or 3 channels, the input has shape {shape}")
     if resize:
         data = cv2.resize(data, (width, height))
     if channels == 1:

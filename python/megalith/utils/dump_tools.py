@@ -9,6 +9,7 @@ from collections import namedtuple
 import numpy as np
 
 from .. import _core
+from .._errors import ArgumentError
 from .dump_cases import assertions, make_cases
 
 CompGraphDumpResult = namedtuple(
@@ -35,10 +36,10 @@ def serialize_infer_option(options: dict) -> int:
     options = dict({"enable_fuse_grain": True}, **options)
     unknown = [k for k in options if k not in _LAYOUTS and k not in _FLAGS]
     if unknown:
-        raise ValueError(f"unknown options: {unknown}")
+        raise ArgumentError(f"unknown options: {unknown}")
     layouts = [k for k in _LAYOUTS if options.get(k)]
     if len(layouts) > 1:
-        raise ValueError(f"a graph has one memory layout, not {' and '.join(layouts)}")
+        raise ArgumentError(f"a graph has one memory layout, not {' and '.join(layouts)}")
     bits = _LAYOUTS[layouts[0]] << 32 if layouts else 0
     for name, bit in _FLAGS.items():
         if options.get(name):
@@ -143,10 +144,10 @@ def dump_graph(file, outputs, output_names=None, *, append=False, keep_var_name=
     if dump_format is None:
         dump_format = "FBS_V2"
     if dump_format not in ("FBS", "FBS_V2"):
-        raise ValueError(f"dump_format is 'FBS' or 'FBS_V2', not {dump_format!r}")
+        raise ArgumentError(f"dump_format is 'FBS' or 'FBS_V2', not {dump_format!r}")
     outputs = list(outputs)
     if not outputs:
-        raise ValueError("a graph without outputs can't be dumped")
+        raise ArgumentError("a graph without outputs can't be dumped")
     names = list(output_names) if output_names is not None else default_output_names(outputs)
     graph = outputs[0].graph.extract(outputs, names)
     name_outputs(graph, names)

@@ -9,6 +9,7 @@ from typing import Iterable
 import numpy as np
 
 from .. import functional as F, module as M
+from .._errors import ArgumentTypeError
 from ..core.tensor.dtype import get_dtype_bit
 from ..logger import get_logger
 from ..tensor import Tensor
@@ -127,7 +128,7 @@ def register_hook_module(module):
     """
     for one in module if isinstance(module, (tuple, list)) else [module]:
         if not (isinstance(one, type) and issubclass(one, M.Module)):
-            raise TypeError(f"register_hook_module takes classes of modules, not {one!r}")
+            raise ArgumentTypeError(f"register_hook_module takes classes of modules, not {one!r}")
         hook_modules.append(one)
 
 

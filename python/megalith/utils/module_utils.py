@@ -2,6 +2,7 @@
 
 import contextlib
 
+from .._errors import ArgumentTypeError
 from ..module.module import Module, _access_structure
 
 
@@ -17,7 +18,7 @@ def set_expand_structure(obj, key: str, value):
         if isinstance(parent, (list, dict)):
             parent[name] = value
         elif isinstance(parent, tuple):
-            raise TypeError(f"set_expand_structure: {key} is in a tuple, which can't be changed; use a list")
+            raise ArgumentTypeError(f"set_expand_structure: {key} is in a tuple, which can't be changed; use a list")
         else:
             setattr(parent, name, value)
 

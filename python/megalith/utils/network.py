@@ -11,6 +11,7 @@ from typing import Any, Dict, List
 import numpy as np
 
 from .. import _core
+from .._errors import ArgumentError, ArgumentTypeError
 from ..core._trace_option import set_symbolic_shape as _set_symbolic_shape
 from . import dump_tools
 from .comp_graph_tools import find_vars_by_name, get_dep_vars, get_oprs_seq
@@ -124,7 +125,7 @@ class Network:
     def _take_in(self, variables):
         for var in variables:
             if not isinstance(var, VarNode):
-                raise TypeError(f"a Network takes graph variables, not {type(var).__name__}")
+                raise ArgumentTypeError(f"a Network takes graph variables, not {type(var).__name__}")
         graphs = [var.graph for var in variables]  # held: they know which objects stand for their variables
         variables = [canonical(var) for var in variables]
         for var in variables:
@@ -176,13 +177,13 @@ class Network:
         inputs = self.data_providers_filter.as_list()
         unknown = set(blacklist) - {i.name for i in inputs}
         if unknown:
-            raise ValueError(f"reset_batch_size: {sorted(unknown)} are no inputs")
+            raise ArgumentError(f"reset_batch_size: {sorted(unknown)} are no inputs")
         inputs = [i for i in inputs if i.name not in blacklist]
         if not inputs:
-            raise ValueError("reset_batch_size: the network has no inputs")
+            raise ArgumentError("reset_batch_size: the network has no inputs")
         sizes = {i.name: i.shape[0] for i in inputs}
         if len(set(sizes.values())) != 1:
-            raise ValueError(f"reset_batch_size: inputs have different batch sizes: {sizes}")
+            raise ArgumentError(f"reset_batch_size: inputs have different batch sizes: {sizes}")
         for one in inputs:
             one.shape = (batchsize, *one.shape[1:])
 
@@ -205,7 +206,7 @@ class Network:
         pairs = []
         for old, new in repl_dict.items():
             if len(old.outputs) != len(new.outputs):
-                raise ValueError(f"replace_oprs: {old} has {len(old.outputs)} results, {new} has {len(new.outputs)}")
+                raise ArgumentError(f"replace_oprs: {old} has {len(old.outputs)} results, {new} has {len(new.outputs)}")
             self._take_in(new.outputs)
             pairs.extend(zip(old.outputs, new.outputs))
         names = [(old, old.name) for old, _ in pairs]
@@ -347,7 +348,7 @@ class NodeFilter:
             oprs = get_oprs_seq(start, False, False)
             node_iter = itertools.islice(oprs, len(oprs) - 1)
         if not isinstance(node_iter, collections.abc.Iterable):
-            raise TypeError(f"NodeFilter takes variables or operators, not {type(node_iter).__name__}")
+            raise ArgumentTypeError(f"NodeFilter takes variables or operators, not {type(node_iter).__name__}")
         self._iter = node_iter
 
     @classmethod
@@ -361,7 +362,7 @@ class NodeFilter:
     def __iter__(self):
         for node in self._iter:
             if not isinstance(node, NetworkNode):
-                raise TypeError(f"all nodes should be {NetworkNode}; got {node!r}")
+                raise ArgumentTypeError(f"all nodes should be {NetworkNode}; got {node!r}")
             yield node
 
     def type(self, node_type):
@@ -374,7 +375,7 @@ class NodeFilter:
 
         def check(node):
             if not isinstance(node, node_type):
-                raise TypeError(f"all nodes should be {node_type}; got {node!r}")
+                raise ArgumentTypeError(f"all nodes should be {node_type}; got {node!r}")
             return True
 
         return self._where(check)

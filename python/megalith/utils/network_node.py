@@ -5,6 +5,7 @@ import weakref
 import numpy as np
 
 from .. import _core
+from .._errors import ArgumentError, ArgumentTypeError
 from ..core import _trace_option
 from ..core.tensor import dtype as _dtype
 from ..core.tensor.array_method import ArrayMethodMixin
@@ -85,7 +86,7 @@ class VarNode(_core.TensorBase, ArrayMethodMixin, NetworkNode):
     def set_owner_opr(self, owner_opr):
         """Raises ValueError unless ``owner_opr`` makes the variable: that can't be changed."""
         if owner_opr != self.owner:
-            raise ValueError(f"{self!r} is made by {self.owner!r}, not by {owner_opr!r}")
+            raise ArgumentError(f"{self!r} is made by {self.owner!r}, not by {owner_opr!r}")
 
     def shapeof(self, axis):
         """A size as a variable."""
@@ -174,7 +175,7 @@ class OpNode(NetworkNode):
     type = None
 
     def __init__(self):
-        raise TypeError(f"{type(self).__name__}: operators are made by calls with graph variables")
+        raise ArgumentTypeError(f"{type(self).__name__}: operators are made by calls with graph variables")
 
     @classmethod
     def _of(cls, node):
@@ -193,12 +194,12 @@ class OpNode(NetworkNode):
     def add_inp_var(self, x):
         """Raises ValueError unless ``x`` is read already: inputs are given when an operator is made."""
         if x not in self.inputs:
-            raise ValueError(f"{self!r} does not read {x!r}; call the op anew and replace this one")
+            raise ArgumentError(f"{self!r} does not read {x!r}; call the op anew and replace this one")
 
     def add_out_var(self, x):
         """Raises ValueError unless ``x`` is made by this operator."""
         if x not in self.outputs:
-            raise ValueError(f"{self!r} does not make {x!r}")
+            raise ArgumentError(f"{self!r} does not make {x!r}")
 
     def _made(self, var):
         self._node = _core.var_node(var)
@@ -321,7 +322,7 @@ class ConstOpBase(OpNode):
         from ..tensor import Tensor
 
         if self._add is None or data is None:
-            raise TypeError(f"{type(self).__name__} takes a value")
+            raise ArgumentTypeError(f"{type(self).__name__} takes a value")
         as_device(device)
         self._graph = _core.new_graph() if graph is None else graph
         self._made(getattr(self._graph, self._add)(Tensor(np.atleast_1d(np.asarray(data))), name or ""))
@@ -374,6 +375,10 @@ class ReadOnlyOpNode(OpNode):
         return self._node.type
 
 
+# Ops whose classes MegEngine names with "Forward", and the two classes whose type is another word.
+_FORWARD = {"Convolution", "GroupLocal", "Pooling", "AdaptivePooling", "ROIPooling", "BatchNorm", "ROIAlign",
+            "WarpPerspective", "WarpAffine", "Remap", "Resize", "Argsort", "CvtColor"}  # fmt: skip
+_TYPES = {"BatchedMatrixMul": "BatchedMatmul", "ConvolutionBackwardData": "ConvTranspose"}
 _known = {c.type: c for c in (Host2DeviceCopy, ImmutableTensor, SharedDeviceTensor)}
 _names = None
 
@@ -391,7 +396,9 @@ def str_to_mge_class(classname: str) -> type:
         return ReadOnlyOpNode
     if name not in _known:
         base = ConstOpBase if "DeviceTensor" in name else OpNode
-        _known[name] = type(name, (base,), {"type": name, "__module__": __name__, "__doc__": f"A call of {name}."})
+        shown = name + "Forward" if name in _FORWARD else name
+        kind = _TYPES.get(name, name.removesuffix("Forward"))
+        _known[name] = type(shown, (base,), {"type": kind, "__module__": __name__, "__doc__": f"A call of {name}."})
     return _known[name]
 
 

@@ -9,6 +9,7 @@ from contextlib import ContextDecorator, contextmanager
 from typing import List
 
 from .. import _core, _html
+from .._errors import ArgumentTypeError
 from ..logger import get_logger
 
 _running = None
@@ -52,7 +53,7 @@ class Profiler(ContextDecorator):
             assert one in self.valid_formats, f"there is no format {one!r}: use one of {sorted(self.valid_formats)}"
         unknown = set(kwargs) - set(self.valid_options)
         if unknown:
-            raise TypeError(f"Profiler has no option {', '.join(sorted(unknown))}")
+            raise ArgumentTypeError(f"Profiler has no option {', '.join(sorted(unknown))}")
         self._path = path
         self._formats = list(formats)
         self._options = {k: int(kwargs.get(k, v)) for k, v in self.valid_options.items()}

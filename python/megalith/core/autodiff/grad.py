@@ -21,7 +21,7 @@ class Grad:
         >>> from megalith.core.autodiff.grad import Grad
         >>> x = mge.Tensor([1.0, 2.0])
         >>> with Grad() as grad:
-        ...     grad = grad.wrt(x, callback=lambda t, g: print(g.numpy()))
+        ...     grad = grad.wrt(x, callback=lambda g: print(g.numpy()))
         ...     y = x * x
         ...     grad(y, mge.Tensor([1.0, 1.0]))
         [2. 4.]
@@ -31,10 +31,11 @@ class Grad:
         self._name = name or f"grad_{id(self)}"
         self._tape = _core.Tape()
         self._wrt = []
+        self._pause = None
         _alive.add(self)
 
     def wrt(self, *tensors, callback=None) -> "Grad":
-        """Watches tensors; ``callback(tensor, grad)`` gets the gradient of each."""
+        """Watches tensors; ``callback(grad)`` gets the gradient of each."""
         for tensor in tensors:
             self._tape.watch(tensor)
             self._wrt.append((weakref.ref(tensor), callback))
@@ -53,12 +54,21 @@ class Grad:
         grads = self._tape.gradients(ys, dys, [tensor for tensor, _ in watched])
         for (tensor, callback), grad in zip(watched, grads):
             if grad is not None and callback is not None:
-                callback(tensor, grad)
+                callback(grad)
+
+    def suppress(self):
+        """Stops remembering, until :meth:`resume`."""
+        self._pause = _core.NoTape()
+
+    def resume(self):
+        """Remembers again."""
+        self._pause = None
 
     def __enter__(self):
         return self
 
     def __exit__(self, exc_type, exc, traceback):
+        self._pause = None
         if self._tape is not None:
             self._tape.release()
             self._tape = None

@@ -48,6 +48,7 @@ def load_graph(fpath) -> CompGraphLoadResult:
         The graph, its outputs by name and in order, and what the file says about itself.
     """
     if isinstance(fpath, (str, os.PathLike)):
+        os.stat(fpath)  # a FileNotFoundError if it is missing
         graph, _ = _core.Graph.load(os.fspath(fpath))
     else:
         graph, _ = _core.Graph.loads(fpath.read())

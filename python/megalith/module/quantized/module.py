@@ -2,6 +2,7 @@
 
 from abc import abstractmethod
 
+from ..._errors import ArgumentError
 from ...core.tensor import dtype
 from ...tensor import Parameter
 from ..module import Module
@@ -17,7 +18,7 @@ class QuantizedModule(Module):
 
     def __call__(self, *inputs, **kwargs):
         if self.training:
-            raise ValueError("quantized module only support inference.")
+            raise ArgumentError("quantized module only support inference.")
         return super().__call__(*inputs, **kwargs)
 
     def __repr__(self):

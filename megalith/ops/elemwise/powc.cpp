@@ -28,7 +28,7 @@ void reference(const KernelArgs& a) {
 // The exponents that are made of multiplications, divisions and roots.
 bool vector_accepts(const KernelQuery& q) {
   const float e = q.attrs.param<param::PowC>().exp;
-  return q.in[0].dtype.id == DTypeEnum::Float32 && (e == 2 || e == 3 || e == -1 || e == -2 || e == 0.5f);
+  return q.in[0].dtype.id == DTypeEnum::Float32 && (e == 2 || e == 3 || e == -1 || e == -2 || e == 0.5f || e == -0.5f);
 }
 
 void vector(const KernelArgs& a) {
@@ -52,6 +52,14 @@ void vector(const KernelArgs& a) {
     if (e == -1) return binary(div, one, 0, x, step, b.out);
     if (e == 2) return unary(square, x, step, b.out);
     if (e == 0.5f) return unary(sqrt, x, step, b.out);
+    if (e == -0.5f) {
+      unary(sqrt, x, step, buffer);
+      binary(div, one, 0, buffer, 1, buffer);
+      // Zeros of both signs have one power, and the root of -inf is none.
+      for (int64_t i = 0; i < b.n; ++i)
+        b.out[i] = x[i * step] == 0 ? INFINITY : x[i * step] == -INFINITY ? 0.f : buffer[i];
+      return;
+    }
     unary(square, x, step, buffer);
     if (e == 3) return binary(mul, buffer, 1, x, step, b.out);
     binary(div, one, 0, buffer, 1, b.out);

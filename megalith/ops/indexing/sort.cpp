@@ -1,5 +1,9 @@
 // Argsort, TopK and CondTake: order and choice by value.
+#include <array>
+#include <bit>
+#include <functional>
 #include <numeric>
+#include <utility>
 
 #include "megalith/ops/grad_util.h"
 
@@ -25,8 +29,8 @@ void sort_row(const T* v, std::vector<int32_t>& order, bool descending) {
 
 // Quickselect with the steps of libstdc++'s nth_element, on which MegEngine's VALUE_IDX_NOSORT relies: the order of the
 // first `k` is arbitrary but recorded outputs hold it. `less` is a strict order.
-template <class Less>
-void select_first(std::vector<int32_t>& v, size_t nth, Less less) {
+template <class T, class Less>
+void select_first(std::vector<T>& v, size_t nth, Less less) {
   size_t first = 0, last = v.size();
   while (last - first > 3) {
     // The median of the second, the middle and the last element becomes the pivot.
@@ -38,7 +42,7 @@ void select_first(std::vector<int32_t>& v, size_t nth, Less less) {
                                               : less(v[b], v[c]) ? c
                                                                  : b);
     std::swap(v[first], v[median]);
-    const int32_t pivot = v[first];
+    const T pivot = v[first];
     size_t i = first + 1, j = last;
     while (true) {
       while (less(v[i], pivot)) ++i;
@@ -113,6 +117,87 @@ void argsort_backward_reference(const KernelArgs& a) {
   });
 }
 
+// ---- The same orders as those of numbers: an element's key is its value, as a number whose order is that of
+// row_order, and below that its position.
+
+uint32_t ordered(float v) {
+  if (v != v) return UINT32_MAX;
+  const uint32_t bits = std::bit_cast<uint32_t>(v + 0.f);  // of one zero
+  return bits ^ (bits >> 31 ? UINT32_MAX : 0x80000000u);
+}
+uint32_t ordered(int32_t v) { return static_cast<uint32_t>(v) ^ 0x80000000u; }
+
+// The keys of n elements from `at` on.
+void keys_of(const Tensor& t, int64_t at, int64_t n, bool descending, uint64_t* keys) {
+  dispatch_storage(t.dtype(), [&](auto tag) {
+    using T = decltype(tag);
+    const T* v = t.data<T>() + at;
+    const uint32_t flip = descending ? UINT32_MAX : 0;
+    for (int64_t i = 0; i < n; ++i) {
+      using Key = std::conditional_t<std::is_integral_v<T>, int32_t, float>;
+      const uint32_t key = ordered(static_cast<Key>(v[i])), index = static_cast<uint32_t>(i);
+      const bool number = std::is_integral_v<T> || key != UINT32_MAX;
+      keys[i] = number ? uint64_t{key ^ flip} << 32 | (index ^ flip) : uint64_t{UINT32_MAX} << 32 | index;
+    }
+  });
+}
+
+// Of floats that are no numbers: they come last, in the order of their positions.
+bool is_nan_key(DType type, uint64_t key) { return type.is_float() && key >> 32 == UINT32_MAX; }
+
+// By bytes from the last to the first: rows of keys whose lower halves count up or down already.
+void sort_keys(DType type, std::vector<uint64_t>& keys, std::vector<uint64_t>& room, bool descending) {
+  constexpr size_t kDigits = 4, kValues = 256;
+  if (keys.size() < 512) return std::sort(keys.begin(), keys.end());
+  if (descending) std::reverse(keys.begin(), keys.end());
+  std::array<std::array<uint32_t, kValues>, kDigits> counts{};
+  for (const uint64_t k : keys) {
+    for (size_t d = 0; d < kDigits; ++d) ++counts[d][k >> (32 + 8 * d) & 255];
+  }
+  room.resize(keys.size());
+  for (size_t d = 0; d < kDigits; ++d) {
+    std::array<uint32_t, kValues>& place = counts[d];
+    if (place[keys[0] >> (32 + 8 * d) & 255] == keys.size()) continue;  // all are the same
+    uint32_t sum = 0;
+    for (uint32_t& c : place) sum += std::exchange(c, sum);
+    for (const uint64_t k : keys) room[place[k >> (32 + 8 * d) & 255]++] = k;
+    keys.swap(room);
+  }
+  if (!descending) return;
+  auto nan = keys.end();
+  while (nan != keys.begin() && is_nan_key(type, nan[-1])) --nan;
+  std::reverse(nan, keys.end());
+}
+
+// Values and positions of the first `take` keys; of the last of them alone where `only`.
+void put_sorted(const Tensor& src, int64_t row, const std::vector<uint64_t>& keys, bool descending, int64_t take,
+                bool only, const Tensor& values, int32_t* index) {
+  dispatch_width(src.dtype(), [&](auto tag) {
+    using T = decltype(tag);
+    const T* v = src.data<T>() + row * src.dim(1);
+    for (int64_t j = only ? take - 1 : 0; j < take; ++j) {
+      const uint64_t key = keys[static_cast<size_t>(j)];
+      const uint32_t flip = descending && !is_nan_key(src.dtype(), key) ? UINT32_MAX : 0;
+      const auto at = static_cast<int32_t>(static_cast<uint32_t>(key) ^ flip);
+      values.data<T>()[only ? row : row * take + j] = v[at];
+      if (index) index[row * take + j] = at;
+    }
+  });
+}
+
+void argsort_keys(const KernelArgs& a) {
+  const int64_t m = a.in[0].dim(0), n = a.in[0].dim(1);
+  const bool descending = a.param<param::Argsort>().order == param::ArgsortOrder::DESCENDING;
+  a.exec.parallel_for(m, std::max<int64_t>(1, 256 / std::max<int64_t>(1, n)), [&](int64_t begin, int64_t end) {
+    std::vector<uint64_t> keys(static_cast<size_t>(n)), room;
+    for (int64_t i = begin; i < end; ++i) {
+      keys_of(a.in[0], i * n, n, descending, keys.data());
+      sort_keys(a.in[0].dtype(), keys, room, descending);
+      put_sorted(a.in[0], i, keys, descending, n, false, a.out[0], a.out[1].data<int32_t>());
+    }
+  });
+}
+
 int argsort_outputs(const Attrs&, int) { return 2; }
 int topk_outputs(const Attrs& attrs, int) {
   return attrs.param<param::TopK>().mode == param::TopKMode::KTH_ONLY ? 1 : 2;
@@ -165,6 +250,32 @@ void topk_reference(const KernelArgs& a) {
   });
 }
 
+void topk_keys(const KernelArgs& a) {
+  const int64_t m = a.in[0].dim(0), n = a.in[0].dim(1), k = static_cast<int64_t>(a.in[1].item());
+  const int64_t take = std::min(std::abs(k), n);
+  const bool only = a.out.size() == 1, descending = k < 0;
+  const bool sorted = a.param<param::TopK>().mode != param::TopKMode::VALUE_IDX_NOSORT;
+  if (take == 0) return;
+  a.exec.parallel_for(m, std::max<int64_t>(1, 512 / std::max<int64_t>(1, n)), [&](int64_t begin, int64_t end) {
+    std::vector<uint64_t> keys(static_cast<size_t>(n)), room;
+    for (int64_t i = begin; i < end; ++i) {
+      keys.resize(static_cast<size_t>(n));
+      keys_of(a.in[0], i * n, n, descending, keys.data());
+      if (!sorted) {
+        select_first(keys, static_cast<size_t>(take - 1), std::less<>());
+      } else if (only) {
+        std::nth_element(keys.begin(), keys.begin() + (take - 1), keys.end());
+      } else if (take < n / 4) {
+        std::nth_element(keys.begin(), keys.begin() + (take - 1), keys.end());
+        std::sort(keys.begin(), keys.begin() + take);
+      } else {
+        sort_keys(a.in[0].dtype(), keys, room, descending);
+      }
+      put_sorted(a.in[0], i, keys, descending, take, only, a.out[0], only ? nullptr : a.out[1].data<int32_t>());
+    }
+  });
+}
+
 void infer_cond_take(InferContext& c) {
   require_number(c, 1);
   c.require(!c.dtype(0).is_lowbit(), "types below a byte can't be taken: ", c.dtype(0).str());
@@ -213,6 +324,52 @@ void cond_take_reference(const KernelArgs& a) {
   dispatch_width(a.in[0].dtype(), [&](auto t) {
     using T = decltype(t);
     for (size_t i = 0; i < at.size(); ++i) a.out[0].data<T>()[i] = a.in[0].data<T>()[at[i]];
+  });
+}
+
+// Of Bool, Int32 and Float32 masks: positions are written one behind the other, and the next one over those that do not
+// count.
+template <class T, class Holds>
+int64_t positions(const T* mask, int64_t n, int32_t* to, Holds holds) {
+  int64_t count = 0;
+  for (int64_t i = 0; i < n; ++i) {
+    to[count] = static_cast<int32_t>(i);
+    count += holds(mask[i]) ? 1 : 0;
+  }
+  return count;
+}
+
+bool fast_take_accepts(const KernelQuery& q) {
+  const auto& p = q.attrs.param<param::CondTake>();
+  const DTypeEnum m = q.in[1].dtype.id;
+  if (m == DTypeEnum::Bool) return p.mode == param::CondTakeMode::EQ && p.val != 0;
+  return m == DTypeEnum::Float32 && p.mode != param::CondTakeMode::EQ && p.mode != param::CondTakeMode::NEQ;
+}
+
+void fast_take(const KernelArgs& a) {
+  const auto& p = a.param<param::CondTake>();
+  const int64_t n = a.in[1].count();
+  const Tensor room = Tensor::empty(DTypeEnum::Int32, {n + 1});
+  int32_t* const at = room.data<int32_t>();
+  int64_t count = 0;
+  if (a.in[1].dtype().id == DTypeEnum::Bool) {
+    count = positions(a.in[1].data<uint8_t>(), n, at, [](uint8_t v) { return v == 1; });
+  } else {
+    const float* mask = a.in[1].data<float>();
+    const float val = p.val;
+    switch (p.mode) {
+      case param::CondTakeMode::LT: count = positions(mask, n, at, [val](float v) { return v < val; }); break;
+      case param::CondTakeMode::LEQ: count = positions(mask, n, at, [val](float v) { return v <= val; }); break;
+      case param::CondTakeMode::GT: count = positions(mask, n, at, [val](float v) { return v > val; }); break;
+      default: count = positions(mask, n, at, [val](float v) { return v >= val; }); break;
+    }
+  }
+  a.out[0] = Tensor::empty(a.in[0].dtype(), {count});
+  a.out[1] = Tensor::of<int32_t>(DTypeEnum::Int32, {count}, {at, static_cast<size_t>(count)});
+  dispatch_width(a.in[0].dtype(), [&](auto t) {
+    using T = decltype(t);
+    T* const to = a.out[0].data<T>();
+    for (int64_t i = 0; i < count; ++i) to[i] = a.in[0].data<T>()[at[i]];
   });
 }
 
@@ -281,7 +438,7 @@ MEGALITH_OPS(indexing_sort) {
          .params = &param::Argsort::kSchema,
          .outputs = argsort_outputs,
          .infer = infer_argsort,
-         .kernels = {{.name = "reference", .run = argsort_reference}},
+         .kernels = {{.name = "keys", .run = argsort_keys}, {.name = "reference", .run = argsort_reference}},
          .grad = grad_argsort,
          .grad_reads = reads_positions,
          .exact = true});
@@ -304,7 +461,7 @@ MEGALITH_OPS(indexing_sort) {
          .max_inputs = 2,
          .outputs = topk_outputs,
          .infer = infer_topk,
-         .kernels = {{.name = "reference", .run = topk_reference}},
+         .kernels = {{.name = "keys", .run = topk_keys}, {.name = "reference", .run = topk_reference}},
          .grad = grad_topk,
          .grad_reads = reads_positions,
          .exact = true});
@@ -316,7 +473,8 @@ MEGALITH_OPS(indexing_sort) {
          .max_inputs = 2,
          .outputs = argsort_outputs,
          .infer = infer_cond_take,
-         .kernels = {{.name = "reference", .run = cond_take_reference}},
+         .kernels = {{.name = "positions", .run = fast_take, .accepts = fast_take_accepts},
+                     {.name = "reference", .run = cond_take_reference}},
          .grad = grad_cond_take,
          .grad_reads = reads_positions,
          .dynamic = true,

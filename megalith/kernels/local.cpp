@@ -38,71 +38,86 @@ struct Walk {
   std::vector<Run> runs;
   std::vector<const float*> x;
   std::vector<float*> out;
-  std::vector<uint8_t> takes;
 };
 
-// Calls fn(image, row, column) for items [first, last) of a cell: its positions, image after image.
+// Outputs [begin, end) along one axis whose windows have taps [low, high) inside of the image.
+struct Stretch {
+  int64_t begin, end, low, high;
+};
+
+// The outputs of every cell in stretches: `input(o, k)` is where tap k of output o falls into.
 template <class Fn>
-void each_item(const Geometry& g, int64_t first, int64_t last, Fn&& fn) {
-  int64_t n = first / (g.rows * g.cols), row = first / g.cols % g.rows, col = first % g.cols;
-  for (int64_t i = first; i < last; ++i) {
-    fn(n, row, col);
-    if (++col < g.cols) continue;
-    col = 0;
-    if (++row < g.rows) continue;
-    row = 0;
-    ++n;
+std::vector<std::vector<Stretch>> stretches(int64_t cells, int64_t per_cell, int64_t window, int64_t size, Fn&& input) {
+  std::vector<std::vector<Stretch>> of_cell(static_cast<size_t>(cells));
+  for (int64_t o = 0; o < cells * per_cell; ++o) {
+    int64_t low = 0, high = window;
+    const auto inside = [&](int64_t k) { return input(o, k) >= 0 && input(o, k) < size; };
+    while (low < high && !inside(low)) ++low;
+    while (low < high && !inside(high - 1)) --high;
+    std::vector<Stretch>& all = of_cell[static_cast<size_t>(o / per_cell)];
+    if (!all.empty() && all.back().low == low && all.back().high == high)
+      ++all.back().end;
+    else
+      all.push_back({o, o + 1, low, high});
   }
+  return of_cell;
 }
 
-// Items [first, last) of a cell are one product: its positions in all images; steps are taps and input channels.
-// Calls fn(cell, sums) for pieces of cells, where sums lacks w.
+// Positions of a cell that have the same taps, in some images, are the items of one product; its steps are taps and
+// input channels. Calls fn(cell, again, sums) for pieces of cells, where sums lacks w; `again`: the piece before had
+// the same weights.
 template <class Fn>
 void each_cell(const Geometry& g, const float* x, float* y, Exec& exec, Fn&& fn) {
   const int64_t in = g.ih * g.iw, positions = g.oh * g.ow;
-  const int64_t per_cell = g.rows * g.cols, items = per_cell * g.n;
-  const int64_t chunk = per_cell == 1 ? items : std::min<int64_t>(items, 96);  // items of one task
-  const int64_t chunks = (items + chunk - 1) / chunk;
+  const auto rows = stretches(g.sgh, g.rows, g.fh, g.ih, [&](int64_t o, int64_t k) { return g.input_row(o, k); });
+  const auto cols = stretches(g.sgw, g.cols, g.fw, g.iw, [&](int64_t o, int64_t k) { return g.input_col(o, k); });
+  // A line is a row of a cell in one image. One task takes some.
+  const int64_t lines = g.rows * g.n;
+  const int64_t chunk = g.rows * g.cols == 1 ? lines : std::min(lines, 1 + 191 / g.cols);
+  const int64_t chunks = (lines + chunk - 1) / chunk;
   exec.parallel_for(
-      g.group * g.sgh * g.sgw * chunks, grain(chunk * g.icpg * g.taps() * g.ocpg), [&](int64_t begin, int64_t end) {
+      g.group * g.sgh * g.sgw * chunks, grain(chunk * g.cols * g.icpg * g.taps() * g.ocpg),
+      [&](int64_t begin, int64_t end) {
         Walk walk;
         for (int64_t task = begin; task < end; ++task) {
-          const int64_t cell = task / chunks, first = task % chunks * chunk, last = std::min(items, first + chunk);
-          const int64_t group = cell / (g.sgh * g.sgw), top = cell / g.sgw % g.sgh * g.rows,
-                        left = cell % g.sgw * g.cols;
-          walk.x.clear();
-          walk.out.clear();
-          each_item(g, first, last, [&](int64_t n, int64_t row, int64_t col) {
-            const int64_t image = n * g.group + group;
-            walk.x.push_back(x + (image * in + row * g.stride_h * g.iw + col * g.stride_w) * g.icpg);
-            walk.out.push_back(y + (image * positions + (top + row) * g.ow + left + col) * g.ocpg);
-          });
-          walk.runs.clear();
-          walk.takes.resize(static_cast<size_t>(g.taps() * (last - first)));
-          uint8_t* takes = walk.takes.data();
-          for (int64_t kh = 0; kh < g.fh; ++kh) {
-            const int64_t ih = g.input_row(top, kh), ih_last = ih + (g.rows - 1) * g.stride_h;
-            if (ih_last < 0 || ih >= g.ih) continue;
-            for (int64_t kw = 0; kw < g.fw; ++kw) {
-              const int64_t iw = g.input_col(left, kw), iw_last = iw + (g.cols - 1) * g.stride_w;
-              if (iw_last < 0 || iw >= g.iw) continue;
-              Run& run = walk.runs.emplace_back(Run{(ih * g.iw + iw) * g.icpg, (kh * g.fw + kw) * g.ocpg, g.icpg});
-              if (ih >= 0 && ih_last < g.ih && iw >= 0 && iw_last < g.iw) continue;
-              run.takes = takes;
-              each_item(g, first, last, [&](int64_t, int64_t row, int64_t col) {
-                const int64_t h = ih + row * g.stride_h, w = iw + col * g.stride_w;
-                *takes++ = h >= 0 && h < g.ih && w >= 0 && w < g.iw;
-              });
+          const int64_t cell = task / chunks, first = task % chunks * chunk, last = std::min(lines, first + chunk);
+          const int64_t group = cell / (g.sgh * g.sgw), cell_row = cell / g.sgw % g.sgh;
+          bool again = false;
+          for (const Stretch& row : rows[static_cast<size_t>(cell_row)]) {
+            for (const Stretch& col : cols[static_cast<size_t>(cell % g.sgw)]) {
+              // x of an item is where the first of its taps falls into.
+              const int64_t left = g.input_col(col.begin, col.low) * g.icpg;
+              walk.x.clear();
+              walk.out.clear();
+              for (int64_t line = first; line < last; ++line) {
+                const int64_t image = line / g.rows * g.group + group, oh = cell_row * g.rows + line % g.rows;
+                if (oh < row.begin || oh >= row.end) continue;
+                const float* from = x + (image * in + g.input_row(oh, row.low) * g.iw) * g.icpg + left;
+                float* to = y + (image * positions + oh * g.ow + col.begin) * g.ocpg;
+                for (int64_t i = 0; i < col.end - col.begin; ++i) {
+                  walk.x.push_back(from + i * g.stride_w * g.icpg);
+                  walk.out.push_back(to + i * g.ocpg);
+                }
+              }
+              if (walk.x.empty()) continue;
+              walk.runs.clear();
+              const int64_t step = g.flip ? -g.icpg : g.icpg;
+              for (int64_t kh = row.low; kh < row.high; ++kh) {
+                for (int64_t kw = col.low; kw < col.high; ++kw)
+                  walk.runs.push_back(
+                      {((kh - row.low) * g.iw + kw - col.low) * step, (kh * g.fw + kw) * g.ocpg, g.icpg});
+              }
+              Sums s{.x = walk.x.data(),
+                     .out = walk.out.data(),
+                     .items = static_cast<int64_t>(walk.x.size()),
+                     .columns = g.ocpg,
+                     .w_step = g.taps() * g.ocpg,
+                     .runs = walk.runs.data(),
+                     .run_count = static_cast<int64_t>(walk.runs.size())};
+              fn(cell, again, s);
+              again = true;
             }
           }
-          Sums s{.x = walk.x.data(),
-                 .out = walk.out.data(),
-                 .items = last - first,
-                 .columns = g.ocpg,
-                 .w_step = g.taps() * g.ocpg,
-                 .runs = walk.runs.data(),
-                 .run_count = static_cast<int64_t>(walk.runs.size())};
-          fn(cell, s);
         }
       });
 }
@@ -120,9 +135,9 @@ void forward(const Geometry& g, const float* src, const float* filter, float* ds
   const bool near =
       g.group * g.sgh * g.sgw * per_filter <= kAllNearFloats || (g.n * g.rows * g.cols < 4 && g.ocpg > 2 * lanes());
   const auto far = near ? Sums::Far::kNo : per_filter <= kNearFloats ? Sums::Far::kBlock : Sums::Far::kRows;
-  each_cell(g, x, y, exec, [&](int64_t cell, Sums& s) {
+  each_cell(g, x, y, exec, [&](int64_t cell, bool again, Sums& s) {
     s.w = filter + cell * per_filter;
-    s.far = far;
+    s.far = again ? Sums::Far::kNo : far;
     s.next = per_filter;
     sums(s);
   });
@@ -142,9 +157,9 @@ void forward(const Geometry& g, const half* src, const half* filter, half* dst, 
   });
   const float* x = channels_last(wide, images, g.icpg, in, Scratch::kImage, exec);
   float* y = Scratch::get(Scratch::kSums, results);
-  each_cell(g, x, y, exec, [&](int64_t cell, Sums& s) {
+  each_cell(g, x, y, exec, [&](int64_t cell, bool again, Sums& s) {
     float* w = Scratch::get(Scratch::kPanelsOfB, per_filter);
-    widen(filter + cell * per_filter, per_filter, w);
+    if (!again) widen(filter + cell * per_filter, per_filter, w);
     s.w = w;
     every_step ? sums_of_half(s) : sums(s);
   });

@@ -32,6 +32,16 @@ constexpr int kAccumulators = 24;
 constexpr int kAccumulators = 12;
 #endif
 
+// Steps that an item takes at a time: it is looked up once for all of them, where there are registers for their
+// weights.
+#if HWY_TARGET == HWY_AVX3 || HWY_ARCH_ARM_A64
+template <int kVectors>
+constexpr int kSteps = kVectors <= 2 ? 2 : 1;
+#else
+template <int kVectors>
+constexpr int kSteps = 1;
+#endif
+
 constexpr int64_t kFloatsAhead = 2048;
 
 // Items [i0, i0 + kItems) and kVectors vectors of columns from j0 on. The last vector may reach beyond the columns when
@@ -39,12 +49,12 @@ constexpr int64_t kFloatsAhead = 2048;
 template <int kItems, int kVectors, bool kMask>
 void Micro(const Sums& s, int64_t i0, int64_t j0) {
   const D d;
-  V acc[kItems][kVectors], saved[kItems][kVectors];
+  V acc[kItems][kVectors];
   const float* x[kItems];
   const auto left = [&](int v) { return std::clamp<int64_t>(s.columns - j0 - v * kLanes, 0, kLanes); };
   MEGALITH_UNROLL for (int i = 0; i < kItems; ++i) {
     x[i] = s.x[i0 + i];
-    MEGALITH_UNROLL for (int v = 0; v < kVectors; ++v) acc[i][v] = saved[i][v] = hn::Zero(d);
+    MEGALITH_UNROLL for (int v = 0; v < kVectors; ++v) acc[i][v] = hn::Zero(d);
   }
   const int64_t w_step = s.w_step, x_step = s.x_step;
   // What is far is asked for kAhead steps before it is needed: in this run, in one that follows, or in what comes next.
@@ -60,51 +70,38 @@ void Micro(const Sums& s, int64_t i0, int64_t j0) {
       const Run run = s.runs[r];
       int64_t at = repeat * s.x_repeat + run.x;
       const float* w = s.w + j0 + repeat * s.w_repeat + run.w;
-      // Items that stand aside compute something, from what another reads, and get their sums back.
-      int taking = kItems;
-      const uint8_t* takes = run.takes ? run.takes + i0 : nullptr;
-      if (takes) {
-        taking = 0;
-        int last = 0;
-        for (int i = 0; i < kItems; ++i) {
-          if (takes[i]) ++taking, last = i;
-        }
-        if (taking == 0) continue;
-        if (taking < kItems) {
-          for (int i = 0; i < kItems; ++i) x[i] = s.x[i0 + (takes[i] ? i : last)];
-          MEGALITH_UNROLL for (int i = 0; i < kItems; ++i) {
-            MEGALITH_UNROLL for (int v = 0; v < kVectors; ++v) saved[i][v] = acc[i][v];
-          }
-        }
-      }
       if (far == Sums::Far::kRows) ahead = run.k > kAhead ? w + kAhead * w_step : start(r + kAhead / run.k);
-      for (int64_t k = run.k; k > 0; --k) {
-        if (far != Sums::Far::kNo) {
-          if (k == kAhead && far == Sums::Far::kRows && run.k > kAhead) ahead = start(r + 1);
-          MEGALITH_UNROLL for (int line = 0; line < kLines; ++line) hwy::Prefetch(ahead + line * 16);
-          ahead += ahead_step;
+      int64_t k = run.k;
+      const auto advance = [&](auto steps) HWY_ATTR {
+        constexpr int kCount = decltype(steps)::value;
+        for (; k >= kCount; k -= kCount) {
+          V wv[kCount][kVectors];
+          MEGALITH_UNROLL for (int u = 0; u < kCount; ++u) {
+            if (far != Sums::Far::kNo) {
+              if (k - u == kAhead && far == Sums::Far::kRows && run.k > kAhead) ahead = start(r + 1);
+              MEGALITH_UNROLL for (int line = 0; line < kLines; ++line) hwy::Prefetch(ahead + line * 16);
+              ahead += ahead_step;
+            }
+            MEGALITH_UNROLL for (int v = 0; v < kVectors; ++v) {
+              if constexpr (kMask)
+                wv[u][v] = LoadFirst(d, w + u * w_step + v * kLanes, left(v));
+              else
+                wv[u][v] = hn::LoadU(d, w + u * w_step + v * kLanes);
+            }
+          }
+          MEGALITH_UNROLL for (int i = 0; i < kItems; ++i) {
+            const float* from = x[i] + at;
+            MEGALITH_UNROLL for (int u = 0; u < kCount; ++u) {
+              const V xv = hn::Set(d, from[u * x_step]);
+              MEGALITH_UNROLL for (int v = 0; v < kVectors; ++v) acc[i][v] = hn::Add(acc[i][v], hn::Mul(xv, wv[u][v]));
+            }
+          }
+          at += kCount * x_step;
+          w += kCount * w_step;
         }
-        V wv[kVectors];
-        MEGALITH_UNROLL for (int v = 0; v < kVectors; ++v) {
-          if constexpr (kMask)
-            wv[v] = LoadFirst(d, w + v * kLanes, left(v));
-          else
-            wv[v] = hn::LoadU(d, w + v * kLanes);
-        }
-        MEGALITH_UNROLL for (int i = 0; i < kItems; ++i) {
-          const V xv = hn::Set(d, x[i][at]);
-          MEGALITH_UNROLL for (int v = 0; v < kVectors; ++v) acc[i][v] = hn::Add(acc[i][v], hn::Mul(xv, wv[v]));
-        }
-        at += x_step;
-        w += w_step;
-      }
-      if (taking < kItems) {
-        MEGALITH_UNROLL for (int i = 0; i < kItems; ++i) {
-          if (takes[i]) continue;
-          x[i] = s.x[i0 + i];
-          MEGALITH_UNROLL for (int v = 0; v < kVectors; ++v) acc[i][v] = saved[i][v];
-        }
-      }
+      };
+      if constexpr (kSteps<kVectors> > 1) advance(std::integral_constant<int, kSteps<kVectors>>());
+      advance(std::integral_constant<int, 1>());
     }
   }
   MEGALITH_UNROLL for (int i = 0; i < kItems; ++i) {

@@ -9,7 +9,6 @@ namespace megalith::local {
 // A stretch of steps: `k` of them, from x + this offset and w + this offset.
 struct Run {
   int64_t x, w, k;
-  const uint8_t* takes = nullptr;  // for each item whether it takes part; null: all do
 };
 
 // For every item i and column j, from +0:
@@ -34,7 +33,7 @@ struct Sums {
 };
 
 void sums(const Sums& s);
-// The same with every s rounded to half, for one repeat in which all items take part.
+// The same with every s rounded to half, for one repeat.
 void sums_of_half(const Sums& s);
 int64_t lanes();  // floats in a vector
 

@@ -15,12 +15,21 @@ def _own_name(fullname: str) -> str:
     return "megalith" + fullname[len(_NAME) :]
 
 
+def _alias_loaded():
+    """Modules that are loaded have their alias' name at once. Loading one by that name would set the attribute of its
+    package, which may be a function (``quantization.quantize``)."""
+    for name, module in list(sys.modules.items()):
+        if name.startswith("megalith."):
+            sys.modules.setdefault(_NAME + name[len("megalith") :], module)
+
+
 class _Loader(importlib.abc.Loader):
     """Gives the module of the same path in Megalith: the same object, no copy."""
 
     def create_module(self, spec):
         module = importlib.import_module(_own_name(spec.name))
         # The import system is about to write the alias' spec over the module's own one.
+        _alias_loaded()
         spec.loader_state = {k: getattr(module, k, None) for k in ("__spec__", "__loader__", "__package__")}
         return module
 
@@ -70,6 +79,7 @@ def install():
     if _finder not in sys.meta_path:
         sys.meta_path.insert(0, _finder)
     sys.modules[_NAME] = megalith
+    _alias_loaded()
 
 
 def uninstall():

@@ -74,6 +74,16 @@ else:
     assert run("-c", code, path=[PACKAGES, tmp_path]).stderr == ""
 
 
+def test_functions_named_as_their_module():
+    code = """
+import megengine.quantization.quantize
+from megengine.quantization.quantize import quantize_qat
+from megengine.quantization import quantize
+assert quantize is megengine.quantization.quantize and quantize.__name__ == "quantize"
+"""
+    assert run("-m", "megalith", "-c", code).stderr == ""
+
+
 def test_what_is_missing_says_so():
     done = run("-m", "megalith", "-c", "import megengine.nonsense")
     assert "No module named 'megengine.nonsense'" in done.stderr

@@ -152,8 +152,12 @@ def record(name, folder, build):
     for short in FORMATS.values():  # 1.13.0 writes some operators wrongly: a reader gives what is in the file
         path = folder / f"{name}.megengine.{short}.mge"
         if path.exists():
-            found["dumped"][short] = run_dump(path, case.inputs)
-            found["own"][f"megengine's {short}"] = distance(found["dumped"][short], found["measured"]["output"])
+            try:
+                found["dumped"][short] = run_dump(path, case.inputs)
+                found["own"][f"megengine's {short}"] = distance(found["dumped"][short], found["measured"]["output"])
+            except RuntimeError as e:
+                found["undumped"][short] = f"does not run: {str(e).splitlines()[0]}"
+                path.unlink()
     (folder / f"{name}.results").write_bytes(pickle.dumps(found))
     print(f"{name}: recorded", {k: f"{v:.0e}" for k, v in found["own"].items()}, found["undumped"] or "")
 

@@ -246,6 +246,15 @@ void copy_axes(const Axes& a, const std::byte* from_bytes, std::byte* to_bytes, 
 
 }  // namespace
 
+void transpose(const float* from, int64_t from_row, float* to, int64_t to_row, int64_t rows, int64_t columns) {
+  for (int64_t i = 0; i < rows; i += kTransposed) {
+    for (int64_t j = 0; j < columns; j += kTransposed) {
+      MEGALITH_DISPATCH(TransposeFloats)(from + j * from_row + i, from_row, to + i * to_row + j, to_row,
+                                         std::min(kTransposed, rows - i), std::min(kTransposed, columns - j));
+    }
+  }
+}
+
 void transpose(const std::byte* from, int64_t from_row, std::byte* to, int64_t to_row, int64_t rows, int64_t columns,
                int width) {
   const auto plain = [&](auto tag) {

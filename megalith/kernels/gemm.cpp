@@ -291,16 +291,6 @@ void PackB(const float* b, int64_t row, int64_t col, int64_t k, int64_t n, float
   }
 }
 
-// In squares that fit into the first cache from both sides.
-void TransposeAll(const float* from, int64_t from_row, int64_t rows, int64_t cols, float* to, int64_t to_row) {
-  for (int64_t i = 0; i < rows; i += kStretch) {
-    for (int64_t j = 0; j < cols; j += kStretch) {
-      Transpose(from + i * from_row + j, from_row, std::min(kStretch, rows - i), std::min(kStretch, cols - j),
-                to + j * to_row + i, to_row);
-    }
-  }
-}
-
 int64_t PanelWidth() { return kPanel; }
 int64_t TileRows() { return kMaxRows; }
 
@@ -332,10 +322,6 @@ void pack_b(const float* b, int64_t row, int64_t col, int64_t k, int64_t n, floa
   const int64_t panel = k * panel_width();
   exec.parallel_for(panels(n), std::max<int64_t>(1, 32768 / std::max<int64_t>(1, panel)),
                     [&](int64_t begin, int64_t end) { pack_b(b, row, col, k, n, to, panel, begin, end); });
-}
-
-void transpose(const float* from, int64_t from_row, int64_t rows, int64_t cols, float* to, int64_t to_row) {
-  MEGALITH_DISPATCH(TransposeAll)(from, from_row, rows, cols, to, to_row);
 }
 
 namespace {

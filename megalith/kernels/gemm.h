@@ -66,9 +66,6 @@ void pack_b(const float* b, int64_t row, int64_t col, int64_t k, int64_t n, floa
             int64_t end);
 void pack_b(const float* b, int64_t row, int64_t col, int64_t k, int64_t n, float* to, Exec& exec);
 
-// to[j * to_row + i] = from[i * from_row + j] for i < rows, j < cols.
-void transpose(const float* from, int64_t from_row, int64_t rows, int64_t cols, float* to, int64_t to_row);
-
 // Brings A into the order in which tiles read it: m * k floats.
 void pack_a(Matrix a, int64_t m, int64_t k, float* to);
 

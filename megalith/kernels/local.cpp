@@ -3,7 +3,7 @@
 #include <algorithm>
 #include <vector>
 
-#include "megalith/kernels/gemm.h"
+#include "megalith/kernels/copy.h"
 #include "megalith/kernels/local_tile.h"
 #include "megalith/kernels/scratch.h"
 
@@ -20,7 +20,7 @@ const float* channels_last(const float* from, int64_t images, int64_t channels, 
   auto* to = Scratch::get(slot, images * channels * pixels);
   exec.parallel_for(images, grain(channels * pixels), [&](int64_t begin, int64_t end) {
     for (int64_t i = begin; i < end; ++i)
-      gemm::transpose(from + i * channels * pixels, pixels, channels, pixels, to + i * channels * pixels, channels);
+      copying::transpose(from + i * channels * pixels, pixels, to + i * channels * pixels, channels, pixels, channels);
   });
   return to;
 }
@@ -29,7 +29,7 @@ void channels_first(const float* from, int64_t images, int64_t channels, int64_t
   if (from == to) return;
   exec.parallel_for(images, grain(channels * pixels), [&](int64_t begin, int64_t end) {
     for (int64_t i = begin; i < end; ++i)
-      gemm::transpose(from + i * channels * pixels, channels, pixels, channels, to + i * channels * pixels, pixels);
+      copying::transpose(from + i * channels * pixels, channels, to + i * channels * pixels, pixels, channels, pixels);
   });
 }
 
@@ -268,7 +268,7 @@ void backward_data(const Geometry& g, const float* filter, const float* diff, fl
                 const float* from = filter +
                                     ((task.group * g.sgh + r.cell) * g.sgw + q.cell) * g.icpg * g.taps() * g.ocpg +
                                     (c * g.taps() + r.k * g.fw + q.k) * g.ocpg;
-                gemm::transpose(from, g.taps() * g.ocpg, columns, g.ocpg, panel + n++ * per_tap, columns);
+                copying::transpose(from, g.taps() * g.ocpg, panel + n++ * per_tap, columns, g.ocpg, columns);
               }
             }
             std::vector<Run> runs = walk.runs;

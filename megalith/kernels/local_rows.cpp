@@ -3,7 +3,7 @@
 #include <array>
 #include <vector>
 
-#include "megalith/kernels/gemm.h"
+#include "megalith/kernels/copy.h"
 #include "megalith/kernels/local.h"
 #include "megalith/kernels/local_tile.h"
 #include "megalith/kernels/scratch.h"
@@ -119,7 +119,7 @@ void lay_row(const Geometry& g, const Lay& lay, const float* from, float* to) {
 // -0.
 void lay_weights(const Geometry& g, int64_t rows, const float* filter, float* to) {
   const int64_t per_filter = g.icpg * g.taps() * g.ocpg, positions = rows * g.ow;
-  gemm::transpose(filter, per_filter, positions, per_filter, to, positions);
+  copying::transpose(filter, per_filter, to, positions, per_filter, positions);
   for (int64_t kw = 0; kw < g.fw; ++kw) {
     int64_t low = 0, high = g.ow;
     while (low < high && g.input_col(low, kw) < 0) ++low;

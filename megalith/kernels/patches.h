@@ -9,7 +9,7 @@
 #include <type_traits>
 #include <vector>
 
-#include "megalith/kernels/gemm.h"
+#include "megalith/kernels/copy.h"
 
 namespace megalith::nhwc {
 
@@ -165,7 +165,7 @@ class Results {
         for (int64_t p = 0; p < some; ++p)
           std::memcpy(to + p * step, from + p * pitch, static_cast<size_t>(n) * sizeof(T));
       } else if (step == 1 && std::is_same_v<T, float>) {
-        if constexpr (std::is_same_v<T, float>) gemm::transpose(from, pitch, some, n, to, y_.channel);
+        if constexpr (std::is_same_v<T, float>) copying::transpose(from, pitch, to, y_.channel, n, some);
       } else {
         for (int64_t c = 0; c < n; ++c) {
           for (int64_t p = 0; p < some; ++p) to[p * step + c * y_.channel] = from[p * pitch + c];

@@ -660,4 +660,9 @@ static constexpr Field kTypeCvtFields[] = {{"dtype", FieldType::kDType, offsetof
                                             "element type of the result, with scale and zero point"}};
 const ParamSchema TypeCvt::kSchema = make_schema<TypeCvt>("DType", 67, kTypeCvtFields);
 
+static constexpr Field kAllocFields[] = {
+    MEGALITH_FIELD(Alloc, dtype, "element type of the result"),
+};
+const ParamSchema Alloc::kSchema = make_schema<Alloc>("param.DType", 51, kAllocFields);
+
 }  // namespace megalith::param

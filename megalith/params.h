@@ -668,6 +668,11 @@ struct TypeCvt {
   static const ParamSchema kSchema;
 };
 
+struct Alloc {
+  DTypeEnum dtype = DTypeEnum::Byte;
+  static const ParamSchema kSchema;
+};
+
 }  // namespace megalith::param
 
 namespace megalith {

@@ -47,7 +47,7 @@ void eye_reference(const KernelArgs& a) {
   });
 }
 
-void infer_alloc(InferContext& c) { c.set(0, c.param<param::TypeCvt>().dtype, wanted_shape(c, kMaxDims)); }
+void infer_alloc(InferContext& c) { c.set(0, c.param<param::Alloc>().dtype, wanted_shape(c, kMaxDims)); }
 void alloc_reference(const KernelArgs& a) { std::memset(a.out[0].data<char>(), 0, a.out[0].bytes()); }
 
 void infer_masked_fill(InferContext& c) {
@@ -267,7 +267,7 @@ MEGALITH_OPS(tensor_generate) {
   add("Linspace", "Evenly spaced numbers from input 0 to input 1.", &Linspace::kSchema, 3, infer_linspace,
       linspace_reference, grad_linspace, reads_steps);
   add("Eye", "Ones on a diagonal of a matrix of zeros.", &Eye::kSchema, 1, infer_eye, eye_reference);
-  add("Alloc", "A tensor of the shape that the input holds; its values are zero.", &TypeCvt::kSchema, 1, infer_alloc,
+  add("Alloc", "A tensor of the shape that the input holds; its values are zero.", &Alloc::kSchema, 1, infer_alloc,
       alloc_reference);
   add("MaskedFill", "Input 0 with a number written where the mask is set.", &Fill::kSchema, 2, infer_masked_fill,
       masked_fill_reference, grad_masked_fill, reads_mask);

@@ -17,6 +17,12 @@ def out(i, k, p, s, d):
     return (i + 2 * p - (k - 1) * d - 1) // s + 1
 
 
+def geo(xs, ws, kw):
+    oc = ws[0] * ws[1] if len(ws) == 5 else ws[0]
+    return (xs[0], oc, out(xs[2], ws[-2], kw.get("pad_h", 0), kw.get("stride_h", 1), kw.get("dilate_h", 1)),
+            out(xs[3], ws[-1], kw.get("pad_w", 0), kw.get("stride_w", 1), kw.get("dilate_w", 1)))
+
+
 def block(x, b):
     n, c, h, w = x.shape
     return np.ascontiguousarray(x.reshape(n, c // b, b, h, w).transpose(0, 1, 3, 4, 2))
@@ -63,11 +69,6 @@ def cases(s):
         if len(ws) == 5:
             kw["sparse"] = "group"
         return kw
-
-    def geo(xs, ws, kw):
-        oc = ws[0] * ws[1] if len(ws) == 5 else ws[0]
-        return (xs[0], oc, out(xs[2], ws[-2], kw.get("pad_h", 0), kw.get("stride_h", 1), kw.get("dilate_h", 1)),
-                out(xs[3], ws[-1], kw.get("pad_w", 0), kw.get("stride_w", 1), kw.get("dilate_w", 1)))
 
     ALL = {**GEOMETRY, **GROUPS, **DEPTHWISE, **ODD}
     # ---- float, NCHW: Convolution and ConvBias with and without z

@@ -3,7 +3,7 @@
 
 usage: select_cases.py OUT RECORDED...     (RECORDED: folders with a manifest.json, the first that has a case wins)
 
-Keeps one in six of the cases that match PICK and are small, without their FBS files; the networks and gradients whole. Needs only the Python standard library."""
+Keeps one in six of the cases that match PICK and are small, without their FBS files; `left_out`, the networks and gradients whole. Needs only the Python standard library."""
 import json, os, re, shutil, sys, zlib
 
 LIMIT = 15_000
@@ -25,7 +25,7 @@ PICK = [
     r"vision_more/warp_perspective_(f32|u8|i8|f16)_(replicate|reflect_101|constant)_", r"vision_more/warp_perspective_(idx|q8|f16_mat16)", r"vision_more/warp_affine_(f32|u8)_(reflect|wrap|constant)_",
     r"vision_more/remap_(f32|u8|i8|f16)_(reflect|wrap|constant)_", r"vision_more/roi_", r"vision_more/nms", r"vision_more/cvt_u8_\w+_a$", r"vision_more/cvt_f32_\w+_c$",
     r"vision_more/(rotate|flip|blur)_(f32|u8)_\w*[13]$", r"vision_more/(correlation|dct|images2neibs|sliding)",
-    r"train_more/", r"bf16_more/", r"int8_nets/(flat|cat)_", r"float_nets/pre_", r"float_nets/mix_(plain|nchw44|fuse)",
+    r"train_more/", r"left_out/", r"bf16_more/", r"int8_nets/(flat|cat)_", r"float_nets/pre_", r"float_nets/mix_(plain|nchw44|fuse)",
 ]
 
 
@@ -37,7 +37,7 @@ def main():
             d = os.path.join(src, c["name"])
             if c["name"] in seen or re.search(LEAVE_OUT, c["name"]) or not any(re.match(p, c["name"]) for p in PICK):
                 continue
-            network = re.match(r"\w+_nets/|train_more/", c["name"])
+            network = re.match(r"\w+_nets/|train_more/|left_out/", c["name"])
             if not network:
                 if zlib.crc32(c["name"].encode()) % 6:
                     continue

@@ -89,7 +89,7 @@ export class Engine {
   /** A tensor whose values are yet to be filled in. */
   empty(shape: number[], dtype: DType = "float32"): Tensor {
     return this.native.with([dtypeText(dtype), shape], (name, dims) => {
-      return new Tensor(this, this.native.pointer("tensor", name, shape.length, dims));
+      return new Tensor(this, this.native.pointer("tensor", name, shape.length, dims), shape, dtype);
     });
   }
 

@@ -1,6 +1,6 @@
 // mge.js: MegEngine models in browsers and Node.
 import { Engine } from "./engine.js";
-import { cores, readBytes, start, whyNoThreads, type StartOptions } from "./native.js";
+import { readBytes, start, threadsOf, whyNoThreads, type StartOptions } from "./native.js";
 import { connect, type RemoteModel, type RemoteOptions } from "./remote.js";
 
 export { Engine, type Info, type OpInfo, type Param } from "./engine.js";
@@ -16,9 +16,9 @@ export type { StartOptions } from "./native.js";
 
 /** The core in this thread: for Workers, Node, and short work in pages. */
 export async function init(options: StartOptions = {}): Promise<Engine> {
-  const why = whyNoThreads();
-  const threads = why ? 1 : Math.max(1, Math.min(16, options.threads ?? (typeof window === "object" ? 1 : Math.min(4, await cores()))));
-  return new Engine(await start(threads, options), { whyNoThreads: threads > 1 || options.threads === 1 ? "" : why });
+  const threads = await threadsOf(options);
+  const why = threads > 1 || options.threads === 1 ? "" : whyNoThreads();
+  return new Engine(await start(threads, options), { whyNoThreads: why });
 }
 
 /** A model from bytes, a File, or where they are: in a Worker where there are Workers, so that the page stays alive. */

@@ -227,7 +227,7 @@ interface TrainerInfo {
   corrections: [string, string];
 }
 
-const pause = () => new Promise<void>((go) => setTimeout(go, 0));
+export const pause = () => new Promise<void>((go) => setTimeout(go, 0));
 
 export class Trainer extends Runnable {
   readonly info: TrainerInfo;

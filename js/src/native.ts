@@ -1,5 +1,7 @@
 // The WebAssembly module: starting it, its memory, and its errors.
 
+import { alone } from "./open-worker.js";
+
 /** A pointer into the module's memory. */
 export type Pointer = number;
 
@@ -16,8 +18,8 @@ export interface StartOptions {
   threads?: number;
   /** Where the .wasm file is, when it is not beside this script. */
   wasmUrl?: string | URL;
-  /** Its bytes, or the compiled module. */
-  wasmBinary?: ArrayBuffer | Uint8Array | WebAssembly.Module;
+  /** Its bytes, or the compiled module, which may be on its way. */
+  wasmBinary?: ArrayBuffer | Uint8Array | WebAssembly.Module | Promise<WebAssembly.Module | undefined>;
 }
 
 const isNode = typeof process === "object" && typeof process.versions?.node === "string";
@@ -38,6 +40,7 @@ export async function readBytes(url: string | URL): Promise<Uint8Array> {
 
 /** Why there is one thread only, or "". */
 export function whyNoThreads(): string {
+  if (alone) return alone;
   if (!isNode && !globalThis.crossOriginIsolated) return "the page is not cross-origin isolated (headers COOP and COEP)";
   return typeof SharedArrayBuffer === "undefined" ? "there is no SharedArrayBuffer" : "";
 }
@@ -53,11 +56,20 @@ const simdProbe = new Uint8Array([
   0, 97, 115, 109, 1, 0, 0, 0, 1, 5, 1, 96, 0, 1, 123, 3, 2, 1, 0, 10, 10, 1, 8, 0, 65, 0, 253, 15, 253, 98, 11,
 ]);
 
-async function compile(url: URL, options: StartOptions): Promise<WebAssembly.Module> {
-  const given = options.wasmBinary;
+/** How many threads there will be. */
+export async function threadsOf(options: StartOptions, inWorker = typeof window !== "object"): Promise<number> {
+  if (whyNoThreads()) return 1;
+  return Math.max(1, Math.min(16, options.threads ?? (inWorker ? Math.min(4, await cores()) : 1)));
+}
+
+/** The module for so many threads. */
+export async function compile(threads: number, options: StartOptions): Promise<WebAssembly.Module> {
+  const given = await options.wasmBinary;
   if (given instanceof WebAssembly.Module) return given;
   if (given) return WebAssembly.compile(given as BufferSource);
-  const from = options.wasmUrl ?? url;
+  const from =
+    options.wasmUrl ??
+    (threads > 1 ? new URL("./mge.simd-threads.wasm", import.meta.url) : new URL("./mge.simd.wasm", import.meta.url));
   if (!isNode) {
     try {
       return await WebAssembly.compileStreaming(fetch(from));
@@ -71,11 +83,8 @@ async function compile(url: URL, options: StartOptions): Promise<WebAssembly.Mod
 /** Starts the module; throws where WebAssembly SIMD is missing. */
 export async function start(threads: number, options: StartOptions): Promise<Native> {
   if (!WebAssembly.validate(simdProbe)) throw new Error("this browser has no WebAssembly SIMD, which mge.js needs");
-  const parallel = threads > 1;
-  const [glue, url] = parallel
-    ? [import("./mge.simd-threads.js"), new URL("./mge.simd-threads.wasm", import.meta.url)]
-    : [import("./mge.simd.js"), new URL("./mge.simd.wasm", import.meta.url)];
-  const [factory, compiled] = await Promise.all([glue, compile(url, options)]);
+  const glue = threads > 1 ? import("./mge.simd-threads.js") : import("./mge.simd.js");
+  const [factory, compiled] = await Promise.all([glue, compile(threads, options)]);
   const lines: string[] = [];
   const module: Module = await factory.default({
     threads,

@@ -1,10 +1,12 @@
 // The near side of load(): models and trainers whose work is done elsewhere.
-import { Host, type Described, type Message, type Reply } from "./host.js";
+import { Host, type Described, type Message, type Reply, type Sent } from "./host.js";
 import type { Info } from "./engine.js";
 import type { Dataset, Evaluation, FitOptions, LoadOptions, Model, ModelInfo, Profile, Results, SaveOptions, TrainOptions, Trainer, Feeds } from "./model.js";
 import type { Feed, HostTensor } from "./data.js";
+import { pause } from "./model.js";
 import { openWorker } from "./open-worker.js";
-import type { StartOptions } from "./native.js";
+import { compile, threadsOf, type StartOptions } from "./native.js";
+import type { Compiled } from "./worker.js";
 
 export interface RemoteOptions extends StartOptions, LoadOptions {
   /** false: work in this thread. Default: a Worker in pages; this thread in Node and in Workers. */
@@ -14,9 +16,13 @@ export interface RemoteOptions extends StartOptions, LoadOptions {
 }
 
 interface Port {
-  post(m: Message): void;
+  /** Messages are copied on their way. */
+  far: boolean;
+  post(m: Message, transfer?: Transferable[]): void;
   close(): void;
 }
+
+const PART = 1 << 20; // bytes of a large array that are copied at once: about a millisecond
 
 interface Call {
   done: (value: unknown) => void;
@@ -66,6 +72,24 @@ export class Connection {
   }
   method<T>(object: number, method: string, args: unknown[], events?: Call["events"], signal?: AbortSignal): Promise<T> {
     return this.send({ call: "method", object, method, args }, events, signal);
+  }
+  /** The same data set with its large arrays sent ahead, part by part, so that the page goes on. */
+  async ahead(d: Dataset): Promise<Dataset> {
+    const send = async (t: HostTensor): Promise<HostTensor> => {
+      if (!this.port.far || t.data.byteLength <= PART) return t;
+      const { length, BYTES_PER_ELEMENT } = t.data;
+      const array = ++this.last;
+      for (let at = 0; at < length; at += PART / BYTES_PER_ELEMENT) {
+        if (this.broken) throw this.broken;
+        const data = t.data.slice(at, at + PART / BYTES_PER_ELEMENT);
+        this.port.post({ id: 0, call: "part", of: { array, at, length }, data }, [data.buffer]);
+        await pause();
+      }
+      return { ...t, data: { array } as Sent as never };
+    };
+    const inputs: Dataset["inputs"] = {};
+    for (const [k, t] of Object.entries(d.inputs)) inputs[k] = await send(t);
+    return { inputs, target: await send(d.target) };
   }
   info(): Promise<Info & ReturnType<import("./engine.js").Engine["memory"]> & { where: "worker" | "thread" }> {
     return this.send({ call: "info" });
@@ -136,12 +160,13 @@ export class RemoteTrainer extends Proxy {
   setLearningRate(value: number): Promise<void> {
     return this.to.method(this.object, "setLearningRate", [value]);
   }
-  evaluate(d: Dataset, options: { batchSize?: number; scale?: Record<string, number> } = {}): Promise<Evaluation> {
-    return this.to.method(this.object, "evaluate", [d, options]);
+  async evaluate(d: Dataset, options: { batchSize?: number; scale?: Record<string, number> } = {}): Promise<Evaluation> {
+    return this.to.method(this.object, "evaluate", [await this.to.ahead(d), options]);
   }
-  fit(d: Dataset, options: FitOptions = {}): Promise<{ epoch: number; batch: number }> {
+  async fit(d: Dataset, options: FitOptions = {}): Promise<{ epoch: number; batch: number }> {
     const { onBatchEnd, onEpochEnd, signal, ...plain } = options;
-    return this.to.method(this.object, "fit", [d, plain], { onBatchEnd, onEpochEnd }, signal);
+    if (plain.validation) plain.validation = await this.to.ahead(plain.validation);
+    return this.to.method(this.object, "fit", [await this.to.ahead(d), plain], { onBatchEnd, onEpochEnd }, signal);
   }
 }
 
@@ -164,17 +189,25 @@ export function connect(options: RemoteOptions): Promise<Connection> {
 
 async function open(inWorker: boolean, options: RemoteOptions): Promise<Connection> {
   const { threads, wasmUrl, wasmBinary } = options;
-  const start: StartOptions = { threads, wasmUrl: wasmUrl && String(wasmUrl), wasmBinary };
+  const start: StartOptions = { threads, wasmUrl: wasmUrl && String(wasmUrl) };
   const c = new Connection();
   if (!inWorker) {
-    const host = new Host(start, (r) => c.receive(r), "thread");
-    c.port = { post: (m) => void Promise.resolve().then(() => host.receive(m)), close: () => {} };
+    const host = new Host({ ...start, wasmBinary }, (r) => c.receive(r), "thread");
+    c.port = { far: false, post: (m) => void Promise.resolve().then(() => host.receive(m)), close: () => {} };
     return c;
   }
   const worker = openWorker(options.workerUrl);
   worker.onmessage = (e: MessageEvent<Reply>) => c.receive(e.data);
   worker.onerror = (e) => c.fail(`the Worker of mge.js failed: ${e.message ?? "its script can't be loaded"}`);
+  // The page compiles while the Worker starts.
   worker.postMessage(start);
-  c.port = { post: (m) => worker.postMessage(m), close: () => worker.terminate() };
+  threadsOf(start, true)
+    .then((n) => compile(n, { ...start, wasmBinary }))
+    .then(
+      (compiled) => worker.postMessage({ compiled } satisfies Compiled),
+      // It may not; then the Worker tries.
+      (e) => worker.postMessage({ compiled: undefined, error: wasmBinary && e.message } satisfies Compiled),
+    );
+  c.port = { far: true, post: (m, transfer = []) => worker.postMessage(m, transfer), close: () => worker.terminate() };
   return c;
 }

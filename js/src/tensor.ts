@@ -13,8 +13,11 @@ export class Tensor {
   constructor(
     readonly engine: Engine,
     at: Pointer,
+    shape?: number[],
+    dtype?: DType,
   ) {
     this.at = at;
+    if (shape && typeof dtype === "string") this.info = { dtype, shape: [...shape], bytes: count(shape) * arrayOf(dtype).BYTES_PER_ELEMENT };
     engine.adopt(this, at);
   }
 

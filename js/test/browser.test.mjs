@@ -26,7 +26,7 @@ before(async () => {
   const js = join(repository, "js");
   server = await serve({ "/dist/": join(js, "dist"), "/test/": join(js, "test"), "/repo/": repository }, {
     "/index.html": html, "/plain.html": html.replace("/isolated/start.mjs", "/start.mjs"), "/start.mjs": script, "/mnist.bin": digits(20000, 2000),
-    "/tag.html": `<!doctype html><title>tag</title><script src="/dist/mge.global.js"></script>`,
+    "/tag.html": `<!doctype html><title>tag</title><script src="dist/mge.global.js"></script>`,
   });
   browser = await launch();
 });
@@ -84,15 +84,17 @@ test("L5: MNIST from scratch to over 97 % in a Worker; the page answers all the 
   await p.close();
 });
 
-test("a script tag is enough", async () => {
-  const p = await page("/tag.html");
-  const model = [...(await readFile(join(repository, "tests/golden/cases/mnist/lenet_u8_28x28/model_v2.mge")))];
-  const out = await p.evaluate(async (bytes) => {
-    const m = await globalThis.mge.load(new Uint8Array(bytes));
-    const { out_0 } = await m.run({ data: new Uint8Array(784) });
-    return { shape: out_0.shape, where: (await globalThis.mge.info()).where };
-  }, model);
-  assert.deepEqual(out, { shape: [1, 10], where: "worker" });
-  assert.deepEqual(p.errors, []);
-  await p.close();
-});
+for (const path of ["/tag.html", "/isolated/tag.html"]) {
+  test(`a script tag is enough: ${path}`, async () => {
+    const p = await page(path);
+    const model = [...(await readFile(join(repository, "tests/golden/cases/mnist/lenet_u8_28x28/model_v2.mge")))];
+    const out = await p.evaluate(async (bytes) => {
+      const m = await globalThis.mge.load(new Uint8Array(bytes));
+      const { out_0 } = await m.run({ data: new Uint8Array(784) });
+      return { shape: out_0.shape, where: (await globalThis.mge.info()).where };
+    }, model);
+    assert.deepEqual(out, { shape: [1, 10], where: "worker" });
+    assert.deepEqual(p.errors, []);
+    await p.close();
+  });
+}

@@ -294,10 +294,46 @@ export const levels = {
     await fails(() => model.trainable({ loss: "crossEntropy", optimizer: new c.mge.SGD({ lr: 1 }), weights: ["nobody"] }), /nobody/, "a weight that is none");
     model.dispose();
     await fails(() => model.run({}), /disposed/, "a disposed model");
-    near(a.add(1).data(), [2, 3, 4, 5], 0, "afterwards");
-    e.scope(() => {});
+    e.scope(() => near(a.add(1).data(), [2, 3, 4, 5], 0, "afterwards"));
     a.dispose();
     b.dispose();
+  },
+
+  async "files that mean harm are errors, and the engine goes on"(c) {
+    const e = c.engine;
+    let s = 11;
+    const random = (n) => ((s = (s * 16807) % 2147483647), s % n);
+    const count = { refused: 0, "not run": 0, run: 0 };
+    for (const file of [`${LENET}/model.mge`, `${LENET}/model_v2.mge`]) {
+      const whole = new Uint8Array(await c.read(file));
+      for (let i = 0; i < 200; ++i) {
+        const bytes = whole.slice();
+        // Near the ends, where the structure is and not the weights: bytes, and sizes that are too large.
+        for (let k = 1 + random(3); k > 0; --k) {
+          const at = random(2) ? random(2000) : bytes.length - 4 - random(4000);
+          if (random(2)) bytes[at] = random(256);
+          else new DataView(bytes.buffer).setUint32(at, [0x7fffffff, 0xffffffff, 0x10000, 0x40000000][random(4)], true);
+        }
+        let model;
+        let how = "refused";
+        try {
+          model = e.load(bytes, { memoryLimit: 2 ** 26 });
+          how = "not run";
+          const feeds = {};
+          for (const { name, dtype, shape } of model.inputs) feeds[name] = { data: new (dtype === "uint8" ? Uint8Array : Float32Array)(784), shape: shape.length === 4 ? [1, 1, 28, 28] : [784], dtype };
+          model.run(feeds);
+          how = "run";
+        } catch (error) {
+          check(error instanceof Error && error.message.length > 5 && !/stopped working/.test(error.message), `edit ${i} of ${file}: ${error.stack}`);
+        }
+        model?.dispose();
+        ++count[how];
+      }
+    }
+    check(count.refused > 100 && count.run > 10, JSON.stringify(count));
+    check(e.memory().objects === 0 && e.memory().bytes < 2 ** 28, JSON.stringify(e.memory()));
+    near(e.scope(() => e.tensor([1, 2]).add(1).data()), [2, 3], 0, "afterwards");
+    return JSON.stringify(count);
   },
 
   async "memory that runs out is an error, and what was used is used again"(c) {

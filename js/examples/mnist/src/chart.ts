@@ -28,9 +28,11 @@ export class Chart {
   private draw(): void {
     const { c, w, h, color } = context(this.canvas);
     const [left, right, top, bottom] = [44, w - 10, 10, h - 24];
-    const all = [...this.line, ...this.points];
-    const most = Math.max(1, ...all.map(([x]) => x));
-    const sorted = all.map(([, y]) => y).sort((a, b) => a - b);
+    // No more vertices than pixels.
+    const skip = Math.max(1, Math.floor(this.line.length / (2 * w)));
+    const line = this.line.filter((_, i) => i % skip === 0);
+    const most = Math.max(1, this.line.at(-1)?.[0] ?? 0, this.points.at(-1)?.[0] ?? 0);
+    const sorted = Float64Array.from([...line, ...this.points].map(([, y]) => y).filter(Number.isFinite)).sort();
     const max = this.range.max ?? Math.max(1e-6, sorted[Math.floor(0.995 * (sorted.length - 1))] ?? 1);
     const px = (x: number) => left + ((right - left) * x) / most;
     const py = (y: number) => bottom - (bottom - top) * Math.min(1, y / max);
@@ -57,11 +59,7 @@ export class Chart {
     c.strokeStyle = color("train");
     c.lineWidth = 1.5;
     c.beginPath();
-    // No more vertices than pixels.
-    const skip = Math.max(1, Math.floor(this.line.length / (2 * w)));
-    this.line.forEach(([x, y], i) => {
-      if (i % skip === 0) c.lineTo(px(x), py(y));
-    });
+    for (const [x, y] of line) c.lineTo(px(x), py(y));
     c.stroke();
     c.fillStyle = c.strokeStyle = color("validation");
     c.lineWidth = 2;

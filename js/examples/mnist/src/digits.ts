@@ -58,7 +58,18 @@ export function fit(images: Uint8Array, side: number): HostTensor {
 /** The same as numbers from 0 to 1, when the model takes those. */
 export function feed(images: Uint8Array, input: { side: number; float: boolean }): HostTensor {
   const bytes = fit(images, input.side);
-  return input.float ? { data: Float32Array.from(bytes.data, (v) => v / 255), shape: bytes.shape, dtype: "float32" } : bytes;
+  if (!input.float) return bytes;
+  const data = new Float32Array(bytes.data.length);
+  for (let i = 0; i < data.length; ++i) data[i] = bytes.data[i] / 255;
+  return { data, shape: bytes.shape, dtype: "float32" };
+}
+
+export function drawDigit(canvas: HTMLCanvasElement, image: Uint8Array): void {
+  const c = canvas.getContext("2d")!;
+  const pixels = c.createImageData(28, 28);
+  const gray = new Uint32Array(pixels.data.buffer);
+  for (let i = 0; i < gray.length; ++i) gray[i] = 0xff000000 | (0x010101 * image[i]);
+  c.putImageData(pixels, 0, 0);
 }
 
 /** Probabilities, whether the model gives those or scores. */

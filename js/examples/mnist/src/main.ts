@@ -1,7 +1,7 @@
 // Training and recognizing digits.
 import { load, type EpochEnd, type Progress, type RemoteModel, type RemoteTrainer } from "mge.js";
 import { Chart } from "./chart.js";
-import { feed, fit, loadDigits, pictureInput, probabilities, type Digits } from "./digits.js";
+import { drawDigit, feed, fit, loadDigits, pictureInput, probabilities, type Digits } from "./digits.js";
 import { onLanguage, t } from "./i18n.js";
 import { $, onFile, setText, startPage, words } from "./page.js";
 import { Pad } from "./pad.js";
@@ -174,10 +174,7 @@ function showResults(): void {
     if (e.index === i && e.canvas.dataset.file === dataFile) return;
     e.index = i;
     e.canvas.dataset.file = dataFile;
-    const c = e.canvas.getContext("2d")!;
-    const pixels = c.createImageData(28, 28);
-    data!.test.images.subarray(784 * i, 784 * (i + 1)).forEach((v, k) => pixels.data.set([v, v, v, 255], 4 * k));
-    c.putImageData(pixels, 0, 0);
+    drawDigit(e.canvas, data!.test.images.subarray(784 * i, 784 * (i + 1)));
   });
   if (total === 0) return;
   delete $("#final").dataset.t;

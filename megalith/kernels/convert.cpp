@@ -1,6 +1,7 @@
 #include "megalith/kernels/convert.h"
 
 #include <algorithm>
+#include <cmath>
 #include <cstring>
 #include <limits>
 
@@ -64,23 +65,112 @@ void ToQuantized(const float* from, float scale, int zero, T* to, int64_t n) {
   });
 }
 
+// ---- floats of 16 bits
+
+using DI16 = hn::Rebind<uint16_t, DI>;
+using VI = hn::Vec<DI>;
+
+HWY_INLINE VI Int(uint32_t v) { return hn::Set(DI(), static_cast<int32_t>(v)); }
+HWY_INLINE VI Bits(V v) { return hn::BitCast(DI(), v); }
+HWY_INLINE V Float(VI v) { return hn::BitCast(D(), v); }
+
+HWY_INLINE V WidenHalf(VI h) {
+  const D d;
+  const VI sign = hn::ShiftLeft<16>(h & Int(0x8000)), a = h & Int(0x7fff), wide = hn::ShiftLeft<13>(a);
+  const V small = hn::ConvertTo(d, a) * hn::Set(d, 0x1p-24f);
+  const V normal = Float(wide + Int(0x38000000));
+  const V large = Float(wide | Int(0x7f800000));
+  const V r = hn::IfThenElse(hn::RebindMask(d, a < Int(0x400)), small,
+                             hn::IfThenElse(hn::RebindMask(d, a < Int(0x7c00)), normal, large));
+  return Float(Bits(r) | sign);
+}
+
+// To nearest, ties away from zero.
+HWY_INLINE VI NarrowHalf(V v) {
+  const D d;
+  const VI f = Bits(v), a = f & Int(0x7fffffff), sign = hn::ShiftRight<16>(f) & Int(0x8000);
+  // Below 2^-14 there are multiples of 2^-24. The number before 0.5 never leads to the next whole one by rounding.
+  const V scaled = hn::Min(Float(a), hn::Set(d, 1.f)) * hn::Set(d, 0x1p24f) + hn::Set(d, 0x1.fffffep-2f);
+  const VI small = hn::ConvertTo(DI(), scaled);
+  const VI normal = hn::ShiftRight<13>(a - Int(0x38000000 - 0x1000));
+  const VI nan = Int(0x7e00) | (hn::ShiftRight<13>(a) & Int(0x3ff));
+  VI r = hn::IfThenElse(a < Int(0x38800000), small, normal);
+  r = hn::IfThenElse(a < Int(0x477ff000), r, Int(0x7c00));
+  return hn::IfThenElse(a > Int(0x7f800000), nan, r) | sign;
+}
+
+// To nearest, ties to even.
+HWY_INLINE VI NarrowBrain(V v) {
+  const VI f = Bits(v), a = f & Int(0x7fffffff), high = hn::ShiftRight<16>(f) & Int(0xffff);
+  const VI rounded = hn::ShiftRight<16>(f + Int(0x7fff) + (high & Int(1))) & Int(0xffff);
+  return hn::IfThenElse(a > Int(0x7f800000), high | Int(0x40), rounded);
+}
+
+template <bool kHalf>
+void FromFloats16(const uint16_t* from, float* to, int64_t n) {
+  Each(from, to, n, [&](const uint16_t* x, float* y) HWY_ATTR {
+    const VI bits = hn::PromoteTo(DI(), hn::LoadU(DI16(), x));
+    hn::StoreU(kHalf ? WidenHalf(bits) : Float(hn::ShiftLeft<16>(bits)), D(), y);
+  });
+}
+template <bool kHalf>
+void ToFloats16(const float* from, uint16_t* to, int64_t n) {
+  Each(from, to, n, [&](const float* x, uint16_t* y) HWY_ATTR {
+    const V v = hn::LoadU(D(), x);
+    hn::StoreU(hn::DemoteTo(DI16(), kHalf ? NarrowHalf(v) : NarrowBrain(v)), DI16(), y);
+  });
+}
+
+// ---- plain integers
+
+// T is unsigned: the bits of the result.
+template <class T>
+void ToIntegers(const float* from, bool truth, T* to, int64_t n) {
+  const D d;
+  Each(from, to, n, [&](const float* x, T* y) HWY_ATTR {
+    const V v = hn::LoadU(d, x);
+    VI r = Int(1);
+    if (truth) {
+      r = hn::IfThenZeroElse(hn::RebindMask(DI(), v == hn::Zero(d)), r);
+    } else {
+      const auto inside = hn::And(v >= hn::Set(d, -2147483648.f), v < hn::Set(d, 2147483648.f));
+      r = hn::IfThenElse(hn::RebindMask(DI(), inside), hn::ConvertTo(DI(), v), Int(0x80000000));
+    }
+    if constexpr (sizeof(T) == 4)
+      hn::StoreU(r, DI(), reinterpret_cast<int32_t*>(y));
+    else
+      hn::StoreU(hn::DemoteTo(hn::Rebind<T, DI>(), r & Int(sizeof(T) == 2 ? 0xffff : 0xff)), hn::Rebind<T, DI>(), y);
+  });
+}
+
 void AnyFromStored(DType type, const void* from, float* to, int64_t n) {
   const float scale = type.is_quantized() ? type.scale : 1, zero = type.is_asymmetric() ? type.zero_point : 0;
-  switch (type.bits()) {
-    case 32: return FromStored(static_cast<const int32_t*>(from), scale, zero, to, n);
-    case 16: return FromStored(static_cast<const int16_t*>(from), scale, zero, to, n);
+  switch (type.id) {
+    case DTypeEnum::Float16: return FromFloats16<true>(static_cast<const uint16_t*>(from), to, n);
+    case DTypeEnum::BFloat16: return FromFloats16<false>(static_cast<const uint16_t*>(from), to, n);
+    case DTypeEnum::Uint16: return FromStored(static_cast<const uint16_t*>(from), scale, zero, to, n);
+    case DTypeEnum::Int8:
+    case DTypeEnum::QuantizedS8: return FromStored(static_cast<const int8_t*>(from), scale, zero, to, n);
     default: break;
   }
-  if (type.id == DTypeEnum::Int8 || type.id == DTypeEnum::QuantizedS8)
-    return FromStored(static_cast<const int8_t*>(from), scale, zero, to, n);
+  if (type.bits() == 32) return FromStored(static_cast<const int32_t*>(from), scale, zero, to, n);
+  if (type.bits() == 16) return FromStored(static_cast<const int16_t*>(from), scale, zero, to, n);
   FromStored(static_cast<const uint8_t*>(from), scale, zero, to, n);
 }
 
-void AnyToQuantized(DType type, const float* from, void* to, int64_t n) {
-  const int zero = type.is_asymmetric() ? type.zero_point : 0;
-  if (type.bits() == 16) return ToQuantized(from, type.scale, zero, static_cast<int16_t*>(to), n);
-  if (type.is_asymmetric()) return ToQuantized(from, type.scale, zero, static_cast<uint8_t*>(to), n);
-  ToQuantized(from, type.scale, zero, static_cast<int8_t*>(to), n);
+void AnyToStored(DType type, const float* from, void* to, int64_t n) {
+  switch (type.id) {
+    case DTypeEnum::Float16: return ToFloats16<true>(from, static_cast<uint16_t*>(to), n);
+    case DTypeEnum::BFloat16: return ToFloats16<false>(from, static_cast<uint16_t*>(to), n);
+    case DTypeEnum::QuantizedS8: return ToQuantized(from, type.scale, 0, static_cast<int8_t*>(to), n);
+    case DTypeEnum::QuantizedS16: return ToQuantized(from, type.scale, 0, static_cast<int16_t*>(to), n);
+    case DTypeEnum::Quantized8Asymm:
+      return ToQuantized(from, type.scale, type.zero_point, static_cast<uint8_t*>(to), n);
+    default: break;
+  }
+  if (type.bits() == 32) return ToIntegers(from, false, static_cast<uint32_t*>(to), n);
+  if (type.bits() == 16) return ToIntegers(from, false, static_cast<uint16_t*>(to), n);
+  ToIntegers(from, type.id == DTypeEnum::Bool, static_cast<uint8_t*>(to), n);
 }
 
 }  // namespace megalith::convert::HWY_NAMESPACE
@@ -89,28 +179,59 @@ HWY_AFTER_NAMESPACE();
 #if HWY_ONCE
 namespace megalith::convert {
 
-bool is_stored(DType d) {
-  switch (d.id) {
-    case DTypeEnum::Int8:
-    case DTypeEnum::Uint8:
-    case DTypeEnum::Bool:
-    case DTypeEnum::Byte:
-    case DTypeEnum::Int16:
-    case DTypeEnum::Int32:
-    case DTypeEnum::QuantizedS32: return true;
-    default: return is_quantized_storage(d);
-  }
-}
+bool is_stored(DType d) { return is_whole(d) || d.id == DTypeEnum::Float16 || d.id == DTypeEnum::BFloat16; }
 
 bool is_quantized_storage(DType d) {
   return d.id == DTypeEnum::QuantizedS8 || d.id == DTypeEnum::Quantized8Asymm || d.id == DTypeEnum::QuantizedS16;
 }
 
+bool is_whole(DType d) { return !d.is_float() && !d.is_lowbit() && d.id != DTypeEnum::Complex64; }
+
 void from_stored(DType type, const void* from, float* to, int64_t n) {
   MEGALITH_DISPATCH(AnyFromStored)(type, from, to, n);
 }
-void to_quantized(DType type, const float* from, void* to, int64_t n) {
-  MEGALITH_DISPATCH(AnyToQuantized)(type, from, to, n);
+
+void to_stored(DType type, const float* from, void* to, int64_t n) {
+  if (type.id != DTypeEnum::QuantizedS32) return MEGALITH_DISPATCH(AnyToStored)(type, from, to, n);
+  for (int64_t i = 0; i < n; ++i) {
+    const float v = std::round(from[i] / type.scale);
+    static_cast<int32_t*>(to)[i] = v >= 2147483648.f    ? INT32_MAX
+                                   : v >= -2147483648.f ? static_cast<int32_t>(v)
+                                                        : INT32_MIN;
+  }
+}
+
+namespace {
+// fn(T{}) with the integer that stores a whole type.
+template <class Fn>
+void with_whole(DType type, Fn&& fn) {
+  switch (type.id) {
+    case DTypeEnum::Int32:
+    case DTypeEnum::QuantizedS32: return fn(int32_t{});
+    case DTypeEnum::Int16:
+    case DTypeEnum::QuantizedS16: return fn(int16_t{});
+    case DTypeEnum::Uint16: return fn(uint16_t{});
+    case DTypeEnum::Int8:
+    case DTypeEnum::QuantizedS8: return fn(int8_t{});
+    default: return fn(uint8_t{});
+  }
+}
+}  // namespace
+
+void from_whole(DType type, const void* from, int32_t* to, int64_t n) {
+  with_whole(type, [&]<class T>(T) {
+    for (int64_t i = 0; i < n; ++i) to[i] = static_cast<const T*>(from)[i];
+  });
+}
+
+void to_whole(DType type, const int32_t* from, void* to, int64_t n) {
+  if (type.id == DTypeEnum::Bool) {
+    for (int64_t i = 0; i < n; ++i) static_cast<uint8_t*>(to)[i] = from[i] != 0;
+    return;
+  }
+  with_whole(type, [&]<class T>(T) {
+    for (int64_t i = 0; i < n; ++i) static_cast<T*>(to)[i] = static_cast<T>(from[i]);
+  });
 }
 
 }  // namespace megalith::convert

@@ -15,8 +15,12 @@ DType stored(Dice& dice, bool quantized) {
                          DType(DTypeEnum::Int8),
                          DType(DTypeEnum::Uint8),
                          DType(DTypeEnum::Int16),
-                         DType(DTypeEnum::Int32)};
-  return types[dice.pick(0, quantized ? 2 : 7)];
+                         DType(DTypeEnum::Int32),
+                         DType(DTypeEnum::Uint16),
+                         DType(DTypeEnum::Bool),
+                         DType(DTypeEnum::Float16),
+                         DType(DTypeEnum::BFloat16)};
+  return types[dice.pick(0, quantized ? 3 : 11)];
 }
 
 }  // namespace
@@ -24,10 +28,14 @@ DType stored(Dice& dice, bool quantized) {
 TEST_SUITE("kernels") {
   TEST_CASE("type conversions") {
     Dice dice(17);  // "lowbit" is the last kernel here, so that the reference runs as well
-    for (int round = 0; round < 200; ++round) {
+    for (int round = 0; round < 400; ++round) {
       const Shape s = dice.shape();
-      const DType from = stored(dice, false), to = stored(dice, true);
-      const Tensor x = dice.floats(s), q = dice.values(from, s);
+      const DType from = stored(dice, false), to = stored(dice, false);
+      Tensor x = dice.floats(s), q = dice.values(from, s);
+      if (dice.one_in(3)) {
+        const float scale = dice.of({1e-4f, 1e-5f, 1e-7f, 1e4f, 1e9f});
+        for (float& v : x.span<float>()) v *= scale;
+      }
       CHECK(check_kernels("TypeCvt", Params(param::TypeCvt{.dtype = to}), {x}, {}, &dice, true) == 2);
       CHECK(check_kernels("TypeCvt", Params(param::TypeCvt{.dtype = DTypeEnum::Float32}), {q}, {}, &dice, true) == 2);
       if (from == to) continue;

@@ -56,8 +56,69 @@ TEST_SUITE("kernels") {
         std::vector<Tensor> in;
         for (int k = 0; k < elemwise::arity(m); ++k)
           in.push_back(dice.floats(broadcast_part(dice, s), k == 0 || !elementary(m)));
-        CHECK(check_kernels("Elemwise", Params(param::Elemwise{.mode = m}), in, allowed(m), &dice, true) == 1);
+        CHECK(check_kernels("Elemwise", Params(param::Elemwise{.mode = m}), in, allowed(m), &dice, true) == 2);
       }
+    }
+  }
+
+  TEST_CASE("elemwise of other types") {
+    Dice dice(6);
+    using D = DTypeEnum;
+    int ran = 0;
+    for (const EnumValue& v : enum_info<Mode>().values) {
+      const auto m = static_cast<Mode>(v.value);
+      for (int round = 0; round < 40; ++round) {
+        const Shape s = dice.shape(-1, 4000);
+        const DType types[] = {DType(D::Float16),
+                               DType(D::Float16),
+                               DType(D::BFloat16),
+                               DType(D::Int32),
+                               DType(D::Int32),
+                               DType(D::Int8),
+                               DType(D::Uint8),
+                               DType(D::Int16),
+                               DType(D::Uint16),
+                               DType(D::Bool),
+                               DType(D::QuantizedS8, 0.1),
+                               DType(D::Quantized8Asymm, 0.05f, 100),
+                               DType(D::QuantizedS32, 0.01f)};
+        const DType type = types[dice.pick(0, 12)];
+        if (type.id == D::Bool && elemwise::arity(m) == 1 && m == Mode::NEGATE) continue;
+        std::vector<Tensor> in;
+        for (int k = 0; k < elemwise::arity(m); ++k) {
+          const bool other = !type.is_quantized() && dice.one_in(8);
+          in.push_back(dice.values(other ? DType(D::Float32) : type, broadcast_part(dice, s)));
+          if (type.id == D::Int32 && !other && dice.one_in(3) && in.back().count() > 0)
+            in.back().data<int32_t>()[0] = dice.of<int32_t>({INT32_MIN, INT32_MAX, 123456789});
+        }
+        // Functions that differ in their last bits may round to another half, or to another step.
+        Allowed a = allowed(m);
+        if (elementary(m)) a = {.relative = 0.01, .absolute = type.is_quantized() || !type.is_float() ? 1. : 1e-3};
+        CAPTURE(type.str());
+        try {
+          ran += check_kernels("Elemwise", Params(param::Elemwise{.mode = m}), in, a, &dice, true);
+        } catch (const UnsupportedError&) {
+        } catch (const OpError&) {  // the mode does not take the type
+        }
+      }
+    }
+    CHECK(ran > 1500);
+  }
+
+  TEST_CASE("comparisons") {
+    Dice dice(7);
+    using D = DTypeEnum;
+    using Multi = param::ElemwiseMultiTypeMode;
+    for (int round = 0; round < 300; ++round) {
+      const Shape s = dice.shape();
+      const auto type = [&] { return dice.of({D::Float32, D::Float16, D::Int32, D::Uint8, D::Bool}); };
+      const D first = type(), second = dice.one_in(3) ? type() : first;
+      const Multi m = dice.of({Multi::LT, Multi::LEQ, Multi::EQ, Multi::NEQ});
+      const auto operand = [&](D t) {
+        return t == D::Float32 ? dice.floats(broadcast_part(dice, s)) : dice.values(t, broadcast_part(dice, s));
+      };
+      CHECK(check_kernels("ElemwiseMultiType", Params(param::ElemwiseMultiType{.mode = m}),
+                          {operand(first), operand(second)}, {}, &dice, true) == 2);
     }
   }
 

@@ -3,8 +3,10 @@
 #include "megalith/kernels/rows.h"
 #include "megalith/ops/elemwise/gradient.h"
 #include "megalith/ops/elemwise/modes.h"
+#include "megalith/ops/elemwise/real.h"
 #include "megalith/ops/elemwise/rows.h"
 #include "megalith/ops/elemwise/walk.h"
+#include "megalith/ops/elemwise/whole.h"
 
 namespace megalith {
 namespace {
@@ -81,6 +83,26 @@ void vector(const KernelArgs& a) {
                  [fn](const elemwise::Block& b) { fn(b.in, b.step, b.out, b.n); });
 }
 
+// Operands of other types, block by block as Float32 or as Int32.
+bool blocks_accept(const KernelQuery& q) {
+  const Mode m = q.attrs.param<param::Elemwise>().mode;
+  const DType d = q.out[0].dtype;
+  if (computes_in_float(m, d)) {
+    const auto real = [](const TensorSpec& t) { return elemwise::is_real(t.dtype); };
+    return std::all_of(q.in.begin(), q.in.end(), real) && real(q.out[0]) && rows::find(m);
+  }
+  const auto whole = [](const TensorSpec& t) { return convert::is_whole(t.dtype); };
+  return std::all_of(q.in.begin(), q.in.end(), whole) && whole(q.out[0]) && elemwise::find_whole(m);
+}
+
+void blocks(const KernelArgs& a) {
+  const Mode m = a.param<param::Elemwise>().mode;
+  if (computes_in_float(m, a.out[0].dtype()))
+    elemwise::apply_blocks<float>(a.in, a.out[0], a.exec, rows::find(m));
+  else
+    elemwise::apply_blocks<int32_t>(a.in, a.out[0], a.exec, elemwise::find_whole(m));
+}
+
 double flops(const KernelQuery& q) { return static_cast<double>(q.out[0].shape.count()); }
 
 }  // namespace
@@ -96,6 +118,12 @@ MEGALITH_OPS(elemwise_elemwise) {
          .kernels = {{.name = "vector",
                       .run = vector,
                       .accepts = vector_accepts,
+                      .strided = true,
+                      .inplace = true,
+                      .order = Order::kLikeInput},
+                     {.name = "blocks",
+                      .run = blocks,
+                      .accepts = blocks_accept,
                       .strided = true,
                       .inplace = true,
                       .order = Order::kLikeInput},

@@ -7,6 +7,7 @@
 #include "megalith/ops/elemwise/modes.h"
 #include "megalith/ops/elemwise/real.h"
 #include "megalith/ops/elemwise/rows.h"
+#include "megalith/ops/elemwise/whole.h"
 #include "megalith/var.h"
 
 namespace megalith {
@@ -175,28 +176,30 @@ void reference(const KernelArgs& a) {
   }
 }
 
-// Quantized modes of operands of one shape, block by block in floats.
-bool vector_accepts(const KernelQuery& q) {
-  const Mode m = mode_of(q.attrs);
-  const auto plain = elemwise_mode(m);
-  return plain && is_quantized_mode(m) && rows::find(*plain) && convert::is_quantized_storage(q.out[0].dtype) &&
-         std::all_of(q.in.begin(), q.in.end(),
-                     [&](const TensorSpec& t) { return convert::is_stored(t.dtype) && t.shape == q.out[0].shape; });
+// Quantized modes and comparisons, block by block as Float32 or as Int32.
+bool in_reals(std::span<const TensorSpec> in) {
+  return std::any_of(in.begin(), in.end(),
+                     [](const TensorSpec& t) { return t.dtype.is_float() || t.dtype.is_quantized(); });
 }
 
-void vector(const KernelArgs& a) {
-  const rows::Fn fn = rows::find(*elemwise_mode(mode_of(a.attrs)));
-  const Tensor& out = a.out[0];
-  if (!std::all_of(a.in.begin(), a.in.end(), [&](const Tensor& t) { return elemwise::together(t, out); }))
-    return reference(a);
-  elemwise::for_blocks(out, a.exec, [&](int64_t at, int64_t n) {
-    float buffers[4][elemwise::kRealBlock], result[elemwise::kRealBlock];
-    const float* in[4] = {};
-    for (size_t k = 0; k < a.in.size(); ++k) in[k] = elemwise::load_block(a.in[k], at, n, buffers[k]);
-    static constexpr int64_t kSteps[4] = {1, 1, 1, 1};
-    fn(in, kSteps, result, n);
-    elemwise::store_block(out, at, n, result);
-  });
+bool blocks_accept(const KernelQuery& q) {
+  const auto plain = elemwise_mode(mode_of(q.attrs));
+  if (!plain) return false;
+  const auto all = [&](auto fn) {
+    return fn(q.out[0].dtype) &&
+           std::all_of(q.in.begin(), q.in.end(), [&](const TensorSpec& t) { return fn(t.dtype); });
+  };
+  return in_reals(q.in) ? rows::find(*plain) && all(elemwise::is_real)
+                        : elemwise::find_whole(*plain) && all(convert::is_whole);
+}
+
+void blocks(const KernelArgs& a) {
+  const elemwise::Mode m = *elemwise_mode(mode_of(a.attrs));
+  if (std::any_of(a.in.begin(), a.in.end(),
+                  [](const Tensor& t) { return t.dtype().is_float() || t.dtype().is_quantized(); }))
+    elemwise::apply_blocks<float>(a.in, a.out[0], a.exec, rows::find(m));
+  else
+    elemwise::apply_blocks<int32_t>(a.in, a.out[0], a.exec, elemwise::find_whole(m));
 }
 
 void lowbit(const KernelArgs& a) {
@@ -222,7 +225,7 @@ MEGALITH_OPS(elemwise_multi_type) {
        .max_inputs = 6,
        .infer = infer,
        .kernels =
-           {{.name = "vector", .run = vector, .accepts = vector_accepts, .strided = true, .order = Order::kLikeInput},
+           {{.name = "blocks", .run = blocks, .accepts = blocks_accept, .strided = true, .order = Order::kLikeInput},
             {.name = "reference", .run = reference, .accepts = no_lowbit, .strided = true, .order = Order::kLikeInput},
             {.name = "lowbit", .run = lowbit}},
        .flops = flops});

@@ -1,4 +1,4 @@
-// Elementwise ops between stored integers and floats, block by block, where all tensors lie in one order.
+// Elementwise ops between elements of different types, block by block.
 #pragma once
 
 #include "megalith/kernels/convert.h"
@@ -36,8 +36,14 @@ inline float* place_block(const Tensor& t, int64_t at, float* buffer) {
 }
 inline void store_block(const Tensor& t, int64_t at, int64_t n, const float* values) {
   if (t.dtype().id == DTypeEnum::Float32) return;
-  convert::to_quantized(t.dtype(), values, t.data<std::byte>() + at * (t.dtype().bits() / 8), n);
+  convert::to_stored(t.dtype(), values, t.data<std::byte>() + at * (t.dtype().bits() / 8), n);
 }
+
+// out = fn(in...) with operands of any types and in any order, block by block as C, which is float or int32_t: brought
+// there and back with vectors.
+template <class C>
+void apply_blocks(std::span<const Tensor> in, const Tensor& out, Exec& exec,
+                  void (*fn)(const C* const* in, const int64_t* step, C* out, int64_t n));
 
 // fn(at, n) for blocks of all elements of `t`.
 template <class Fn>

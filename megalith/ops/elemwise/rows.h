@@ -160,13 +160,33 @@ inline bool flat(std::span<const Tensor> in, const Tensor& out) {
          });
 }
 
+// Calls piece(at, step, n) for pieces of all elements: where each operand, and last the result, has its first element,
+// and how far apart the others are.
+inline void for_operands(std::span<const Tensor> in, const Tensor& out, Exec& exec,
+                         FunctionRef<void(const int64_t* at, const int64_t* step, int64_t n)> piece) {
+  const int64_t count = out.count();
+  if (count == 0) return;
+  if (count <= kBlock && flat(in, out)) {  // one piece: nothing to plan
+    const int64_t at[7] = {};
+    int64_t step[7];
+    for (size_t k = 0; k < in.size(); ++k) step[k] = in[k].count() == count ? 1 : 0;
+    return piece(at, step, count);
+  }
+  std::vector<Layout> operands;
+  operands.reserve(in.size() + 1);
+  for (const Tensor& t : in) operands.push_back(broadcast_layout(t, out.shape()));
+  operands.push_back(out.layout());
+  const Rows rows = merge_axes(out.shape(), operands);
+  for_pieces(rows, exec, [&](const std::vector<int64_t>& at, int64_t n) { piece(at.data(), rows.step.data(), n); });
+}
+
 // Calls fn(p, r, n) for pieces of all elements: the operands' values as C, and room for n results. Compiled once for
 // each C: functions differ in `fn` alone.
 template <class C>
 void apply_pieces(std::span<const Tensor> in, const Tensor& out, Exec& exec,
                   FunctionRef<void(const C* const* p, C* r, int64_t n)> fn) {
   const bool direct = std::is_same_v<C, float> && out.dtype().id == DTypeEnum::Float32;
-  const auto piece = [&](const int64_t* at, const int64_t* step, int64_t n) {
+  for_operands(in, out, exec, [&](const int64_t* at, const int64_t* step, int64_t n) {
     C buffers[6][kBlock], result[kBlock];
     const C* p[6] = {};
     for (size_t k = 0; k < in.size(); ++k) {
@@ -186,21 +206,7 @@ void apply_pieces(std::span<const Tensor> in, const Tensor& out, Exec& exec,
       if (out.dtype().is_quantized()) return store_quantized(out, at[in.size()], n, r);
     }
     store<C>(out, at[in.size()], n, r);
-  };
-  const int64_t count = out.count();
-  if (count == 0) return;
-  if (count <= kBlock && flat(in, out)) {  // one piece: nothing to plan
-    const int64_t at[7] = {};
-    int64_t step[7];
-    for (size_t k = 0; k < in.size(); ++k) step[k] = in[k].count() == count ? 1 : 0;
-    return piece(at, step, count);
-  }
-  std::vector<Layout> operands;
-  operands.reserve(in.size() + 1);
-  for (const Tensor& t : in) operands.push_back(broadcast_layout(t, out.shape()));
-  operands.push_back(out.layout());
-  const Rows rows = merge_axes(out.shape(), operands);
-  for_pieces(rows, exec, [&](const std::vector<int64_t>& at, int64_t n) { piece(at.data(), rows.step.data(), n); });
+  });
 }
 
 // out = f(in...) over all elements, in compute type C.

@@ -40,10 +40,9 @@ void lowbit(const KernelArgs& a) {
   elemwise::narrow(wide, a.out[0]);
 }
 
-// Between Float32, integers and quantized types, but for integers among themselves.
 bool vector_accepts(const KernelQuery& q) {
   const DType from = q.in[0].dtype, to = q.out[0].dtype;
-  return from != to && elemwise::is_real(from) && (to.id == DTypeEnum::Float32 || convert::is_quantized_storage(to));
+  return from != to && elemwise::is_real(from) && elemwise::is_real(to);
 }
 
 void vector(const KernelArgs& a) {
@@ -57,6 +56,15 @@ void vector(const KernelArgs& a) {
     Tensor to = Tensor::empty(out.dtype(), out.shape());
     vector({a.attrs, {&in, 1}, {&to, 1}, a.exec});
     return copy_strided(to, out, a.exec);
+  }
+  if (integral(a.in[0].dtype()) && integral(out.dtype())) {
+    elemwise::for_blocks(out, a.exec, [&](int64_t at, int64_t n) {
+      int32_t buffer[elemwise::kRealBlock];
+      const auto place = [&](const Tensor& t) { return t.data<std::byte>() + at * (t.dtype().bits() / 8); };
+      convert::from_whole(a.in[0].dtype(), place(a.in[0]), buffer, n);
+      convert::to_whole(out.dtype(), buffer, place(out), n);
+    });
+    return;
   }
   elemwise::for_blocks(out, a.exec, [&](int64_t at, int64_t n) {
     float buffer[elemwise::kRealBlock];

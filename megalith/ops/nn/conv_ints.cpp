@@ -122,7 +122,7 @@ class Finisher {
       if (type.id == DTypeEnum::Float32)
         std::memcpy(to + r * to_row, room + r * n, static_cast<size_t>(n) * sizeof(float));
       else
-        convert::to_quantized(type, room + r * n, to + r * to_row, n);
+        convert::to_stored(type, room + r * n, to + r * to_row, n);
     }
   }
 

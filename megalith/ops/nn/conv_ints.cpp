@@ -1,5 +1,6 @@
 #include "megalith/ops/nn/conv_ints.h"
 
+#include "megalith/kernels/gemm.h"
 #include "megalith/kernels/idepthwise.h"
 #include "megalith/kernels/igemm.h"
 #include "megalith/kernels/scratch.h"

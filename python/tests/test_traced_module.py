@@ -188,6 +188,45 @@ def test_recurrent_layers(kind):
     np.testing.assert_array_equal(t(x).numpy(), net(x).numpy())
 
 
+class Factors(M.Module):
+    """Additions and factors of numbers around convolutions, some of which have no place to go."""
+
+    def __init__(self):
+        super().__init__()
+        self.conv, self.bn = M.Conv2d(1, 4, 3), M.BatchNorm2d(4)
+        self.grouped, self.last = M.Conv2d(4, 4, 3, groups=2, bias=False), M.Conv2d(8, 2, 1)
+        self.c = mge.Parameter(np.arange(1, 5, dtype="float32").reshape(1, 4, 1, 1))
+
+    def forward(self, x):
+        x = F.relu(self.bn(self.conv((3 * (x * 2 + 1) - 4) / 5)))
+        a = F.relu(self.grouped(x)) * 3 * self.c
+        b = F.max_pool2d(x, 3, 1) * (-2)
+        x = F.flatten(F.avg_pool2d(self.last(F.concat([a, b], 1)), 2)) * 2 + 1 - 3
+        return F.leaky_relu(-x * 4) * (-2)
+
+
+@pytest.mark.parametrize("passes, methods", [
+    ("FuseAddMul", 12), (["BackwardFoldScale"], 10), (["FuseAddMul", "BackwardFoldScale"], 9),
+])  # fmt: skip
+def test_numbers_are_folded(passes, methods):
+    net = Factors()
+    net.eval()
+    net.bn.running_mean[...], net.bn.weight[...] = 0.3, 2.0
+    x = mge.Tensor(np.random.RandomState(1).randn(2, 1, 9, 9).astype("float32"))
+    t = tm.trace_module(net, x)
+    wanted = t(x).numpy()
+    folded = tm.optimize(t, passes)
+    np.testing.assert_allclose(folded(x).numpy(), wanted, rtol=1e-4, atol=1e-4)
+    np.testing.assert_array_equal(t(x).numpy(), wanted)
+    assert sum(e.method in ("__add__", "__sub__", "__mul__", "__rmul__", "__truediv__")
+               for e in folded.graph.exprs() if isinstance(e, CallMethod)) == methods, folded.graph  # fmt: skip
+
+
+def test_passes_with_a_wrong_name():
+    with pytest.raises(ValueError, match="no pass 'Fuse'; there are FuseConvBn, FuseAddMul, BackwardFoldScale"):
+        tm.optimize(tm.trace_module(M.ReLU(), X), "Fuse")
+
+
 @pytest.mark.parametrize("name", ["LeNet", "ResNet18", "ShuffleNetV2"])
 def test_models(name):
     kind, shape = model_cases.make("megalith")[name]

@@ -47,6 +47,7 @@ class NewConstants {
 };
 
 void restore_layout(Graph& g);
+void restore_z(Graph& g);
 void fold_constants(Graph& g);
 void merge_equal(Graph& g);
 void remove_dead(Graph& g);

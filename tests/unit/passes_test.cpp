@@ -267,6 +267,43 @@ TEST_CASE("restore_layout_gives_a_flattened_blocked_image_its_plain_order_back")
   CHECK(differ > 0);
 }
 
+// What a ConvBias in NCHW does with z = 2 * x, by the layout that the file was dumped for.
+TEST_CASE("restore_z_adds_z_in_files_for_the_gpu_alone") {
+  const DType q(DTypeEnum::QuantizedS8, 0.1f);
+  for (const bool group : {false, true}) {
+    const auto run = [&](uint64_t layout, const ModelOptions& options) {
+      Graph g;
+      const ValueId x = g.add_input("x", q, {2, 2, 3, 4}), z = g.add_input("z", q, {2, 2, 3, 4});
+      Tensor w = Tensor::zeros(q, group ? Shape{2, 1, 1, 1, 1} : Shape{2, 2, 1, 1});  // the image as it is
+      for (const int64_t i : {int64_t{0}, w.count() - 1}) w.data<int8_t>()[i] = 10;
+      Attrs conv;
+      conv.params =
+          Params(param::ConvBias{.sparse = group ? param::ConvolutionSparse::GROUP : param::ConvolutionSparse::DENSE});
+      conv.policy = Params(param::ExecutionPolicy{});
+      conv.output_dtype = q;
+      const ValueId bias = g.add_constant(Tensor::zeros(DType(DTypeEnum::QuantizedS32, 0.1f * 0.1f), {1, 2, 1, 1}));
+      const NodeId n = g.add(Registry::get().at("ConvBiasForward"), conv, {x, g.add_constant(w), bias, z});
+      g.add_output(g.node(n).outputs[0], "y");
+      g.metadata.optimize_options = layout << 32;
+      Tensor a = Tensor::empty(q, {2, 2, 3, 4}), b = Tensor::empty(q, {2, 2, 3, 4});
+      for (int64_t i = 0; i < a.count(); ++i) {
+        a.data<int8_t>()[i] = static_cast<int8_t>(i % 19 - 9);
+        b.data<int8_t>()[i] = static_cast<int8_t>(2 * (i % 19 - 9));
+      }
+      return Model::from_graph(std::move(g), options).run({{"x", a}, {"z", b}})[0];
+    };
+    const auto is_times = [](const Tensor& y, int64_t k) {
+      for (int64_t i = 0; i < y.count(); ++i) CHECK(y.data<int8_t>()[i] == k * (i % 19 - 9));
+    };
+    for (const uint64_t gpu : {1, 6, 7, 8}) {
+      is_times(run(gpu, {}), 3);
+      is_times(run(gpu, {.optimize = false}), 3);
+    }
+    is_times(run(1, {.disabled_passes = {"restore_z"}}), 1);
+    for (const uint64_t cpu : {0, 3, 4, 5}) is_times(run(cpu, {}), 1);
+  }
+}
+
 TEST_CASE("batch_norm_in_training_writes_its_running_statistics_to_the_parameters") {
   const auto numbers = [](std::vector<float> v) {
     return Tensor::of<float>(DTypeEnum::Float32, {1, static_cast<int64_t>(v.size()), 1, 1}, v);

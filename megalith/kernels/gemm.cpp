@@ -9,6 +9,7 @@
 
 #undef HWY_TARGET_INCLUDE
 #define HWY_TARGET_INCLUDE "megalith/kernels/gemm.cpp"
+#include "hwy/cache_control.h"
 #include "hwy/foreach_target.h"  // IWYU pragma: keep
 #include "hwy/highway.h"
 #include "megalith/kernels/partial-inl.h"
@@ -74,8 +75,11 @@ void Micro(const Block& g, const Tile& t) {
       return hn::LoadU(d, p + v * kLanes);
   };
   MEGALITH_UNROLL for (int i = 0; i < kRows; ++i) {
-    MEGALITH_UNROLL for (int v = 0; v < kVectors; ++v) acc[i][v] =
-        g.accumulate ? load(t.c + i * g.c_row, v) : hn::Zero(d);
+    // What there is of C is added at the end: until then it is on its way from a far cache.
+    if (g.accumulate) {
+      MEGALITH_UNROLL for (int v = 0; v < kVectors; ++v) hwy::Prefetch(t.c + i * g.c_row + v * kLanes);
+    }
+    MEGALITH_UNROLL for (int v = 0; v < kVectors; ++v) acc[i][v] = hn::Zero(d);
   }
   const auto row = static_cast<ptrdiff_t>(t.a_row), step = static_cast<ptrdiff_t>(t.a_step);
   const auto row3 = 3 * row, b_step = static_cast<ptrdiff_t>(g.b_step);
@@ -106,6 +110,11 @@ void Micro(const Block& g, const Tile& t) {
       a1 += step;
       a2 += step;
       b += b_step;
+    }
+  }
+  if (g.accumulate) {
+    MEGALITH_UNROLL for (int i = 0; i < kRows; ++i) {
+      MEGALITH_UNROLL for (int v = 0; v < kVectors; ++v) acc[i][v] = hn::Add(acc[i][v], load(t.c + i * g.c_row, v));
     }
   }
   if (g.epilogue) {
@@ -326,8 +335,8 @@ void pack_b(const float* b, int64_t row, int64_t col, int64_t k, int64_t n, floa
 
 namespace {
 
-constexpr int64_t kDepth = 256;                       // k in one pass: a panel of B stays in the first cache
-constexpr int64_t kRowsInCache = 280;                 // rows of A in one pass, in the second
+constexpr int64_t kDepth = 768;                       // k in one pass: C is read and written as seldom as can be
+constexpr int64_t kRowsInCache = 210;                 // rows of A in one pass: two thirds of a second cache of 1 MiB
 constexpr int64_t kSumsInCache = 32768;               // of C that wait for a sink
 constexpr int64_t kPackedAtOnce = int64_t{64} << 20;  // floats of B; a larger B is packed in pieces, by every task
 constexpr int64_t kPieceColumns = 1024;

@@ -150,6 +150,10 @@ class Tensor {
   Tensor to_contiguous() const;               // itself when it already is
   Tensor clone() const;                       // a contiguous copy
 
+  // What its owner calls the device that holds it, a number; 0 says nothing. Results of eager calls take it over.
+  uint16_t place() const { return place_; }
+  void set_place(uint16_t place) { place_ = place; }
+
   // Element `i` in row-major order as a number. Slow; for shapes, indices and tests. Quantized values are not scaled.
   double item(int64_t i = 0) const;
 
@@ -157,6 +161,7 @@ class Tensor {
   std::shared_ptr<Storage> storage_;
   size_t offset_ = 0;
   DType dtype_;
+  uint16_t place_ = 0;
   Layout layout_;
 };
 

@@ -41,8 +41,10 @@ std::vector<Var> emit_eager(const OpDef& op, const Attrs& attrs, const std::vect
   const int n = static_cast<int>(inputs.size());
   if (!takes_inputs(op, n)) throw OpError(cat(op.name, ": ", inputs_text(op, n)));
   InlineVector<Tensor, 4> in(inputs.size());
+  uint16_t place = 0;
   for (size_t i = 0; i < in.size(); ++i) {
     in[i] = inputs[i].tensor();
+    if (!place) place = in[i].place();
     in[i].storage()->freeze();  // eager values never change
   }
   InlineVector<Tensor, 2> results(static_cast<size_t>(num_outputs(op, attrs, static_cast<int>(in.size()))));
@@ -54,7 +56,10 @@ std::vector<Var> emit_eager(const OpDef& op, const Attrs& attrs, const std::vect
   if (logged) log_call(op, attrs, in, results, begin);
   std::vector<Var> out;
   out.reserve(results.size());
-  for (Tensor& t : results) out.emplace_back(std::move(t));
+  for (Tensor& t : results) {
+    t.set_place(place);
+    out.emplace_back(std::move(t));
+  }
   remember(&op, attrs, inputs, out);
   if (Recorder* recorder = Recorder::active()) recorder->record(op, attrs, inputs, out);
   return out;

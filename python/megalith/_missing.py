@@ -10,7 +10,7 @@ def module_getattr(module: str):
     import importlib.util
 
     def __getattr__(name: str):
-        if not name.startswith("_"):
+        if not name.startswith("__"):
             full = f"{module}.{name}"
             if importlib.util.find_spec(full) is not None:
                 return importlib.import_module(full)

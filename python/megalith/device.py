@@ -65,6 +65,7 @@ class CompNode:
 
 
 _default = CompNode("xpux")
+_places = [None]  # devices by the number that their tensors carry
 
 
 def as_device(device) -> CompNode:
@@ -72,6 +73,23 @@ def as_device(device) -> CompNode:
     if device is None:
         return _default
     return device if isinstance(device, CompNode) else CompNode(device)
+
+
+def place_of(device) -> int:
+    """The number by which tensors name a device; 0 for the default one of ``None``."""
+    if device is None:
+        return 0
+    device = as_device(device)
+    for i, other in enumerate(_places):
+        if other is not None and other.logical_name == device.logical_name:
+            return i
+    _places.append(device)
+    return len(_places) - 1
+
+
+def device_at(place: int):
+    """The device of a number, or None."""
+    return _places[place]
 
 
 def set_default_device(device: str = "xpux"):
@@ -91,7 +109,7 @@ def get_device_count(device_type: str) -> int:
         return os.cpu_count() or 1
     if device_type in ("gpu", "cuda", "rocm", "cambricon", "atlas"):
         return 0
-    raise ValueError(f"{device_type!r} is no device type")
+    raise ArgumentError(f"{device_type!r} is no device type")
 
 
 def is_cuda_available() -> bool:

@@ -8,7 +8,7 @@ from . import _core
 from .core import _trace_option
 from .core.tensor import dtype as _dtype
 from .core.tensor.array_method import ArrayMethodMixin
-from .device import CompNode, as_device
+from .device import CompNode, as_device, device_at, place_of
 
 __all__ = ["Parameter", "Tensor"]
 
@@ -37,7 +37,8 @@ class Tensor(_core.TensorBase, ArrayMethodMixin):
 
     Args:
         data: numbers, nested lists, an ndarray or a Tensor, which is copied.
-        dtype: element type; by default that of ``data``, with 64-bit types as 32-bit ones.
+        dtype: element type; by default that of ``data``, with 64-bit types as 32-bit ones. For a quantized one ``data``
+            are the stored integers; :meth:`astype` quantizes.
         device: name of the device, by default the one of :func:`megalith.set_default_device`.
         is_const: accepted for compatibility; every tensor may be recorded as a constant.
         no_cache: accepted for compatibility.
@@ -60,7 +61,6 @@ class Tensor(_core.TensorBase, ArrayMethodMixin):
     _custom_name = ""
     _short_name = ""
     _prefix = ""
-    _device = None
 
     def __init__(
         self,
@@ -75,12 +75,10 @@ class Tensor(_core.TensorBase, ArrayMethodMixin):
         super().__init__()
         if isinstance(data, _core.TensorBase):
             self._reset(data if dtype is None else data.astype(dtype))
-            self._device = getattr(data, "_device", None)
         else:
             array, native = _host_array(data, dtype)
             stored = _dtype.storage_type(native)
-            if native[0] == 17 or (array.dtype.kind == "f" and native[0] not in (0, 9) and native[1]):
-                # Rounding to bfloat16 and quantizing are conversions, not storage formats.
+            if native[0] == 17:  # rounding to bfloat16 is a conversion, not a storage format
                 self._reset(_core.astype(_core.from_array(array.astype(np.float32), 0), native))
             else:
                 with np.errstate(all="ignore"):
@@ -107,6 +105,14 @@ class Tensor(_core.TensorBase, ArrayMethodMixin):
     def dtype(self) -> np.dtype:
         """The element type as a NumPy dtype; quantized types carry scale and zero point as metadata."""
         return _dtype.to_numpy(self._dtype)
+
+    @property
+    def _device(self):
+        return device_at(self._place)
+
+    @_device.setter
+    def _device(self, device):
+        self._place = place_of(device)
 
     @property
     def device(self) -> CompNode:
@@ -156,9 +162,7 @@ class Tensor(_core.TensorBase, ArrayMethodMixin):
 
     def detach(self) -> "Tensor":
         """The same values, through which no gradient flows."""
-        out = self._detach()
-        out._device = self._device
-        return out
+        return self._detach()
 
     @property
     def graph(self):
@@ -246,7 +250,7 @@ class Tensor(_core.TensorBase, ArrayMethodMixin):
         self._qparams = state.get("qparams", state.get("qdict"))
 
     def _state(self):
-        state = {k: v for k, v in self.__dict__.items() if k not in ("grad", "_device")}
+        state = {k: v for k, v in self.__dict__.items() if k != "grad"}
         return dict(state, _format=self.format) if self._memory_format else state
 
     def __deepcopy__(self, memo):

@@ -263,6 +263,14 @@ void bind_tensor(nb::module_& m) {
       .def_prop_ro("_is_graph", [](const PyVar& self) { return self.var.is_graph(); })
       .def_prop_rw(
           "_scalar", [](const PyVar& self) { return self.scalar; }, [](PyVar& self, bool v) { self.scalar = v; })
+      .def_prop_rw(
+          "_place", [](const PyVar& self) { return self.var.is_graph() ? 0 : self.var.tensor().place(); },
+          [](PyVar& self, uint16_t v) {
+            if (self.var.is_graph() || !self.var.defined()) return;
+            Tensor t = self.var.tensor();
+            t.set_place(v);
+            self.var.set_tensor(std::move(t));
+          })
       .def_prop_ro("_dtype", [](const PyVar& self) { return dtype_tuple(dtype_of(self.var)); })
       .def_prop_ro("_dtype_id", [](const PyVar& self) { return static_cast<int>(dtype_of(self.var).id); })
       .def_prop_ro("_tuple_shape",

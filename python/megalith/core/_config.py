@@ -4,6 +4,7 @@ import sys
 import types
 from contextlib import contextmanager
 
+from .._errors import ArgumentError
 from ._options import get_option, set_option
 
 _FLAGS = ("benchmark_kernel", "benchmark_with_subprocess", "deterministic_kernel", "_auto_format_convert")
@@ -32,7 +33,7 @@ class Settings(types.ModuleType):
     @async_level.setter
     def async_level(self, level: int):
         if level not in (0, 1, 2):
-            raise ValueError(f"async_level is 0, 1 or 2, not {level!r}")
+            raise ArgumentError(f"async_level is 0, 1 or 2, not {level!r}")
         set_option("async_level", level)
 
     @property
@@ -52,7 +53,7 @@ class Settings(types.ModuleType):
     def _compute_mode(self, mode: str):
         global _mode
         if mode not in ("default", "float32"):
-            raise ValueError(f"the compute mode is 'default' or 'float32', not {mode!r}")
+            raise ArgumentError(f"the compute mode is 'default' or 'float32', not {mode!r}")
         _mode = mode
 
 

@@ -133,7 +133,7 @@ class SequentialSampler(MapSampler):
 
     def sample(self) -> Iterator[Any]:
         """The indices."""
-        return iter(range(len(self.dataset)) if self.indices is None else self.indices)
+        return iter(range(len(self.dataset))) if self.indices is None else self.indices
 
 
 class RandomSampler(MapSampler):

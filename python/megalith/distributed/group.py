@@ -1,5 +1,6 @@
 """Groups of processes; there is one process."""
 
+import contextlib
 from typing import List, Optional, Tuple
 
 from .._errors import require
@@ -94,9 +95,11 @@ def init_process_group(
     raise NotImplementedError(f"init_process_group: this build trains in one process, not in {world_size}")
 
 
+@contextlib.contextmanager
 def override_backend(new_backend: str):
-    """Chooses a communication library within a group."""
+    """Chooses a communication library in a ``with`` block, within a group."""
     require(_sd is not None, _NO_GROUP)
+    yield
 
 
 def is_distributed() -> bool:

@@ -9,8 +9,8 @@ __all__ = []
 
 def get_execution_strategy() -> str:
     """The strategy of :func:`set_execution_strategy`."""
-    name = "PROFILE" if _config._benchmark_kernel else "HEURISTIC"
-    return name + "_REPRODUCIBLE" if _config._deterministic_kernel else name
+    name = "PROFILE" if _config.benchmark_kernel else "HEURISTIC"
+    return name + "_REPRODUCIBLE" if _config.deterministic_kernel else name
 
 
 def set_execution_strategy(option):
@@ -26,8 +26,8 @@ def set_execution_strategy(option):
     for part in parts:
         if part not in _NAMES:
             raise ValueError(f"{part!r} is no execution strategy: join some of {', '.join(_NAMES)} with '_'")
-    _config._benchmark_kernel = "PROFILE" in parts
-    _config._deterministic_kernel = "REPRODUCIBLE" in parts
+    _config.benchmark_kernel = "PROFILE" in parts
+    _config.deterministic_kernel = "REPRODUCIBLE" in parts
 
 
 def get_conv_execution_strategy() -> str:

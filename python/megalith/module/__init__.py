@@ -1,5 +1,6 @@
 """Layers."""
 
+from .._missing import module_getattr as _module_getattr
 from . import init
 from .activation import GELU, LeakyReLU, PReLU, ReLU, Sigmoid, SiLU, Softmax
 from .adaptive_pooling import AdaptiveAvgPool2d, AdaptiveMaxPool2d
@@ -39,3 +40,5 @@ from .quant_dequant import DequantStub, QuantStub
 from .rnn import GRU, LSTM, RNN, GRUCell, LSTMCell, RNNCell
 from .sequential import Sequential
 from .sliding_window import SlidingWindow, SlidingWindowTranspose
+
+__getattr__ = _module_getattr(__name__)

@@ -1,5 +1,6 @@
 """Quantization: float models become quantization-aware ones (QAT), and those become integer ones."""
 
+from .._missing import module_getattr as _module_getattr
 from .fake_quant import LSQ, TQT, FakeQuantize
 from .observer import (
     ExponentialMovingAverageObserver,
@@ -33,3 +34,5 @@ from .quantize import (
     reset_qconfig,
 )
 from .utils import QParams, QuantMode, create_qparams, fake_quant_bias, fake_quant_tensor
+
+__getattr__ = _module_getattr(__name__)

@@ -32,7 +32,7 @@ class TensorWeakRef:
         return self._ref()
 
 
-def apply(op, *args) -> list:
+def apply(op, *args) -> tuple:
     """Calls an op on Tensors or graph variables.
 
     Args:
@@ -40,7 +40,7 @@ def apply(op, *args) -> list:
         args: its inputs.
 
     Returns:
-        Its results, a list.
+        Its results.
     """
     from ..ops._opdef import OpDef
 
@@ -53,7 +53,7 @@ def apply(op, *args) -> list:
     if type(op).__name__ in ("Elemwise", "TypeCvt", "Identity") and args and all(a._scalar for a in args):
         for out in results:  # stored with shape (1,), seen as ()
             out._scalar = True
-    return results
+    return tuple(results)
 
 
 def sync():

@@ -1,1 +1,5 @@
 """Ops as objects."""
+
+from ..._missing import module_getattr as _module_getattr
+
+__getattr__ = _module_getattr(__name__)

@@ -112,10 +112,11 @@ class OpDef:
         if "keepdim" in self._host and not self.keepdim and len(inputs) == 1 and self.axis < 8:
             x = inputs[0]
             results = [_core.squeeze(results[0], self.axis + x.ndim if self.axis < 0 else self.axis)]
-        return results
+        return [results[0]._with_scalar(True)] if type(self).__name__ == "Dot" else results
 
     def _state(self):
-        return tuple((n, str(getattr(self, n))) for n in (*self._fields, *self._host))
+        values = ((n, getattr(self, n)) for n in (*self._fields, *self._host))
+        return tuple((n, str(getattr(v, "value", v))) for n, v in values)
 
     to_c = property(lambda self: lambda: self, doc="Itself: once it was another object.")
 
@@ -131,7 +132,7 @@ class OpDef:
         return hash((type(self).__name__, self._state()))
 
     def __repr__(self):
-        return f"{type(self).__name__}({', '.join(f'{k}={v}' for k, v in self._state())})"
+        return self.name
 
     def __reduce__(self):
         values = {n: getattr(self, n) for n in (*self._fields, *self._host)}
@@ -177,6 +178,8 @@ def _make(entry: dict) -> type:
             default = None
             dtypes.append(field)
         defaults[field] = default
+    if entry["name"] == "CondTake":  # what the mask is set for
+        defaults.update(mode=enums["mode"]["EQ"], val=1)
     host = _host_fields(entry["name"], fields)
     if "strategy" not in host:
         del members["Strategy"]

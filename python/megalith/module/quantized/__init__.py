@@ -1,5 +1,6 @@
 """Layers that compute with integers, for inference."""
 
+from ..._missing import module_getattr as _module_getattr
 from .batch_matmul_activation import BatchMatMulActivation
 from .concat import Concat
 from .conv import Conv2d, ConvRelu2d, ConvTranspose2d, ConvTransposeRelu2d
@@ -10,3 +11,5 @@ from .linear import Linear, LinearRelu
 from .linear_bn import LinearBn1d, LinearBnRelu1d
 from .module import QuantizedModule
 from .quant_dequant import DequantStub, QuantStub
+
+__getattr__ = _module_getattr(__name__)

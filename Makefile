@@ -1,6 +1,8 @@
 # The two commands of this project: `make demo` runs the trained LeNet on real digits, `make test` passes the tests.
 # `make check` is the quick set. Each installs what it needs.
 JOBS ?= $(shell nproc)
+# The wheel is built without -Werror, as users build it, and otherwise as the release preset: one compilation serves both.
+export CCACHE_IGNOREOPTIONS := -Werror
 MGL := build/release/tools/mgl
 CONVNETS := $(wildcard tests/golden/cases/models/*/model.mge tests/golden/cases/quantized_models/*/model.mge)
 

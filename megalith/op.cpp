@@ -134,12 +134,43 @@ void copy_plain(const Tensor& src, const Tensor& dst, Exec&) {
 
 Tensor converted(const Tensor& t, DType dtype, Exec& exec) {
   if (t.dtype() == dtype) return t;
-  Tensor out = Tensor::empty(dtype, t.shape());
+  Tensor out = is_channels_last(t.layout()) ? Tensor::empty(dtype, t.layout()) : Tensor::empty(dtype, t.shape());
   const Attrs attrs{.params = param::TypeCvt{.dtype = dtype}};
   const TensorSpec from{t.dtype(), t.shape(), {}}, to{dtype, t.shape(), {}};
   static const OpDef& op = Registry::get().at("TypeCvt");
   select_kernel(op, {attrs, {&from, 1}, {&to, 1}}, false, {}).run({attrs, {&t, 1}, {&out, 1}, exec});
   return out;
+}
+
+static bool is_float16(DType d) { return d.id == DTypeEnum::Float16 || d.id == DTypeEnum::BFloat16; }
+
+bool accepts_as_floats(const KernelQuery& q, bool (*accepts)(const KernelQuery&)) {
+  std::vector<TensorSpec> in(q.in.begin(), q.in.end()), out(q.out.begin(), q.out.end());
+  bool any = false;
+  for (std::vector<TensorSpec>* specs : {&in, &out}) {
+    for (TensorSpec& s : *specs) {
+      if (!is_float16(s.dtype)) continue;
+      any = true;
+      s.dtype = DTypeEnum::Float32;
+      if (specs == &in) s.value = {};
+    }
+  }
+  return any && accepts({q.attrs, in, out});
+}
+
+void run_as_floats(const KernelArgs& a, void (*run)(const KernelArgs&)) {
+  std::vector<Tensor> in, out;
+  for (const Tensor& t : a.in) in.push_back(is_float16(t.dtype()) ? converted(t, DTypeEnum::Float32, a.exec) : t);
+  for (const Tensor& t : a.out)
+    out.push_back(is_float16(t.dtype()) ? Tensor::empty(DTypeEnum::Float32, t.layout()) : t);
+  run({a.attrs, in, out, a.exec});
+  static const OpDef& op = Registry::get().at("TypeCvt");
+  for (size_t i = 0; i < out.size(); ++i) {
+    if (!is_float16(a.out[i].dtype())) continue;
+    const Attrs attrs{.params = param::TypeCvt{.dtype = a.out[i].dtype()}};
+    const TensorSpec from{out[i].dtype(), out[i].shape(), {}}, to{a.out[i].dtype(), out[i].shape(), {}};
+    select_kernel(op, {attrs, {&from, 1}, {&to, 1}}, false, {}).run({attrs, {&out[i], 1}, {&a.out[i], 1}, a.exec});
+  }
 }
 
 Shape broadcast_shapes(const InferContext& c, const char* what) {

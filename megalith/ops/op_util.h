@@ -99,4 +99,9 @@ inline std::vector<Kernel> copy_kernels(void (*fast)(const KernelArgs&), void (*
 
 Tensor converted(const Tensor& t, DType dtype, Exec& exec);  // itself when it already has the type
 
+// ---- Ops on floats of 16 bits that compute as on Float32 and round their results once: through copies of everything.
+// Whether there are such floats, and `accepts` takes them as Float32.
+bool accepts_as_floats(const KernelQuery& q, bool (*accepts)(const KernelQuery&));
+void run_as_floats(const KernelArgs& a, void (*run)(const KernelArgs&));
+
 }  // namespace megalith

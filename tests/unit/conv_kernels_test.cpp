@@ -223,4 +223,24 @@ TEST_SUITE("kernels") {
     }
     CHECK(ran > 300);
   }
+
+  TEST_CASE("convolution of halves") {
+    Dice dice(26);
+    int ran = 0;
+    for (int i = 0; i < 150; ++i) {
+      Call<param::ConvBias> c(dice);
+      using Mode = param::NonlineMode;
+      c.p.nonlineMode = dice.of({Mode::IDENTITY, Mode::RELU, Mode::H_SWISH, Mode::SIGMOID});
+      CAPTURE(c.x.str());
+      CAPTURE(c.f.str());
+      CAPTURE(Params(c.p).str());
+      const auto half = [&](const Shape& s) { return dice.values(DTypeEnum::Float16, s); };
+      const Tensor bias = half(dice.one_in(3) ? c.y : image(c.p.format, 1, c.channels, 1, 1));
+      ran += check_kernels("ConvBiasForward", c.p, {half(c.x), half(c.f), bias}, {}, &dice, true);
+      const Call<param::Convolution> plain(dice);
+      CAPTURE(Params(plain.p).str());
+      ran += check_kernels("Convolution", plain.p, {half(plain.x), half(plain.f)}, {}, &dice, true);
+    }
+    CHECK(ran > 280);
+  }
 }

@@ -37,6 +37,24 @@ TEST_SUITE("kernels") {
     CHECK(ran == 150);
   }
 
+  TEST_CASE("matrix products of floats of 16 bits") {
+    Dice dice(34);
+    int ran = 0;
+    for (int i = 0; i < 150; ++i) {
+      const auto size = [&] { return dice.one_in(30) ? 0 : dice.one_in(4) ? dice.pick(1, 200) : dice.pick(1, 40); };
+      const int64_t m = size(), n = size(), k = size(), batch = dice.one_in(3) ? dice.pick(1, 6) : 0;
+      param::MatrixMul p{.transposeA = dice.one_in(2), .transposeB = dice.one_in(2)};
+      const DType type = dice.of({DTypeEnum::Float16, DTypeEnum::Float16, DTypeEnum::BFloat16});
+      if (dice.one_in(3)) p.compute_mode = param::ComputeMode::FLOAT32;
+      const Tensor a = dice.values(type, matrix(dice, p.transposeA, m, k, batch).shape());
+      const Tensor b = dice.values(type, matrix(dice, p.transposeB, k, n, batch).shape());
+      const bool steps = type.id == DTypeEnum::Float16 && p.compute_mode == param::ComputeMode::DEFAULT;
+      const Allowed rounded{.relative = type.id == DTypeEnum::Float16 ? 0.001 : 0.01, .absolute = 0.01};
+      ran += check_kernels(batch > 0 ? "BatchedMatrixMul" : "MatrixMul", p, {a, b}, steps ? Allowed{} : rounded, &dice);
+    }
+    CHECK(ran == 150);
+  }
+
   TEST_CASE("matrix products of bytes") {
     Dice dice(33);
     using D = DTypeEnum;

@@ -1,6 +1,8 @@
 // MatrixMul, BatchedMatrixMul and Dot.
+#include "megalith/kernels/convert.h"
 #include "megalith/kernels/gemm.h"
 #include "megalith/kernels/igemm.h"
+#include "megalith/kernels/local_tile.h"
 #include "megalith/ops/grad_util.h"
 #include "megalith/ops/nn/conv_canonical.h"
 #include "megalith/packed.h"
@@ -246,6 +248,61 @@ void bytes(const KernelArgs& args) {
 }
 const Kernel kBytes{.name = "int8_tiles", .run = bytes, .accepts = bytes_accept, .strided = true};
 
+// ---- halves
+
+// Float16 is summed in steps of Float16 (kernels/local_tile.h) unless compute_mode says otherwise.
+bool half_steps(const KernelQuery& q) {
+  return q.in[0].dtype.id == DTypeEnum::Float16 && q.out[0].dtype.id == DTypeEnum::Float16 &&
+         q.attrs.param<param::MatrixMul>().compute_mode == param::ComputeMode::DEFAULT;
+}
+bool as_floats_accept(const KernelQuery& q) {
+  const bool wide = q.in[0].dtype.id != DTypeEnum::Float16 ||
+                    q.attrs.param<param::MatrixMul>().compute_mode == param::ComputeMode::FLOAT32;
+  return wide && accepts_as_floats(q, tiles_accept);
+}
+void as_floats(const KernelArgs& a) { run_as_floats(a, tiles); }
+
+void halves(const KernelArgs& args) {
+  const auto& p = args.param<param::MatrixMul>();
+  const Tensor a = converted(args.in[0], DTypeEnum::Float32, args.exec),
+               b = converted(args.in[1], DTypeEnum::Float32, args.exec), &out = args.out[0];
+  const int d = a.ndim();
+  const int64_t m = out.dim(d - 2), n = out.dim(d - 1), k = a.dim(d - (p.transposeA ? 2 : 1));
+  const Tensor sums = Tensor::empty(DTypeEnum::Float32, out.shape());
+  for (int64_t batch = 0; batch < out.shape().count(0, d - 2); ++batch) {
+    const Tensor w = rows_of(b, p.transposeB, batch_offset(b, out.shape(), batch), args.exec);
+    const gemm::Matrix x = matrix_of(a, p.transposeA, batch_offset(a, out.shape(), batch));
+    args.exec.parallel_for(m, std::max<int64_t>(4, 16384 / std::max<int64_t>(1, n * k)),
+                           [&](int64_t begin, int64_t end) {
+                             std::vector<const float*> from;
+                             std::vector<float*> to;
+                             for (int64_t i = begin; i < end; ++i) {
+                               from.push_back(x.data + i * x.row);
+                               to.push_back(sums.data<float>() + (batch * m + i) * n);
+                             }
+                             const local::Run run{0, 0, k};
+                             local::sums_of_half({.x = from.data(),
+                                                  .out = to.data(),
+                                                  .items = end - begin,
+                                                  .columns = n,
+                                                  .x_step = x.col,
+                                                  .w = w.data<float>(),
+                                                  .w_step = w.stride()[0],
+                                                  .runs = &run,
+                                                  .run_count = 1});
+                           });
+  }
+  convert::to_stored(out.dtype(), sums.data<float>(), out.data(), out.count());
+}
+
+std::vector<Kernel> kernels() {
+  return {kTiles,
+          kBytes,
+          {.name = "half_steps", .run = halves, .accepts = half_steps, .strided = true},
+          {.name = "tiles_as_floats", .run = as_floats, .accepts = as_floats_accept, .strided = true},
+          {.name = "reference", .run = matmul}};
+}
+
 double flops(const KernelQuery& q) {
   const Shape& a = q.in[0].shape;
   const auto& p = q.attrs.param<param::MatrixMul>();
@@ -313,7 +370,7 @@ MEGALITH_OPS(linalg_matmul) {
          .min_inputs = 2,
          .max_inputs = 2,
          .infer = [](InferContext& c) { infer_matmul(c, false); },
-         .kernels = {kTiles, kBytes, {.name = "reference", .run = matmul}},
+         .kernels = kernels(),
          .grad = grad_matmul,
          .grad_reads = grads::reads_other_factor,
          .flops = flops});
@@ -324,7 +381,7 @@ MEGALITH_OPS(linalg_matmul) {
          .min_inputs = 2,
          .max_inputs = 2,
          .infer = [](InferContext& c) { infer_matmul(c, true); },
-         .kernels = {kTiles, kBytes, {.name = "reference", .run = matmul}},
+         .kernels = kernels(),
          .grad = grad_matmul,
          .grad_reads = grads::reads_other_factor,
          .flops = flops});

@@ -2,6 +2,7 @@
 // deconvolution).
 #include "megalith/ops/grad_util.h"
 #include "megalith/ops/nn/conv_canonical.h"
+#include "megalith/ops/nn/conv_halves.h"
 #include "megalith/ops/nn/conv_ints.h"
 #include "megalith/ops/nn/conv_nhwc.h"
 
@@ -214,7 +215,7 @@ bool sums_alone(const Tensor& x, const P& p, const conv::Geometry& g) {
 }
 
 // y = nonlinearity(conv(x, f) + bias + z), all optional behind the convolution.
-template <class P>
+template <class P, bool kFast = false>
 void run_forward(const KernelArgs& a, param::NonlineMode nonline) {
   const P& p = a.param<P>();
   const Tensor& out = a.out[0];
@@ -249,13 +250,28 @@ void run_forward(const KernelArgs& a, param::NonlineMode nonline) {
   } else {
     y = Tensor::empty(DTypeEnum::Float32, ys);
     if (!has_bias && !has_z && out.dtype().id == DTypeEnum::Float32 && image_block(p.format, true) == 1) y = out;
-    const auto forward = half_steps(x, p) ? conv::forward<float, conv::RoundedToHalf> : conv::forward<float>;
+    const auto forward = kFast              ? conv::forward_halves
+                         : half_steps(x, p) ? conv::forward<float, conv::RoundedToHalf>
+                                            : conv::forward<float>;
     forward(g, conv::widen<float>(x).data<float>(), conv::widen<float>(f).data<float>(), y.data<float>(), a.exec);
   }
   if (has_bias) add_real(y.data<float>(), ys, conv::image_to_canonical(a.in[2], out_store(p.format)));
   if (has_z) add_real(y.data<float>(), ys, conv::image_to_canonical(lowbit_image(a.in[3]), out_store(p.format)));
   activate(y.data<float>(), y.count(), nonline);
   if (y.data() != out.data()) finish(y, out, out_store(p.format));
+}
+
+// Float16 in steps of Float16, with vectors.
+template <class P>
+bool halves_accept(const KernelQuery& q) {
+  return q.in[0].dtype.id == DTypeEnum::Float16 && q.in[1].dtype.id == DTypeEnum::Float16 &&
+         q.attrs.param<P>().compute_mode == param::ComputeMode::DEFAULT;
+}
+void run_convolution_halves(const KernelArgs& a) {
+  run_forward<param::Convolution, true>(a, param::NonlineMode::IDENTITY);
+}
+void run_conv_bias_halves(const KernelArgs& a) {
+  run_forward<param::ConvBias, true>(a, a.param<param::ConvBias>().nonlineMode);
 }
 
 void run_convolution(const KernelArgs& a) { run_forward<param::Convolution>(a, param::NonlineMode::IDENTITY); }
@@ -376,8 +392,9 @@ double flops_forward(const KernelQuery& q) {
 
 MEGALITH_OPS(nn_conv) {
   const auto reference = [](void (*run)(const KernelArgs&), std::vector<Kernel> faster = {},
-                            const std::vector<Kernel>& integers = {}) {
+                            const std::vector<Kernel>& integers = {}, const Kernel& halves = {}) {
     faster.insert(faster.end(), integers.begin(), integers.end());
+    if (halves.run) faster.push_back(halves);
     faster.push_back({.name = "reference", .run = run});
     return faster;
   };
@@ -389,7 +406,9 @@ MEGALITH_OPS(nn_conv) {
          .min_inputs = 2,
          .max_inputs = 2,
          .infer = infer_forward<param::Convolution>,
-         .kernels = reference(run_convolution, conv::nhwc_convolution(), conv::int_convolution()),
+         .kernels = reference(
+             run_convolution, conv::nhwc_convolution(), conv::int_convolution(),
+             {.name = "half_steps", .run = run_convolution_halves, .accepts = halves_accept<param::Convolution>}),
          .grad = grad_convolution,
          .grad_reads = grads::reads_other_factor,
          .flops = flops_forward<param::Convolution>});
@@ -401,7 +420,9 @@ MEGALITH_OPS(nn_conv) {
          .min_inputs = 2,
          .max_inputs = 4,
          .infer = infer_conv_bias<param::ConvBias>,
-         .kernels = reference(run_conv_bias<param::ConvBias>, conv::nhwc_conv_bias(), conv::int_conv_bias()),
+         .kernels =
+             reference(run_conv_bias<param::ConvBias>, conv::nhwc_conv_bias(), conv::int_conv_bias(),
+                       {.name = "half_steps", .run = run_conv_bias_halves, .accepts = halves_accept<param::ConvBias>}),
          .flops = flops_forward<param::ConvBias>});
   r.add({.name = "BatchConvBiasForward",
          .doc = "ConvBiasForward with a filter for every image.",

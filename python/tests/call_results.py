@@ -1,8 +1,8 @@
 """What a call gives, in a form that MegEngine's and Megalith's results can be compared in. Python 3.8, NumPy only.
 
 Run with MegEngine to record: ``python call_results.py record CALLS.txt OUT.json``; one expression per line, or
-statements with ``;`` and an expression at the end. In them ``T`` makes a Tensor and ``A(2, 3)`` one of that
-shape that counts up.
+statements with ``;`` and an expression at the end. In them ``T`` makes a Tensor, ``A(2, 3)`` one of that
+shape that counts up and ``R(2, 3)`` one of real numbers.
 """
 
 import json
@@ -17,7 +17,11 @@ def names(mge, F):
     def A(*shape, dtype="float32"):
         return mge.Tensor(np.arange(int(np.prod(shape))).reshape(shape).astype(dtype))
 
-    return {"T": mge.Tensor, "A": A, "F": F, "np": np, "mge": mge}
+    def R(*shape, dtype="float32", seed=0):
+        values = np.sin(np.arange(int(np.prod(shape))) * 1.7 + 0.3 + seed) * 2
+        return mge.Tensor(values.reshape(shape).astype(dtype))
+
+    return {"T": mge.Tensor, "A": A, "R": R, "P": mge.Parameter, "F": F, "M": mge.module, "np": np, "mge": mge}
 
 
 def simple(r, Tensor):

@@ -1,6 +1,7 @@
 """A server through which processes agree on values, and its client."""
 
 import multiprocessing
+import sys
 import threading
 import time
 from collections import defaultdict
@@ -9,6 +10,8 @@ from xmlrpc.client import ServerProxy
 from xmlrpc.server import SimpleXMLRPCServer
 
 from ..utils.future import Future
+
+_START = "fork" if sys.platform == "linux" else "spawn"  # what is spawned runs an unguarded script again
 
 
 class Methods:
@@ -130,7 +133,7 @@ class Server:
 
     def __init__(self, port=0):
         here, there = multiprocessing.Pipe()
-        self.proc = multiprocessing.get_context("spawn").Process(target=_serve, args=(port, there), daemon=True)
+        self.proc = multiprocessing.get_context(_START).Process(target=_serve, args=(port, there), daemon=True)
         self.proc.start()
         there.close()
         try:

@@ -130,11 +130,14 @@ void forward(const Geometry& g, const float* src, const float* filter, float* ds
   const float* x = channels_last(src, g.n * g.group, g.icpg, g.ih * g.iw, Scratch::kImage, exec);
   const bool direct = g.ocpg == 1 || positions == 1;
   float* y = direct ? dst : Scratch::get(Scratch::kSums, g.n * g.group * g.ocpg * positions);
-  // Few images with many channels leave the memory to the processor, which sees through a walk in wide rows.
-  constexpr int64_t kNearFloats = 24576, kAllNearFloats = 131072;
+  // Few images with many channels leave the memory to the processor, which sees through a walk in wide rows; they are
+  // done with a large block before the next one could come.
+  constexpr int64_t kNearRows = 12288, kNearFloats = 24576, kAllNearFloats = 131072;
   const bool near =
       g.group * g.sgh * g.sgw * per_filter <= kAllNearFloats || (g.n * g.rows * g.cols < 4 && g.ocpg > 2 * lanes());
-  const auto far = near ? Sums::Far::kNo : per_filter <= kNearFloats ? Sums::Far::kBlock : Sums::Far::kRows;
+  const auto far = near                                                                  ? Sums::Far::kNo
+                   : per_filter <= (g.n * g.rows * g.cols < 4 ? kNearRows : kNearFloats) ? Sums::Far::kBlock
+                                                                                         : Sums::Far::kRows;
   each_cell(g, x, y, exec, [&](int64_t cell, bool again, Sums& s) {
     s.w = filter + cell * per_filter;
     s.far = again ? Sums::Far::kNo : far;
@@ -213,6 +216,7 @@ std::vector<LineClass> line_classes(int64_t size, int64_t outputs, int64_t windo
 // The pixels that one row class and one column class have in common, in all images, are the items of one product: its
 // steps are output channels and, in each, taps. The weights of a tap are brought into columns of input channels.
 void backward_data(const Geometry& g, const float* filter, const float* diff, float* grad, Exec& exec) {
+  if (narrow_backward_data(g)) return backward_data_rows(g, filter, diff, grad, exec);
   const int64_t in = g.ih * g.iw, positions = g.oh * g.ow;
   const float* d = channels_last(diff, g.n * g.group, g.ocpg, positions, Scratch::kImage, exec);
   float* sums_of = g.icpg == 1 || in == 1 ? grad : Scratch::get(Scratch::kSums, g.n * g.group * g.icpg * in);
@@ -236,60 +240,72 @@ void backward_data(const Geometry& g, const float* filter, const float* diff, fl
   }
   // Columns that are brought into order at a time stay in the second cache.
   const int64_t block = std::min(g.icpg, std::max<int64_t>(32, 65536 / (g.taps() * g.ocpg) / 32 * 32));
-  exec.parallel_for(
-      static_cast<int64_t>(tasks.size()), grain(g.n * g.icpg * g.taps() * g.ocpg), [&](int64_t begin, int64_t end) {
-        Walk walk;
-        float* panel = Scratch::get(Scratch::kPanelsOfB, g.taps() * g.ocpg * block);
-        for (int64_t t = begin; t < end; ++t) {
-          const Task& task = tasks[static_cast<size_t>(t)];
-          const auto width = static_cast<int64_t>(task.cols->lines.size());
-          const int64_t pixels = static_cast<int64_t>(task.rows->lines.size()) * width;
-          walk.x.clear();
-          walk.out.clear();
-          for (int64_t i = task.first; i < task.last; ++i) {
-            const Line row = task.rows->lines[static_cast<size_t>(i % pixels / width)];
-            const Line col = task.cols->lines[static_cast<size_t>(i % width)];
-            const int64_t image = i / pixels * g.group + task.group;
-            walk.x.push_back(d + (image * positions + row.first * g.ow + col.first) * g.ocpg);
-            walk.out.push_back(sums_of + (image * in + row.at * g.iw + col.at) * g.icpg);
-          }
-          // taps of one output row: one output after the other
-          const auto per_run = static_cast<int64_t>(task.cols->taps.size());
-          walk.runs.clear();
-          for (const LineTap& r : task.rows->taps) {
-            const auto n = static_cast<int64_t>(walk.runs.size());
-            walk.runs.push_back({r.output * g.ow * g.ocpg, n * per_run, per_run});
-          }
-          for (int64_t c = 0; c < g.icpg; c += block) {
-            const int64_t columns = std::min(block, g.icpg - c), per_tap = g.ocpg * columns;
-            int64_t n = 0;
-            for (const LineTap& r : task.rows->taps) {
-              for (const LineTap& q : task.cols->taps) {
-                const float* from = filter +
-                                    ((task.group * g.sgh + r.cell) * g.sgw + q.cell) * g.icpg * g.taps() * g.ocpg +
-                                    (c * g.taps() + r.k * g.fw + q.k) * g.ocpg;
-                copying::transpose(from, g.taps() * g.ocpg, panel + n++ * per_tap, columns, g.ocpg, columns);
-              }
-            }
-            std::vector<Run> runs = walk.runs;
-            for (Run& run : runs) run.w *= per_tap;
-            sums({.x = walk.x.data(),
-                  .out = walk.out.data(),
-                  .out_at = c,
-                  .items = task.last - task.first,
-                  .columns = columns,
-                  .x_step = g.ocpg,
-                  .w = panel,
-                  .w_step = per_tap,
-                  .runs = runs.data(),
-                  .run_count = static_cast<int64_t>(runs.size()),
-                  .repeats = g.ocpg,
-                  .x_repeat = 1,
-                  .w_repeat = columns});
-          }
-        }
-        Scratch::release(Scratch::kPanelsOfB);
-      });
+  exec.parallel_for(static_cast<int64_t>(tasks.size()), grain(g.n * g.icpg * g.taps() * g.ocpg),
+                    [&](int64_t begin, int64_t end) {
+                      Walk walk;
+                      float* panel = Scratch::get(Scratch::kPanelsOfB, g.taps() * g.ocpg * block);
+                      std::vector<const float*> weights;  // of every tap
+                      constexpr size_t kTapsAhead = 2;
+                      for (int64_t t = begin; t < end; ++t) {
+                        const Task& task = tasks[static_cast<size_t>(t)];
+                        const auto width = static_cast<int64_t>(task.cols->lines.size());
+                        const int64_t pixels = static_cast<int64_t>(task.rows->lines.size()) * width;
+                        walk.x.clear();
+                        walk.out.clear();
+                        for (int64_t i = task.first; i < task.last; ++i) {
+                          const Line row = task.rows->lines[static_cast<size_t>(i % pixels / width)];
+                          const Line col = task.cols->lines[static_cast<size_t>(i % width)];
+                          const int64_t image = i / pixels * g.group + task.group;
+                          walk.x.push_back(d + (image * positions + row.first * g.ow + col.first) * g.ocpg);
+                          walk.out.push_back(sums_of + (image * in + row.at * g.iw + col.at) * g.icpg);
+                        }
+                        // taps of one output row: one output after the other
+                        const auto per_run = static_cast<int64_t>(task.cols->taps.size());
+                        walk.runs.clear();
+                        for (const LineTap& r : task.rows->taps) {
+                          const auto n = static_cast<int64_t>(walk.runs.size());
+                          walk.runs.push_back({r.output * g.ow * g.ocpg, n * per_run, per_run});
+                        }
+                        for (int64_t c = 0; c < g.icpg; c += block) {
+                          const int64_t columns = std::min(block, g.icpg - c), per_tap = g.ocpg * columns;
+                          weights.clear();
+                          for (const LineTap& r : task.rows->taps) {
+                            for (const LineTap& q : task.cols->taps) {
+                              const int64_t cell = (task.group * g.sgh + r.cell) * g.sgw + q.cell;
+                              weights.push_back(filter + cell * g.icpg * g.taps() * g.ocpg +
+                                                (c * g.taps() + r.k * g.fw + q.k) * g.ocpg);
+                            }
+                          }
+                          for (size_t i = 0; i < weights.size(); ++i) {
+                            // Every tap lies somewhere else: those that come next are asked for meanwhile.
+                            if (const size_t next = i + kTapsAhead; next < weights.size()) {
+                              for (int64_t row = 0; row < columns; ++row) {
+                                for (int64_t j = 0; j < g.ocpg; j += 16)
+                                  __builtin_prefetch(weights[next] + row * g.taps() * g.ocpg + j);
+                              }
+                            }
+                            copying::transpose(weights[i], g.taps() * g.ocpg, panel + static_cast<int64_t>(i) * per_tap,
+                                               columns, g.ocpg, columns);
+                          }
+                          std::vector<Run> runs = walk.runs;
+                          for (Run& run : runs) run.w *= per_tap;
+                          sums({.x = walk.x.data(),
+                                .out = walk.out.data(),
+                                .out_at = c,
+                                .items = task.last - task.first,
+                                .columns = columns,
+                                .x_step = g.ocpg,
+                                .w = panel,
+                                .w_step = per_tap,
+                                .runs = runs.data(),
+                                .run_count = static_cast<int64_t>(runs.size()),
+                                .repeats = g.ocpg,
+                                .x_repeat = 1,
+                                .w_repeat = columns});
+                        }
+                      }
+                      Scratch::release(Scratch::kPanelsOfB);
+                    });
   channels_first(sums_of, g.n * g.group, g.icpg, in, grad, exec);
   Scratch::release(Scratch::kImage);
   Scratch::release(Scratch::kSums);
@@ -298,6 +314,7 @@ void backward_data(const Geometry& g, const float* filter, const float* diff, fl
 // One tap of a cell is one product: items are input channels, steps are images and, in each, the outputs whose tap lies
 // inside of it.
 void backward_filter(const Geometry& g, const float* src, const float* diff, float* grad, Exec& exec) {
+  if (narrow_backward_filter(g)) return backward_filter_rows(g, src, diff, grad, exec);
   const int64_t in = g.ih * g.iw, positions = g.oh * g.ow;
   const float* x = channels_last(src, g.n * g.group, g.icpg, in, Scratch::kImage, exec);
   const float* d = channels_last(diff, g.n * g.group, g.ocpg, positions, Scratch::kSums, exec);

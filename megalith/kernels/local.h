@@ -40,6 +40,11 @@ void forward(const Geometry& g, const half* src, const half* filter, half* dst, 
 // The same with lanes along the width, and whether that is the better way: a group has few output channels.
 void forward_rows(const Geometry& g, const float* src, const float* filter, float* dst, Exec& exec);
 bool narrow(const Geometry& g);
+// The gradients with lanes along the width: strides of 1 and few channels.
+void backward_data_rows(const Geometry& g, const float* filter, const float* diff, float* grad, Exec& exec);
+void backward_filter_rows(const Geometry& g, const float* src, const float* diff, float* grad, Exec& exec);
+bool narrow_backward_data(const Geometry& g);
+bool narrow_backward_filter(const Geometry& g);
 // Every pixel of src adds in the order oc, oh, ow.
 void backward_data(const Geometry& g, const float* filter, const float* diff, float* grad, Exec& exec);
 // Every weight adds in the order n, oh, ow.

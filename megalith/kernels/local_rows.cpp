@@ -15,24 +15,6 @@
 #include "hwy/highway.h"
 #include "megalith/kernels/partial-inl.h"
 
-#ifndef MEGALITH_KERNELS_LOCAL_ROWS_
-#define MEGALITH_KERNELS_LOCAL_ROWS_
-namespace megalith::local {
-
-// out[i][j] = the sum from +0 over steps s of x[i][x_at[s] + j] * w[w_at[s] + j], for images i and columns j.
-struct RowSums {
-  const float* x;
-  int64_t x_image;  // from one image to the next
-  const float* w;
-  const int64_t *x_at, *w_at;
-  int64_t steps, images, columns;
-  float* out;
-  int64_t out_image;
-};
-
-}  // namespace megalith::local
-#endif
-
 HWY_BEFORE_NAMESPACE();
 namespace megalith::local::HWY_NAMESPACE {
 namespace hn = hwy::HWY_NAMESPACE;
@@ -78,9 +60,10 @@ HWY_AFTER_NAMESPACE();
 
 #if HWY_ONCE
 namespace megalith::local {
-namespace {
 
-constexpr int64_t kMostLanes = 16;
+void row_sums(const RowSums& s) { MEGALITH_DISPATCH(Rows)(s); }
+
+namespace {
 
 // An image row lies in `phases` pieces, so that neighbouring outputs read neighbours whatever the stride: column c of
 // the padded row is element c / stride of piece c % stride.
@@ -137,12 +120,20 @@ void lay_weights(const Geometry& g, int64_t rows, const float* filter, float* to
 
 }  // namespace
 
-bool narrow(const Geometry& g) {
-  if (g.rows * g.cols != 1) return false;
-  // vectors for one step and position, either way; sums over many output channels at once wait less for each other
+namespace {
+
+// Whether lanes along a width pay, beside lanes along channels: vectors for one step and position, either way. Sums
+// over many channels at once wait less for each other.
+bool along_width(const Geometry& g, int64_t channels, int64_t width) {
   const auto vectors = [](int64_t n) { return (n + lanes() - 1) / lanes(); };
-  return 4 * g.ocpg * vectors(g.ow) < 3 * g.ow * vectors(g.ocpg);
+  return g.rows * g.cols == 1 && 4 * channels * vectors(width) < 3 * width * vectors(channels);
 }
+
+}  // namespace
+
+bool narrow(const Geometry& g) { return along_width(g, g.ocpg, g.ow); }
+bool narrow_backward_data(const Geometry& g) { return g.stride_w == 1 && along_width(g, g.icpg, g.iw); }
+bool narrow_backward_filter(const Geometry& g) { return g.stride_w == 1 && along_width(g, g.ocpg, g.ow); }
 
 void forward_rows(const Geometry& g, const float* src, const float* filter, float* dst, Exec& exec) {
   const Lay lay(g);
@@ -204,7 +195,7 @@ void forward_rows(const Geometry& g, const float* src, const float* filter, floa
                               .columns = g.ow,
                               .out = dst + ((group * g.ocpg + oc) * g.oh + oh) * g.ow,
                               .out_image = g.group * g.ocpg * g.oh * g.ow};
-              MEGALITH_DISPATCH(Rows)(s);
+              row_sums(s);
             }
           }
         }

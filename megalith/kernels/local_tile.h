@@ -37,4 +37,18 @@ void sums(const Sums& s);
 void sums_of_half(const Sums& s);
 int64_t lanes();  // floats in a vector
 
+// out[i][j] = the sum from +0 over steps s of x[i][x_at[s] + j] * w[w_at[s] + j], for images i and columns j. Whole
+// vectors are read, up to kMostLanes - 1 floats behind the columns.
+struct RowSums {
+  const float* x;
+  int64_t x_image;  // from one image to the next
+  const float* w;
+  const int64_t *x_at, *w_at;
+  int64_t steps, images, columns;
+  float* out;
+  int64_t out_image;
+};
+void row_sums(const RowSums& s);
+inline constexpr int64_t kMostLanes = 16;
+
 }  // namespace megalith::local

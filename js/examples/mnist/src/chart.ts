@@ -33,7 +33,7 @@ export class Chart {
     const line = this.line.filter((_, i) => i % skip === 0);
     const most = Math.max(1, this.line.at(-1)?.[0] ?? 0, this.points.at(-1)?.[0] ?? 0);
     const sorted = Float64Array.from([...line, ...this.points].map(([, y]) => y).filter(Number.isFinite)).sort();
-    const max = this.range.max ?? Math.max(1e-6, sorted[Math.floor(0.995 * (sorted.length - 1))] ?? 1);
+    const max = this.range.max ?? Math.max(1e-6, sorted[Math.ceil(0.995 * (sorted.length - 1))] ?? 1);
     const px = (x: number) => left + ((right - left) * x) / most;
     const py = (y: number) => bottom - (bottom - top) * Math.min(1, y / max);
     const format = this.range.format ?? ((v: number) => String(Number(v.toPrecision(2))));

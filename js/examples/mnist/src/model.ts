@@ -11,7 +11,7 @@ let times: number[] = [];
 const typeName = (d: DType) => (typeof d === "string" ? d : `${d.name}(scale=${d.scale})`);
 
 async function open(source: File | string): Promise<void> {
-  const name = typeof source === "string" ? source : source.name;
+  const name = typeof source === "string" ? source.replace(/.*\//, "") : source.name;
   setText("#status", t("loading", name));
   const next = await load(typeof source === "string" ? new URL(source, location.href) : source);
   await model?.dispose();

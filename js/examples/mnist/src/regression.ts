@@ -68,12 +68,11 @@ function draw(): void {
 }
 
 function show(): void {
-  const number = (v: number) => v.toFixed(3);
-  const b = best();
-  $("#slope").textContent = number(line.slope);
-  $("#intercept").textContent = number(line.intercept);
-  $("#best-slope").textContent = number(b.slope);
-  $("#best-intercept").textContent = number(b.intercept);
+  for (const [id, { slope, intercept }] of [["", line], ["best-", best()]] as const) {
+    $(`#${id}slope`).textContent = slope.toFixed(3);
+    $(`#${id}sign`).textContent = intercept < 0 ? "−" : "+";
+    $(`#${id}intercept`).textContent = Math.abs(intercept).toFixed(3);
+  }
   $("#steps").textContent = String(steps);
   redraw();
 }

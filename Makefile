@@ -52,10 +52,17 @@ js:
 	  cmake --build --preset $$preset -j $(JOBS) --target mge_js || exit 1; done
 	@export $(NODE_PATH_OF); cd js && npm ci --no-audit --no-fund --loglevel error && npm run --silent build
 
+# The package alone: its levels in Node, bundlers, README and demo. The rest of test-js is the core's own quick set as
+# WebAssembly, the levels in Chromium, MNIST from scratch, Deno and Bun.
+check-js: js
+	@./scripts/install-deps.sh chromium
+	@export $(NODE_PATH_OF); cd js && npm run check
+
 test-js: js
 	@./scripts/install-deps.sh chromium
-	@export $(NODE_PATH_OF); cmake --build --preset wasm -j $(JOBS) && ctest --preset wasm -L quick -j $(JOBS)
-	@export $(NODE_PATH_OF); cd js && npm test
+	@export $(NODE_PATH_OF); cmake --build --preset wasm -j $(JOBS) && \
+	  cmake --build --preset wasm --target mge_js_lenet && ctest --preset wasm -L quick -j $(JOBS)
+	@export $(NODE_PATH_OF); cd js && npm test && npm run test:trimmed && npm run test:runtimes
 
 demo-js: js
 	@export $(NODE_PATH_OF); cd js && node scripts/demo.mjs
@@ -109,4 +116,4 @@ format:
 clean:
 	@rm -rf build
 
-.PHONY: deps build demo check test test-more test-release wheel test-python js test-js demo-js docs $(QUICK) fuzz bench bench-cpp clean format
+.PHONY: deps build demo check test test-more test-release wheel test-python js check-js test-js demo-js docs $(QUICK) fuzz bench bench-cpp clean format

@@ -44,15 +44,16 @@ size_t place_in_order(std::vector<ArenaBlock>& blocks, const std::vector<size_t>
 }  // namespace
 
 size_t place_blocks(std::vector<ArenaBlock>& blocks) {
-  std::vector<size_t> by_size(blocks.size());
-  std::iota(by_size.begin(), by_size.end(), size_t{0});
-  std::vector<size_t> by_time = by_size, by_area = by_size;
-  const auto area = [&](size_t i) {
-    return static_cast<double>(blocks[i].bytes) * (blocks[i].last - blocks[i].first + 1);
+  std::vector<size_t> by_time(blocks.size());
+  std::iota(by_time.begin(), by_time.end(), size_t{0});
+  const auto by = [&](double (*key)(const ArenaBlock&)) {
+    std::vector<size_t> r = by_time;
+    std::stable_sort(r.begin(), r.end(), [&](size_t a, size_t b) { return key(blocks[a]) > key(blocks[b]); });
+    return r;
   };
-  std::stable_sort(by_size.begin(), by_size.end(),
-                   [&](size_t a, size_t b) { return blocks[a].bytes > blocks[b].bytes; });
-  std::stable_sort(by_area.begin(), by_area.end(), [&](size_t a, size_t b) { return area(a) > area(b); });
+  const std::vector<size_t> by_size = by([](const ArenaBlock& b) { return static_cast<double>(b.bytes); });
+  const std::vector<size_t> by_area =
+      by([](const ArenaBlock& b) { return static_cast<double>(b.bytes) * (b.last - b.first + 1); });
   // Which order packs best depends on the graph; the lower bound says when to stop looking.
   const size_t bound = peak_live(blocks);
   size_t best = place_in_order(blocks, by_size);

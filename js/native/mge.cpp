@@ -122,7 +122,7 @@ void describe(Json& j, const char* key, const std::vector<TrainedValue>& values)
 
 std::string profile_text(const Profile& p) {
   Json j;
-  j.open('{').key("threads").number(p.threads).key("ops").open('[');
+  j.open('{').key("threads").integer(p.threads).key("ops").open('[');
   for (const NodeProfile& n : p.nodes()) {
     double seconds = 0;
     int runs = 0;
@@ -132,9 +132,9 @@ std::string profile_text(const Profile& p) {
       runs += s.copy ? 0 : 1;
     }
     j.open('{').key("op").text(n.op).key("name").text(n.name).key("kernel").text(n.kernel).key("params").text(n.params);
-    j.key("runs").number(runs).key("milliseconds").number(1000 * seconds);
+    j.key("runs").integer(runs).key("milliseconds").number(1000 * seconds);
     if (n.flops >= 0) j.key("flops").number(n.flops);
-    j.key("bytes").number(static_cast<double>(n.bytes)).key("outputs").open('[');
+    j.key("bytes").integer(static_cast<int64_t>(n.bytes)).key("outputs").open('[');
     for (const ValueProfile& v : n.out) j.shape(v.shape);
     j.close(']').close('}');
   }
@@ -165,7 +165,7 @@ MGE_API const char* mge_info() {
   return guarded([] {
     Json j;
     j.open('{').key("version").text(mgl_version()).key("isa").text(isa_name());
-    return give(j.key("threads").number(eager_pool().threads()).close('}').str());
+    return give(j.key("threads").integer(eager_pool().threads()).close('}').str());
   });
 }
 MGE_API const char* mge_registry() {
@@ -174,7 +174,7 @@ MGE_API const char* mge_registry() {
     j.open('[');
     for (const OpDef* op : Registry::get().ops()) {
       j.open('{').key("name").text(op->name).key("doc").text(op->doc).key("inputs").open('[');
-      j.number(op->min_inputs).number(op->max_inputs).close(']').key("gradient").boolean(op->grad != nullptr);
+      j.integer(op->min_inputs).integer(op->max_inputs).close(']').key("gradient").boolean(op->grad != nullptr);
       j.key("params").open('[');
       if (op->params) {
         const Params defaults(*op->params);
@@ -210,7 +210,7 @@ MGE_API const char* mge_tensor_info(const Var* v) {
   return guarded([&] {
     Json j;
     j.open('{').key("dtype").dtype(v->tensor().dtype()).key("shape").shape(v->tensor().shape());
-    return give(j.key("bytes").number(static_cast<double>(v->tensor().bytes())).close('}').str());
+    return give(j.key("bytes").integer(static_cast<int64_t>(v->tensor().bytes())).close('}').str());
   });
 }
 MGE_API void* mge_tensor_data(Var* v) {
@@ -301,7 +301,7 @@ MGE_API const char* mge_model_info(const LoadedModel* m) {
         if (n.op->kind != OpKind::kInput && t.value.defined()) weights += static_cast<size_t>(t.value.count());
       }
     }
-    return give(j.close(']').key("elements").number(static_cast<double>(weights)).close('}').str());
+    return give(j.close(']').key("elements").integer(static_cast<int64_t>(weights)).close('}').str());
   });
 }
 // `out` has room for every output. profiled: 0, 1 for a new profile, 2 to go on with the last one.

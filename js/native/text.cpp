@@ -1,17 +1,33 @@
 #include "js/native/text.h"
 
-#include <cctype>
+#include <emscripten/em_js.h>
+#include <emscripten/em_macros.h>
+
+#include <algorithm>
+#include <charconv>
 #include <cmath>
-#include <cstdlib>
+#include <cstdio>
 #include <cstring>
+
+EM_JS_DEPS(mge_number, "$UTF8ToString");
+// NaN of what is no number.
+// clang-format off
+EM_JS(double, mge_number, (const char* text), {
+  const s = UTF8ToString(text).trim();
+  return s === "" ? NaN : Number(s.replace(/^([+-]?)inf$/, "$1Infinity"));
+});
+// clang-format on
 
 namespace megalith::js {
 namespace {
 
-std::string lower(std::string_view s) {
-  std::string r(s);
-  for (char& c : r) c = static_cast<char>(std::tolower(static_cast<unsigned char>(c)));
-  return r;
+char lower(char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c + 'a' - 'A') : c; }
+std::string lower(std::string s) {
+  for (char& c : s) c = lower(c);
+  return s;
+}
+bool same_letters(std::string_view a, std::string_view b) {
+  return std::equal(a.begin(), a.end(), b.begin(), b.end(), [](char x, char y) { return lower(x) == lower(y); });
 }
 
 std::vector<std::string> split(std::string_view s, char at) {
@@ -29,21 +45,17 @@ std::vector<std::string> split(std::string_view s, char at) {
 }
 
 double number_of(const OpDef& op, const Field& f, std::string_view v) {
-  const std::string text(v);
-  char* end = nullptr;
-  const double d = std::strtod(text.c_str(), &end);
-  if (text.empty() || *end) bad_value(op, f, v, "a number");
+  const double d = mge_number(std::string(v).c_str());
+  if (std::isnan(d) && !same_letters(v, "nan")) bad_value(op, f, v, "a number");
   return d;
 }
 
 template <class T>
 void store_integer(const OpDef& op, std::byte* at, const Field& f, std::string_view v) {
-  const std::string text(v);
-  char* end = nullptr;
-  const long long i = std::strtoll(text.c_str(), &end, 10);
-  if (text.empty() || *end || static_cast<long long>(static_cast<T>(i)) != i)
+  T value = 0;
+  const auto [end, wrong] = std::from_chars(v.data(), v.data() + v.size(), value);
+  if (wrong != std::errc() || end != v.data() + v.size())
     bad_value(op, f, v, std::is_unsigned_v<T> ? "a non-negative integer" : "an integer");
-  const T value = static_cast<T>(i);
   std::memcpy(at, &value, sizeof value);
 }
 
@@ -133,16 +145,22 @@ Json& Json::number(double v) {
   return *this;
 }
 
+Json& Json::integer(int64_t v) {
+  value();
+  s_ += std::to_string(v);
+  return *this;
+}
+
 Json& Json::dtype(DType v) {
-  if (!v.is_quantized()) return text(lower(v.name()));
+  if (!v.is_quantized()) return text(lower(std::string(v.name())));
   open('{').key("name").text(v.name()).key("scale").number(v.scale);
-  if (v.is_asymmetric()) key("zeroPoint").number(v.zero_point);
+  if (v.is_asymmetric()) key("zeroPoint").integer(v.zero_point);
   return close('}');
 }
 
 Json& Json::shape(const Shape& v) {
   open('[');
-  for (const int64_t d : v) number(static_cast<double>(d));
+  for (const int64_t d : v) integer(d);
   return close(']');
 }
 
@@ -151,11 +169,14 @@ DType parse_dtype(std::string_view text) {
   for (int id = 0; id < 64; ++id) {
     if (!valid_dtype(id)) continue;
     const DType t(static_cast<DTypeEnum>(id));
-    if (lower(t.name()) != lower(parts[0])) continue;
+    if (!same_letters(t.name(), parts[0])) continue;
     if (!t.is_quantized()) return t;
-    const float scale = parts.size() > 1 ? std::strtof(parts[1].c_str(), nullptr) : 0;
+    const auto number = [&](size_t i) { return parts.size() > i ? mge_number(parts[i].c_str()) : 0; };
+    const auto scale = static_cast<float>(number(1));
+    const double zero = number(2);
     if (!(scale > 0)) throw Error(cat(t.name(), " needs a scale above 0"));
-    return {t.id, scale, static_cast<uint8_t>(parts.size() > 2 ? std::strtol(parts[2].c_str(), nullptr, 10) : 0)};
+    if (!(zero >= 0 && zero <= 255)) throw Error(cat(t.name(), " needs a zero point from 0 to 255"));
+    return {t.id, scale, static_cast<uint8_t>(zero)};
   }
   throw Error(cat("'", text, "' is no element type"));
 }
@@ -168,8 +189,8 @@ void write_field(Json& j, const Params& p, const Field& f) {
   };
   switch (f.type) {
     case FieldType::kBool: j.boolean(read(bool{})); return;
-    case FieldType::kInt32: j.number(read(int32_t{})); return;
-    case FieldType::kUint32: j.number(read(uint32_t{})); return;
+    case FieldType::kInt32: j.integer(read(int32_t{})); return;
+    case FieldType::kUint32: j.integer(read(uint32_t{})); return;
     case FieldType::kUint64: j.number(static_cast<double>(read(uint64_t{}))); return;
     case FieldType::kFloat32: j.number(read(float{})); return;
     case FieldType::kFloat64: j.number(read(double{})); return;

@@ -30,6 +30,7 @@ class Json {
   }
   Json& text(std::string_view v);
   Json& number(double v);
+  Json& integer(int64_t v);
   Json& boolean(bool v) {
     value();
     s_ += v ? "true" : "false";

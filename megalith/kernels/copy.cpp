@@ -8,6 +8,7 @@
 
 #include "megalith/exec.h"
 #include "megalith/kernels/simd.h"
+#include "megalith/sort_few.h"
 
 #undef HWY_TARGET_INCLUDE
 #define HWY_TARGET_INCLUDE "megalith/kernels/copy.cpp"
@@ -159,8 +160,8 @@ Axes axes_of(const Layout& from, const Layout& to) {
   for (int d = 0; d < to.shape.ndim(); ++d) {
     if (to.shape[d] != 1) order[static_cast<size_t>(n++)] = d;
   }
-  std::stable_sort(order.begin(), order.begin() + n,
-                   [&](int a, int b) { return std::abs(to.stride[a]) > std::abs(to.stride[b]); });
+  sort_few(order.begin(), order.begin() + n,
+           [&](int a, int b) { return std::abs(to.stride[a]) > std::abs(to.stride[b]); });
   Axes a;
   for (int i = 0; i < n; ++i) {
     const int d = order[static_cast<size_t>(i)];

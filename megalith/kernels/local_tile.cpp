@@ -28,6 +28,8 @@ constexpr int64_t kLanes = static_cast<int64_t>(hn::MaxLanes(D()));
 constexpr int kAccumulators = 24;
 #elif HWY_ARCH_ARM_A64
 constexpr int kAccumulators = 24;
+#elif HWY_TARGET == HWY_WASM
+constexpr int kAccumulators = 4;  // a small module
 #else
 constexpr int kAccumulators = 12;
 #endif

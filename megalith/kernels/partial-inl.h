@@ -17,12 +17,26 @@
 HWY_BEFORE_NAMESPACE();
 namespace megalith::HWY_NAMESPACE {
 
+#if HWY_TARGET == HWY_WASM  // a small module
+#define MEGALITH_PARTIAL HWY_NOINLINE
+#else
+#define MEGALITH_PARTIAL HWY_INLINE
+#endif
+
 // Lanes from n on are 0. 0 <= n <= Lanes(d).
 template <class D>
-HWY_INLINE hwy::HWY_NAMESPACE::Vec<D> LoadFirst(D d, const float* p, int64_t n) {
+MEGALITH_PARTIAL hwy::HWY_NAMESPACE::Vec<D> LoadFirst(D d, const float* p, int64_t n) {
   namespace hn = hwy::HWY_NAMESPACE;
 #if !HWY_MEM_OPS_MIGHT_FAULT
   return hn::MaskedLoad(hn::FirstN(d, static_cast<size_t>(n)), d, p);
+#elif HWY_TARGET == HWY_WASM
+  switch (n) {
+    case 0: return hn::Zero(d);
+    case 1: return {wasm_v128_load32_zero(p)};
+    case 2: return {wasm_v128_load64_zero(p)};
+    case 3: return {wasm_v128_load32_lane(p + 2, wasm_v128_load64_zero(p), 2)};
+    default: return hn::LoadU(d, p);
+  }
 #else
   alignas(64) float lanes[hn::MaxLanes(D())] = {};
   for (int64_t i = 0; i < n; ++i) lanes[i] = p[i];
@@ -31,10 +45,15 @@ HWY_INLINE hwy::HWY_NAMESPACE::Vec<D> LoadFirst(D d, const float* p, int64_t n) 
 }
 
 template <class D>
-HWY_INLINE void StoreFirst(hwy::HWY_NAMESPACE::Vec<D> v, D d, float* p, int64_t n) {
+MEGALITH_PARTIAL void StoreFirst(hwy::HWY_NAMESPACE::Vec<D> v, D d, float* p, int64_t n) {
   namespace hn = hwy::HWY_NAMESPACE;
 #if !HWY_MEM_OPS_MIGHT_FAULT
   hn::BlendedStore(v, hn::FirstN(d, static_cast<size_t>(n)), d, p);
+#elif HWY_TARGET == HWY_WASM
+  if (n == 4) return hn::StoreU(v, d, p);
+  if (n >= 2) wasm_v128_store64_lane(p, v.raw, 0);
+  if (n == 1) wasm_v128_store32_lane(p, v.raw, 0);
+  if (n == 3) wasm_v128_store32_lane(p + 2, v.raw, 2);
 #else
   alignas(64) float lanes[hn::MaxLanes(D())];
   hn::Store(v, d, lanes);
@@ -42,6 +61,7 @@ HWY_INLINE void StoreFirst(hwy::HWY_NAMESPACE::Vec<D> v, D d, float* p, int64_t 
 #endif
 }
 
+#undef MEGALITH_PARTIAL
 }  // namespace megalith::HWY_NAMESPACE
 HWY_AFTER_NAMESPACE();
 

@@ -62,11 +62,15 @@ std::string isa_name() {
 namespace hwy {
 [[noreturn]] __attribute__((weak)) void Abort(const char* file, int line, const char* format, ...);
 void Abort(const char* file, int line, const char* format, ...) {
+#ifdef __EMSCRIPTEN__  // without the C library's way of formatting, which nothing else needs there
+  std::fputs(format, stderr);
+#else
   std::fprintf(stderr, "%s:%d: ", file, line);
   va_list args;
   va_start(args, format);
   std::vfprintf(stderr, format, args);
   va_end(args);
+#endif
   std::fputc('\n', stderr);
   std::abort();
 }

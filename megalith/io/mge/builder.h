@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "megalith/error.h"
+#include "megalith/sort_few.h"
 
 namespace megalith::wire {
 
@@ -132,7 +133,7 @@ class Builder {
       align = std::max(align, f.align);
       order.push_back(&f);
     }
-    std::stable_sort(order.begin(), order.end(), [](auto* a, auto* b) { return a->align > b->align; });
+    sort_few(order.begin(), order.end(), [](auto* a, auto* b) { return a->align > b->align; });
     pad(2);
     const size_t vtable = out_.size();
     out_.append(4 + 2 * slots, '\0');

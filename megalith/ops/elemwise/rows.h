@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "megalith/ops/op_util.h"
+#include "megalith/sort_few.h"
 
 namespace megalith::elemwise {
 
@@ -35,7 +36,7 @@ inline Rows merge_axes(const Shape& shape, const std::vector<Layout>& operands) 
   const Shape& to = operands.back().stride;
   std::array<int, kMaxDims> order;
   for (int d = 0; d < shape.ndim(); ++d) order[static_cast<size_t>(d)] = d;
-  std::stable_sort(order.begin(), order.begin() + shape.ndim(), [&](int a, int b) { return to[a] > to[b]; });
+  sort_few(order.begin(), order.begin() + shape.ndim(), [&](int a, int b) { return to[a] > to[b]; });
   for (int i = 0; i < shape.ndim(); ++i) {
     const int d = order[static_cast<size_t>(i)];
     if (shape[d] == 1) continue;

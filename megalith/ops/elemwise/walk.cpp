@@ -5,6 +5,7 @@
 #include <cstdlib>
 
 #include "megalith/kernels/rows.h"
+#include "megalith/sort_few.h"
 
 namespace megalith::elemwise {
 namespace {
@@ -25,8 +26,8 @@ Axes axes_of(std::span<const Array> in, const Layout& out) {
   for (int d = 0; d < out.shape.ndim(); ++d) {
     if (out.shape[d] != 1) order[static_cast<size_t>(n++)] = d;
   }
-  std::stable_sort(order.begin(), order.begin() + n,
-                   [&](int a, int b) { return std::abs(out.stride[a]) > std::abs(out.stride[b]); });
+  sort_few(order.begin(), order.begin() + n,
+           [&](int a, int b) { return std::abs(out.stride[a]) > std::abs(out.stride[b]); });
   const auto step = [&](size_t k, int d) -> int64_t {
     const Layout& l = *in[k].layout;
     const int at = d - (out.shape.ndim() - l.shape.ndim());

@@ -1,4 +1,5 @@
 // Argsort, TopK and CondTake: order and choice by value.
+#include <algorithm>
 #include <array>
 #include <bit>
 #include <functional>
@@ -19,12 +20,6 @@ auto row_order(const T* v, bool descending) {
     if (descending) return x != y ? x > y : a > b;
     return x != y ? x < y : a < b;
   };
-}
-
-template <class T>
-void sort_row(const T* v, std::vector<int32_t>& order, bool descending) {
-  std::iota(order.begin(), order.end(), 0);
-  std::sort(order.begin(), order.end(), row_order(v, descending));
 }
 
 // Quickselect with the steps of libstdc++'s nth_element, on which MegEngine's VALUE_IDX_NOSORT relies: the order of the
@@ -59,6 +54,51 @@ void select_first(std::vector<T>& v, size_t nth, Less less) {
   }
 }
 
+// `take(i, order)` for each row i of a matrix: the positions of its values in order, or, when `nth` is not negative, in
+// an order where those up to the nth come first.
+void each_order(const Tensor& in, bool descending, int64_t nth, Exec& exec,
+                FunctionRef<void(int64_t, const std::vector<int32_t>&)> take) {
+  const int64_t m = in.dim(0), n = in.dim(1);
+  const auto rows = [&](auto* keys) {
+    exec.parallel_for(m, 1, [&](int64_t b, int64_t e) {
+      std::vector<int32_t> order(static_cast<size_t>(n));
+      for (int64_t i = b; i < e; ++i) {
+        std::iota(order.begin(), order.end(), 0);
+        const auto less = row_order(keys + i * n, descending);
+        if (nth >= 0)
+          select_first(order, static_cast<size_t>(nth), less);
+        else
+          std::sort(order.begin(), order.end(), less);
+        take(i, order);
+      }
+    });
+  };
+  // Values of all types but integers of 32 bits are numbers of Float32 too.
+  dispatch_storage(in.dtype(), [&](auto t) {
+    using T = decltype(t);
+    if constexpr (std::is_same_v<T, int32_t>) {
+      rows(in.data<int32_t>());
+    } else if constexpr (std::is_same_v<T, float>) {
+      rows(in.data<float>());
+    } else {
+      const Tensor keys = Tensor::empty(DTypeEnum::Float32, in.shape());
+      std::transform(in.data<T>(), in.data<T>() + in.count(), keys.data<float>(),
+                     [](T v) { return static_cast<float>(v); });
+      rows(static_cast<const float*>(keys.data<float>()));
+    }
+  });
+}
+
+// out[i][k] = in[i][index[i][k]]
+void take_values(const Tensor& in, const Tensor& index, const Tensor& out) {
+  dispatch_width(in.dtype(), [&](auto t) {
+    using T = decltype(t);
+    const int64_t n = in.dim(1), take = index.dim(1);
+    for (int64_t i = 0; i < index.count(); ++i)
+      out.data<T>()[i] = in.data<T>()[i / take * n + index.data<int32_t>()[i]];
+  });
+}
+
 void require_number(const InferContext& c, int i) {
   c.require(c.dtype(i).is_float() || c.dtype(i).is_int() || c.dtype(i).id == DTypeEnum::Bool,
             "can't compare values of type ", c.dtype(i).str());
@@ -73,24 +113,12 @@ void infer_argsort(InferContext& c) {
 }
 
 void argsort_reference(const KernelArgs& a) {
-  const int64_t m = a.in[0].dim(0), n = a.in[0].dim(1);
+  const int64_t n = a.in[0].dim(1);
   const bool descending = a.param<param::Argsort>().order == param::ArgsortOrder::DESCENDING;
-  dispatch_storage(a.in[0].dtype(), [&](auto t) {
-    using T = decltype(t);
-    const T* src = a.in[0].data<T>();
-    T* dst = a.out[0].data<T>();
-    int32_t* index = a.out[1].data<int32_t>();
-    a.exec.parallel_for(m, 1, [&](int64_t b, int64_t e) {
-      std::vector<int32_t> order(static_cast<size_t>(n));
-      for (int64_t i = b; i < e; ++i) {
-        sort_row(src + i * n, order, descending);
-        for (int64_t k = 0; k < n; ++k) {
-          index[i * n + k] = order[static_cast<size_t>(k)];
-          dst[i * n + k] = src[i * n + index[i * n + k]];
-        }
-      }
-    });
+  each_order(a.in[0], descending, -1, a.exec, [&](int64_t i, const std::vector<int32_t>& order) {
+    std::copy(order.begin(), order.end(), a.out[1].data<int32_t>() + i * n);
   });
+  take_values(a.in[0], a.out[1], a.out[0]);
 }
 
 void infer_argsort_backward(InferContext& c) {
@@ -221,33 +249,19 @@ void infer_topk(InferContext& c) {
 }
 
 void topk_reference(const KernelArgs& a) {
-  const int64_t m = a.in[0].dim(0), n = a.in[0].dim(1), k = static_cast<int64_t>(a.in[1].item());
+  const int64_t n = a.in[0].dim(1), k = static_cast<int64_t>(a.in[1].item());
   const int64_t take = std::min(std::abs(k), n);
   const bool only = a.out.size() == 1;
-  dispatch_storage(a.in[0].dtype(), [&](auto t) {
-    using T = decltype(t);
-    const T* src = a.in[0].data<T>();
-    T* dst = a.out[0].data<T>();
-    a.exec.parallel_for(m, 1, [&](int64_t b, int64_t e) {
-      std::vector<int32_t> order(static_cast<size_t>(n));
-      for (int64_t i = b; i < e; ++i) {
-        if (a.param<param::TopK>().mode == param::TopKMode::VALUE_IDX_NOSORT && take > 0) {
-          std::iota(order.begin(), order.end(), 0);
-          select_first(order, static_cast<size_t>(take - 1), row_order(src + i * n, k < 0));
-        } else {
-          sort_row(src + i * n, order, k < 0);
-        }
-        if (only) {
-          dst[i] = src[i * n + order[static_cast<size_t>(take - 1)]];
-          continue;
-        }
-        for (int64_t j = 0; j < take; ++j) {
-          a.out[1].data<int32_t>()[i * take + j] = order[static_cast<size_t>(j)];
-          dst[i * take + j] = src[i * n + order[static_cast<size_t>(j)]];
-        }
-      }
-    });
+  const bool some = a.param<param::TopK>().mode == param::TopKMode::VALUE_IDX_NOSORT && take > 0;
+  const Tensor index = only ? Tensor::empty(DTypeEnum::Int32, {a.in[0].dim(0), 1}) : a.out[1];
+  each_order(a.in[0], k < 0, some ? take - 1 : -1, a.exec, [&](int64_t i, const std::vector<int32_t>& order) {
+    int32_t* to = index.data<int32_t>();
+    if (only)
+      to[i] = order[static_cast<size_t>(take - 1)];
+    else
+      std::copy_n(order.begin(), take, to + i * take);
   });
+  take_values(a.in[0], index, a.out[0]);
 }
 
 void topk_keys(const KernelArgs& a) {

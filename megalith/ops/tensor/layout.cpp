@@ -1,6 +1,7 @@
 // Ops that see their input through another layout: Reshape, Broadcast, Dimshuffle, AxisAddRemove, Split, and the
 // two that belong to them: GetVarShape and Concat.
 #include "megalith/ops/grad_util.h"
+#include "megalith/sort_few.h"
 
 namespace megalith {
 namespace {
@@ -199,7 +200,7 @@ std::vector<Var> grad_dimshuffle(const GradContext& c) {
   for (size_t i = 0; i < pattern.size(); ++i) {
     if (pattern[i] >= 0) kept.push_back({pattern[i], static_cast<int32_t>(i)});
   }
-  std::sort(kept.begin(), kept.end());
+  sort_few(kept.begin(), kept.end(), std::less<>());
   back.list().clear();
   for (const auto& [from, to] : kept) back.list().push_back(to);
   if (back.list().empty()) back.list().push_back(-1);

@@ -1,6 +1,7 @@
 #include "megalith/op.h"
 
 #include <algorithm>
+#include <cstring>
 #include <memory>
 
 #include "megalith/ops/op_util.h"
@@ -125,6 +126,10 @@ DType promoted_dtype(const InferContext& c) {
 }
 
 void copy_plain(const Tensor& src, const Tensor& dst, Exec&) {
+  if (src.dtype().is_lowbit()) {  // never a part of a tensor, nor in another order
+    std::memcpy(dst.data<std::byte>(), src.data<std::byte>(), src.bytes());
+    return;
+  }
   dispatch_width(src.dtype(), [&](auto tag) {
     using T = decltype(tag);
     Odometer at(src.shape(), {src.stride(), dst.stride()});

@@ -91,6 +91,23 @@ DType promoted_dtype(const InferContext& c);
 using CopyFn = void (*)(const Tensor& src, const Tensor& dst, Exec& exec);
 void copy_plain(const Tensor& src, const Tensor& dst, Exec& exec);  // element by element: what copy_strided means
 
+// `kRun` on types packed below a byte: on copies that have a byte for each element.
+template <void (*kRun)(const KernelArgs&)>
+void any_width(const KernelArgs& a) {
+  const auto packed = [](const Tensor& t) { return t.dtype().is_lowbit(); };
+  if (!std::any_of(a.in.begin(), a.in.end(), packed)) return kRun(a);
+  std::vector<Tensor> in(a.in.begin(), a.in.end()), out(a.out.begin(), a.out.end());
+  for (Tensor& t : in) {
+    if (packed(t)) t = unpack_lowbit(t).with_dtype(DTypeEnum::Uint8);
+  }
+  for (Tensor& t : out) t = Tensor::empty(DTypeEnum::Uint8, t.shape());
+  kRun({a.attrs, in, out, a.exec});
+  for (size_t i = 0; i < out.size(); ++i) {
+    const Tensor t = pack_lowbit(out[i], a.out[i].dtype());
+    std::memcpy(a.out[i].data<std::byte>(), t.data<std::byte>(), t.bytes());
+  }
+}
+
 inline std::vector<Kernel> copy_kernels(void (*fast)(const KernelArgs&), void (*plain)(const KernelArgs&),
                                         Order order = Order::kRowMajor) {
   return {{.name = "copy", .run = fast, .strided = true, .order = order},

@@ -10,11 +10,11 @@ void require_bytes(const InferContext& c) {
 }
 
 void infer_subtensor(InferContext& c) {
-  require_bytes(c);
   c.set(0, c.dtype(0), read_selection(c, Layout(c.shape(0)), 1, false).sub.shape);
 }
 
 bool view_subtensor(const InferContext& c, std::span<const Layout> in, std::span<View> out) {
+  if (c.dtype(0).is_lowbit()) return false;
   const Selection s = read_selection(c, in[0], 1, false);
   out[0] = {0, s.sub, s.offset};
   return true;
@@ -70,7 +70,7 @@ MEGALITH_OPS(indexing_subtensor) {
          .max_inputs = -1,
          .infer = infer_subtensor,
          .view = view_subtensor,
-         .kernels = copy_kernels(subtensor<copy_strided>, subtensor<copy_plain>),
+         .kernels = copy_kernels(any_width<subtensor<copy_strided>>, any_width<subtensor<copy_plain>>),
          .grad = grad_subtensor,
          .grad_reads = grads::reads_indices<1>,
          .exact = true});

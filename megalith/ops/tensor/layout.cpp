@@ -13,10 +13,8 @@ void copy_same_count(const KernelArgs& a) {
   copy_strided(a.in[0].to_contiguous().reshaped(out.shape()), out);
 }
 
-void require_bytes(const InferContext& c, int i) {
-  c.require(!c.dtype(i).is_lowbit(), "input ", i, " has type ", c.dtype(i).str(),
-            "; types below a byte can't be re-laid");
-}
+// Rows of packed elements begin at a byte: their parts and other orders are copies.
+bool packed(const InferContext& c) { return c.dtype(0).is_lowbit(); }
 
 Shape target_shape(const InferContext& c, int input) {
   const std::vector<int64_t> v = c.ints(input, kMaxDims);
@@ -69,7 +67,7 @@ void infer_reshape(InferContext& c) {
   } else {
     c.require(rest == total, "can't reshape ", in, " (", total, " elements) to ", out);
   }
-  if (c.dtype(0).is_lowbit()) {
+  if (packed(c)) {
     c.require(in.ndim() > 0 && in[in.ndim() - 1] == out[out.ndim() - 1], "the last dimension of a ", c.dtype(0).str(),
               " tensor can't change: ", in, " to ", out);
   }
@@ -104,7 +102,7 @@ bool restride(const Layout& in, const Shape& shape, Layout& out) {
 
 bool view_reshape(const InferContext& c, std::span<const Layout> in, std::span<View> out) {
   Layout l;
-  if (c.dtype(0).is_lowbit() && !in[0].contiguous()) return false;
+  if (packed(c) && !in[0].contiguous()) return false;
   if (!restride(in[0], c.out[0].shape, l)) return false;
   out[0] = {0, l, 0};
   return true;
@@ -117,7 +115,6 @@ std::vector<Var> grad_reshape(const GradContext& c) {
 // ---- Broadcast
 
 void infer_broadcast(InferContext& c) {
-  require_bytes(c, 0);
   const Shape& in = c.shape(0);
   const Shape out = target_shape(c, 1);
   const int lead = out.ndim() - in.ndim();
@@ -142,6 +139,7 @@ Layout broadcast_layout(const Layout& in, const Shape& shape) {
 }
 
 bool view_broadcast(const InferContext& c, std::span<const Layout> in, std::span<View> out) {
+  if (packed(c)) return false;
   out[0] = {0, broadcast_layout(in[0], c.out[0].shape), 0};
   return true;
 }
@@ -154,7 +152,6 @@ void broadcast(const KernelArgs& a) {
 // ---- Dimshuffle
 
 void infer_dimshuffle(InferContext& c) {
-  require_bytes(c, 0);
   const Shape& in = c.shape(0);
   const std::vector<int32_t>& pattern = c.attrs.params.list();
   c.require(!pattern.empty() && pattern.size() <= kMaxDims, "the pattern has ", pattern.size(), " entries");
@@ -182,6 +179,7 @@ Layout dimshuffle_layout(const Attrs& attrs, const Layout& in) {
 }
 
 bool view_dimshuffle(const InferContext& c, std::span<const Layout> in, std::span<View> out) {
+  if (packed(c)) return false;
   out[0] = {0, dimshuffle_layout(c.attrs, in[0]), 0};
   return true;
 }
@@ -226,7 +224,7 @@ void infer_axis_add_remove(InferContext& c) {
       if (s.ndim() > 1) s.erase(axis);
     }
   }
-  if (c.dtype(0).is_lowbit()) {
+  if (packed(c)) {
     const Shape& in = c.shape(0);
     c.require(in[in.ndim() - 1] == s[s.ndim() - 1], "the last dimension of a ", c.dtype(0).str(),
               " tensor can't change");
@@ -246,7 +244,6 @@ void infer_concat(InferContext& c) {
   Shape out = c.shape(0);
   const int axis = c.axis(c.param<param::Axis>().axis, out.ndim());
   for (int i = 0; i < c.nin(); ++i) {
-    require_bytes(c, i);
     const Shape& s = c.shape(i);
     c.require(s.ndim() == out.ndim(), "input ", i, " has shape ", s, ", input 0 ", c.shape(0));
     for (int d = 0; d < s.ndim(); ++d) {
@@ -281,7 +278,6 @@ std::vector<Var> grad_concat(const GradContext& c) {
 }
 
 void infer_split(InferContext& c) {
-  require_bytes(c, 0);
   const Shape& in = c.shape(0);
   const int axis = c.axis(c.param<param::Axis>().axis, in.ndim());
   int64_t left = in[axis];
@@ -300,6 +296,7 @@ void infer_split(InferContext& c) {
 int split_outputs(const Attrs&, int n_inputs) { return n_inputs - 1; }
 
 bool view_split(const InferContext& c, std::span<const Layout> in, std::span<View> out) {
+  if (packed(c)) return false;
   const int axis = c.axis(c.param<param::Axis>().axis, c.shape(0).ndim());
   int64_t at = 0;
   for (size_t i = 0; i < out.size(); ++i) {
@@ -362,7 +359,7 @@ MEGALITH_OPS(tensor_layout) {
          .max_inputs = 2,
          .infer = infer_broadcast,
          .view = view_broadcast,
-         .kernels = copy_kernels(broadcast<copy_strided>, broadcast<copy_plain>),
+         .kernels = copy_kernels(any_width<broadcast<copy_strided>>, any_width<broadcast<copy_plain>>),
          .grad = grad_broadcast,
          .grad_reads = grads::reads_nothing,
          .exact = true});
@@ -372,7 +369,7 @@ MEGALITH_OPS(tensor_layout) {
          .params = &param::Dimshuffle::kSchema,
          .infer = infer_dimshuffle,
          .view = view_dimshuffle,
-         .kernels = copy_kernels(dimshuffle<copy_strided>, dimshuffle<copy_plain>),
+         .kernels = copy_kernels(any_width<dimshuffle<copy_strided>>, any_width<dimshuffle<copy_plain>>),
          .grad = grad_dimshuffle,
          .grad_reads = grads::reads_nothing,
          .exact = true});
@@ -392,7 +389,7 @@ MEGALITH_OPS(tensor_layout) {
          .params = &param::Axis::kSchema,
          .max_inputs = -1,
          .infer = infer_concat,
-         .kernels = copy_kernels(concat<copy_strided>, concat<copy_plain>, Order::kLikeInput),
+         .kernels = copy_kernels(any_width<concat<copy_strided>>, any_width<concat<copy_plain>>, Order::kLikeInput),
          .grad = grad_concat,
          .grad_reads = grads::reads_nothing,
          .exact = true});
@@ -405,7 +402,7 @@ MEGALITH_OPS(tensor_layout) {
          .outputs = split_outputs,
          .infer = infer_split,
          .view = view_split,
-         .kernels = copy_kernels(split<copy_strided>, split<copy_plain>),
+         .kernels = copy_kernels(any_width<split<copy_strided>>, any_width<split<copy_plain>>),
          .grad = grad_split,
          .grad_reads = grads::reads_nothing,
          .exact = true});

@@ -48,6 +48,15 @@ def cases(s):
         s.op(g, "3d_f16_" + n, "Convolution3D", dict(x=x, w=w), p, tol=exact)
         s.op(g, "3d_f16_bwd_data_" + n, "Convolution3DBackwardData", dict(w=w, dy=dy, x=x), p, tol=exact)
         s.op(g, "3d_f16_bwd_filter_" + n, "Convolution3DBackwardFilter", dict(x=x, dy=dy, w=w), p, tol=exact)
+    # Moving the elements of packed types.
+    for n, q in (("q4", ("QuantizedS4", .4)), ("qu4", ("Quantized4Asymm", .4, 7))):
+        x, y = A("4x", (3, 5, 3), lo=-3, hi=3), A("4y", (3, 2, 3), lo=-3, hi=3)
+        i = lambda *v: np.array(v, "i4")
+        s.op(g, "concat_" + n, "Concat", dict(x=x, y=y), [("param.Axis", {"axis": 1})], quant=dict(x=q, y=q))
+        s.op(g, "dimshuffle_" + n, "Dimshuffle", dict(x=x), [("param.Dimshuffle", {"pattern": [1, 0, 2], "ndim": 3})], quant=dict(x=q))
+        s.op(g, "split_" + n, "Split", dict(x=x), [("param.Axis", {"axis": 0})], outs=(0, 1), consts=dict(a=i(1), b=i(2)), order=["x", "a", "b"], quant=dict(x=q))
+        item = {"axis": 1, "begin": True, "end": True, "step": False, "idx": False}
+        s.op(g, "subtensor_" + n, "Subtensor", dict(x=x), [("param.IndexDescMaskDump", {"items": [item]})], consts=dict(b=i(1), e=i(4)), order=["x", "b", "e"], quant=dict(x=q))
     # The shape of the image comes from an Alloc.
     pads = dict(output_padding=(1, 0, 1), stride=(2, 2, 2), padding=(1, 1, 1), dilation=(1, 1, 1))
     s.case(g, "deconv3d_alloc", lambda x, w: F.conv_transpose3d(x, w, **pads), dict(x=A("dx", (1, 4, 3, 3, 3)), w=A("dw", (4, 2, 3, 3, 3))))

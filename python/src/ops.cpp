@@ -79,7 +79,9 @@ void set_field(const OpDef& op, Params& p, const Field& f, nb::handle v) {
   std::byte* at = p.field(f);
   switch (f.type) {
     case FieldType::kBool: {
-      const bool b = PyObject_IsTrue(v.ptr()) == 1;
+      const int truth = PyObject_IsTrue(v.ptr());
+      if (truth < 0) throw nb::python_error();
+      const bool b = truth == 1;
       std::memcpy(at, &b, 1);
       return;
     }

@@ -127,7 +127,7 @@ def reduce(x, mode: str, axis=None, keepdims: bool = False):
 
 def normalize_axis(op: str, axis: int, ndim: int) -> int:
     """The axis counted from the front."""
-    axis = operator.index(axis)
+    axis = _core.as_integer(axis)
     require(-ndim <= axis < ndim, f"{op}: axis {axis} is out of range for a tensor of {ndim} dimensions")
     return axis + ndim if axis < 0 else axis
 

@@ -516,7 +516,7 @@ class InternalGraph:
         spec = format_spec or ""
         require(spec in ("", "i", "p", "ip", "pi"), f"a graph has no format {format_spec!r}: use '', 'i', 'p' or 'ip'")
         lines = [f"{self._name}.Graph ({', '.join(format(node, spec) for node in self._inputs)}) {{"]
-        lines += [format(expr, spec) for expr in self._exprs]
+        lines += [format(expr, spec) for expr in self._exprs] or [""]
         lines.append("return " + ", ".join(format(node, spec) for node in self._outputs))
         return "\n\t".join(lines) + "\n}"
 

@@ -19,6 +19,20 @@ class QATModule(Module):
 
     :func:`megalith.quantization.quantize_qat` makes them of float layers, :func:`megalith.quantization.quantize` makes
     quantized layers of them.
+
+    Examples:
+        >>> import megalith as mge, megalith.module as M
+        >>> from megalith.quantization import ema_fakequant_qconfig, quantize_qat
+        >>> net = M.Sequential(M.QuantStub(), M.Conv2d(1, 2, 3), M.DequantStub())
+        >>> net = quantize_qat(net, ema_fakequant_qconfig)
+        >>> net[1]
+        QAT.Conv2d(
+          1, 2, kernel_size=(3, 3)
+          (act_observer): ExponentialMovingAverageObserver()
+          (act_fake_quant): FakeQuantize()
+          (weight_observer): MinMaxObserver()
+          (weight_fake_quant): FakeQuantize()
+        )
     """
 
     with_weight = True

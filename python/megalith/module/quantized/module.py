@@ -14,6 +14,18 @@ class QuantizedModule(Module):
 
     Raises:
         ValueError: it is called in training mode.
+
+    Examples:
+        >>> import megalith as mge, megalith.module as M
+        >>> from megalith.quantization import ema_fakequant_qconfig, quantize, quantize_qat
+        >>> net = M.Sequential(M.QuantStub(), M.Linear(2, 1), M.DequantStub())
+        >>> net = quantize_qat(net, ema_fakequant_qconfig)
+        >>> out = net(mge.Tensor([[1.0, 2.0]]))  # the observers have seen something
+        >>> net.eval()
+        >>> net = quantize(net)
+        >>> net.eval()
+        >>> net[1].weight.dtype.name, net(mge.Tensor([[1.0, 2.0]])).shape
+        ('int8', (1, 1))
     """
 
     def __call__(self, *inputs, **kwargs):

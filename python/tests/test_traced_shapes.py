@@ -70,6 +70,7 @@ CASES = {
     "batch_norm": (lambda x: BN(x), ROWS),
     "batch_norm_sequence": (lambda x: BN(x), (2, 3, 5)),
     "repeat": (lambda x: F.repeat(x, 2, axis=0), ROWS),
+    "repeat_once": (lambda x: F.repeat(x, 1, axis=1), ROWS),
     "tile": (lambda x: F.tile(x, (2, 1, 2)), ROWS),
     "roll": (lambda x: F.roll(x, 1), ROWS),
     "roll_rows": (lambda x: F.roll(x, -1, 0), ROWS),

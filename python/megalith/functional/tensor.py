@@ -603,7 +603,9 @@ def repeat(inp: Tensor, repeats: int, axis: Optional[int] = None):
     if n < 1:
         raise _core.ArgumentError(f"repeat: repeats is {n}, not at least 1")
     head, tail = shape[: axis + 1], shape[axis + 1 :]
-    wide = _core.broadcast(_core.expand_dims(inp, axis + 1), head + [n] + tail)
+    wide = _core.expand_dims(inp, axis + 1)
+    if n > 1:  # MegEngine loads no Broadcast that changes nothing
+        wide = _core.broadcast(wide, head + [n] + tail)
     return _core.reshape(wide, shape[:axis] + [shape[axis] * n] + tail)
 
 

@@ -240,6 +240,11 @@ TEST_SUITE("kernels") {
       const Call<param::Convolution> plain(dice);
       CAPTURE(Params(plain.p).str());
       ran += check_kernels("Convolution", plain.p, {half(plain.x), half(plain.f)}, {}, &dice, true);
+      c.p.compute_mode = param::ComputeMode::FLOAT32;
+      const DType type = dice.of({DTypeEnum::Float16, DTypeEnum::BFloat16});
+      const auto wide = [&](const Shape& s) { return dice.values(type, s); };
+      const Allowed rounded{.relative = type.id == DTypeEnum::Float16 ? 0.002 : 0.02, .absolute = 0.02};
+      check_kernels("ConvBiasForward", c.p, {wide(c.x), wide(c.f), wide(bias.shape())}, rounded, &dice, true);
     }
     CHECK(ran > 280);
   }

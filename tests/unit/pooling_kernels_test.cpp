@@ -59,6 +59,15 @@ TEST_SUITE("kernels") {
     }
   }
 
+  TEST_CASE("pooling of floats of 16 bits") {
+    Dice dice(6);
+    for (int round = 0; round < 200; ++round) {
+      const Case c = any_case(dice);
+      const DType type = dice.of({DTypeEnum::Float16, DTypeEnum::BFloat16});
+      CHECK(check_kernels("Pooling", Params(c.p), {dice.values(type, c.x)}, {}, &dice, true) == 1);
+    }
+  }
+
   TEST_CASE("pooling of bytes") {
     Dice dice(5);
     for (int round = 0; round < 500; ++round) {

@@ -244,6 +244,25 @@ bool accepts_bias(const KernelQuery& q) {
   return (per_channel(bias, kNhwc) && bias[kNhwc ? 3 : 1] == y[kNhwc ? 3 : 1]) || (bias == y && dense);
 }
 
+// Floats of 16 bits that are summed as floats; those whose z counts (conv.cpp) are left to the reference.
+template <class P, bool (*kAccepts)(const KernelQuery&)>
+bool accepts_wide(const KernelQuery& q) {
+  const bool steps =
+      q.in[0].dtype.id == DTypeEnum::Float16 && q.attrs.param<P>().compute_mode == param::ComputeMode::DEFAULT;
+  return !steps && !(q.in.size() > 3 && q.in[3].shape.count() > 0) && accepts_as_floats(q, kAccepts);
+}
+template <void (*kRun)(const KernelArgs&)>
+void run_wide(const KernelArgs& a) {
+  run_as_floats(a, kRun);
+}
+
+std::vector<Kernel> with_wide(std::vector<Kernel> k, void (*run)(const KernelArgs&), bool (*nchw)(const KernelQuery&),
+                              bool (*nhwc)(const KernelQuery&)) {
+  k.push_back({.name = "nhwc_as_floats", .run = run, .accepts = nchw, .strided = true, .order = Order::kChannelsLast});
+  k.push_back({.name = "nhwc_as_floats", .run = run, .accepts = nhwc, .strided = true});
+  return k;
+}
+
 // One kernel for each format: only NCHW tensors have another order to lie in.
 std::vector<Kernel> kernels(void (*run)(const KernelArgs&), bool (*nchw)(const KernelQuery&),
                             bool (*nhwc)(const KernelQuery&), Order order) {
@@ -255,10 +274,13 @@ std::vector<Kernel> kernels(void (*run)(const KernelArgs&), bool (*nchw)(const K
 
 std::vector<Kernel> nhwc_convolution() {
   using P = param::Convolution;
-  return kernels(run_convolution, accepts<P, false>, accepts<P, true>, Order::kChannelsLast);
+  return with_wide(kernels(run_convolution, accepts<P, false>, accepts<P, true>, Order::kChannelsLast),
+                   run_wide<run_convolution>, accepts_wide<P, accepts<P, false>>, accepts_wide<P, accepts<P, true>>);
 }
 std::vector<Kernel> nhwc_conv_bias() {
-  return kernels(run_conv_bias, accepts_bias<false>, accepts_bias<true>, Order::kChannelsLast);
+  using P = param::ConvBias;
+  return with_wide(kernels(run_conv_bias, accepts_bias<false>, accepts_bias<true>, Order::kChannelsLast),
+                   run_wide<run_conv_bias>, accepts_wide<P, accepts_bias<false>>, accepts_wide<P, accepts_bias<true>>);
 }
 std::vector<Kernel> nhwc_backward_data() {
   return kernels(run_backward_data, accepts_backward_data<false>, accepts_backward_data<true>, Order::kChannelsLast);

@@ -115,6 +115,10 @@ void run_vector(const KernelArgs& a) {
   forward_vector(a, window_of(p), p.format);
 }
 
+// A maximum or a mean of 16-bit floats is that of floats, rounded.
+bool accepts_halves(const KernelQuery& q) { return accepts_as_floats(q, accepts_vector); }
+void run_halves(const KernelArgs& a) { run_as_floats(a, run_vector); }
+
 void infer_backward(InferContext& c) {
   infer_pooling(c);
   c.require(c.dtype(0).is_float() && c.dtype(1) == c.dtype(0) && c.dtype(2) == c.dtype(0),
@@ -230,6 +234,11 @@ MEGALITH_OPS(nn_pooling) {
          .kernels = {{.name = "vector",
                       .run = run_vector,
                       .accepts = accepts_forward,
+                      .strided = true,
+                      .order = Order::kLikeInput},
+                     {.name = "vector_as_floats",
+                      .run = run_halves,
+                      .accepts = accepts_halves,
                       .strided = true,
                       .order = Order::kLikeInput},
                      {.name = "reference", .run = run_pooling}},

@@ -159,7 +159,10 @@ const Attrs& comparison_attrs(Mode m) {
   static const std::vector<Attrs>* table = [] {
     auto* t = new std::vector<Attrs>(6);
     const Multi modes[6] = {Multi::LT, Multi::LEQ, Multi::EQ, Multi::NEQ, Multi::ISNAN, Multi::ISINF};
-    for (size_t i = 0; i < 6; ++i) (*t)[i].params = param::ElemwiseMultiType{.mode = modes[i]};
+    for (size_t i = 0; i < 6; ++i) {
+      (*t)[i].params = param::ElemwiseMultiType{.mode = modes[i]};
+      (*t)[i].output_dtype = DTypeEnum::Bool;  // MegEngine loads no such op without it
+    }
     return t;
   }();
   switch (m) {

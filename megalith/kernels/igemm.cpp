@@ -51,7 +51,7 @@ struct Pairs {
   }
 #else
   using D16 = hn::RepartitionToNarrow<D>;
-#if HWY_ARCH_X86 || HWY_ARCH_WASM
+#if (HWY_ARCH_X86 || HWY_ARCH_WASM) && HWY_TARGET != HWY_EMU128  // whose sums are in two vectors
   static constexpr bool kTwoSums = false;
   static HWY_INLINE V add(V sum, V a, V b) {
     V unused = hn::Zero(D());

@@ -27,7 +27,8 @@ std::shared_ptr<Storage> allocate(size_t bytes) {
 // use.
 class PackedCache {
  public:
-  static std::shared_ptr<Storage> get(const Tensor& t, uint64_t key, size_t bytes, FunctionRef<void(std::byte*)> fill) {
+  static std::shared_ptr<Storage> get(const Tensor& t, uint64_t key, size_t bytes, FunctionRef<void(std::byte*)> fill,
+                                      bool again) {
     Storage& storage = *t.storage();
     for (int i = 0; i < t.ndim(); ++i)
       key = mix_bits(mix_bits(key, static_cast<uint64_t>(t.dim(i))), static_cast<uint64_t>(t.stride()[i]));
@@ -41,6 +42,7 @@ class PackedCache {
       keep = e.requested;
       e.requested = true;
     }
+    if (again && !keep) return nullptr;
     std::shared_ptr<Storage> made = allocate(bytes);
     fill(made->data());
     if (keep) {
@@ -81,10 +83,14 @@ class PackedCache {
 };
 
 std::shared_ptr<Storage> packed(const Tensor& t, uint64_t key, size_t bytes, FunctionRef<void(std::byte*)> fill) {
-  if (t.storage()->frozen()) return PackedCache::get(t, key, bytes, fill);
+  if (t.storage()->frozen()) return PackedCache::get(t, key, bytes, fill, false);
   std::shared_ptr<Storage> made = allocate(bytes);
   fill(made->data());
   return made;
+}
+
+std::shared_ptr<Storage> packed_again(const Tensor& t, uint64_t key, size_t bytes, FunctionRef<void(std::byte*)> fill) {
+  return t.storage()->frozen() ? PackedCache::get(t, key, bytes, fill, true) : nullptr;
 }
 
 }  // namespace megalith

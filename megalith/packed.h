@@ -15,4 +15,8 @@ namespace megalith {
 // requests with the same key must want the same bytes.
 std::shared_ptr<Storage> packed(const Tensor& t, uint64_t key, size_t bytes, FunctionRef<void(std::byte*)> fill);
 
+// The same for copies that cost more than they save one call: null unless they are kept, that is, at the first request
+// and for tensors that may change.
+std::shared_ptr<Storage> packed_again(const Tensor& t, uint64_t key, size_t bytes, FunctionRef<void(std::byte*)> fill);
+
 }  // namespace megalith

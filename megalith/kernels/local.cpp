@@ -4,6 +4,7 @@
 #include <vector>
 
 #include "megalith/kernels/copy.h"
+#include "megalith/kernels/local_packed.h"
 #include "megalith/kernels/local_tile.h"
 #include "megalith/kernels/scratch.h"
 
@@ -65,9 +66,9 @@ std::vector<std::vector<Stretch>> stretches(int64_t cells, int64_t per_cell, int
 
 // Positions of a cell that have the same taps, in some images, are the items of one product; its steps are taps and
 // input channels. Calls fn(cell, again, sums) for pieces of cells, where sums lacks w; `again`: the piece before had
-// the same weights.
+// the same weights. With `panels` the offsets of runs are for one of their columns.
 template <class Fn>
-void each_cell(const Geometry& g, const float* x, float* y, Exec& exec, Fn&& fn) {
+void each_cell(const Geometry& g, const float* x, float* y, const CellPanels* panels, Exec& exec, Fn&& fn) {
   const int64_t in = g.ih * g.iw, positions = g.oh * g.ow;
   const auto rows = stretches(g.sgh, g.rows, g.fh, g.ih, [&](int64_t o, int64_t k) { return g.input_row(o, k); });
   const auto cols = stretches(g.sgw, g.cols, g.fw, g.iw, [&](int64_t o, int64_t k) { return g.input_col(o, k); });
@@ -103,9 +104,14 @@ void each_cell(const Geometry& g, const float* x, float* y, Exec& exec, Fn&& fn)
               walk.runs.clear();
               const int64_t step = g.flip ? -g.icpg : g.icpg;
               for (int64_t kh = row.low; kh < row.high; ++kh) {
-                for (int64_t kw = col.low; kw < col.high; ++kw)
-                  walk.runs.push_back(
-                      {((kh - row.low) * g.iw + kw - col.low) * step, (kh * g.fw + kw) * g.ocpg, g.icpg});
+                for (int64_t kw = col.low; kw < col.high; ++kw) {
+                  const Run run{((kh - row.low) * g.iw + kw - col.low) * step,
+                                panels ? panels->tap(cell, kh, kw) * g.icpg : (kh * g.fw + kw) * g.ocpg, g.icpg};
+                  if (panels && kw > col.low && !g.flip)
+                    walk.runs.back().k += g.icpg;
+                  else
+                    walk.runs.push_back(run);
+                }
               }
               Sums s{.x = walk.x.data(),
                      .out = walk.out.data(),
@@ -124,7 +130,8 @@ void each_cell(const Geometry& g, const float* x, float* y, Exec& exec, Fn&& fn)
 
 }  // namespace
 
-void forward(const Geometry& g, const float* src, const float* filter, float* dst, Exec& exec) {
+void forward(const Geometry& g, const float* src, const Tensor& weights, float* dst, Exec& exec) {
+  const float* filter = weights.data<float>();
   if (narrow(g)) return forward_rows(g, src, filter, dst, exec);
   const int64_t positions = g.oh * g.ow, per_filter = g.icpg * g.taps() * g.ocpg;
   const float* x = channels_last(src, g.n * g.group, g.icpg, g.ih * g.iw, Scratch::kImage, exec);
@@ -132,18 +139,32 @@ void forward(const Geometry& g, const float* src, const float* filter, float* ds
   float* y = direct ? dst : Scratch::get(Scratch::kSums, g.n * g.group * g.ocpg * positions);
   // Few images with many channels leave the memory to the processor, which sees through a walk in wide rows; they are
   // done with a large block before the next one could come.
-  constexpr int64_t kNearRows = 12288, kNearFloats = 24576, kAllNearFloats = 131072;
+  constexpr int64_t kNearRows = 12288, kNearFloats = 24576, kAllNearFloats = 131072, kNearPanels = 131072;
   const bool near =
       g.group * g.sgh * g.sgw * per_filter <= kAllNearFloats || (g.n * g.rows * g.cols < 4 && g.ocpg > 2 * lanes());
   const auto far = near                                                                  ? Sums::Far::kNo
                    : per_filter <= (g.n * g.rows * g.cols < 4 ? kNearRows : kNearFloats) ? Sums::Far::kBlock
                                                                                          : Sums::Far::kRows;
-  each_cell(g, x, y, exec, [&](int64_t cell, bool again, Sums& s) {
-    s.w = filter + cell * per_filter;
-    s.far = again ? Sums::Far::kNo : far;
-    s.next = per_filter;
-    sums(s);
-  });
+  if (const CellPanels panels(g, g.n * g.rows * g.cols, weights, exec); panels) {
+    const auto stream = panels.floats() <= kNearPanels ? Sums::Far::kNo : Sums::Far::kStream;
+    each_cell(g, x, y, &panels, exec, [&](int64_t cell, bool again, Sums& s) {
+      for (int64_t p = 0; p < panels.panels(); ++p) {
+        s.w = panels.data(cell, p);
+        s.w_step = s.run_step = panels.step(p);
+        s.columns = panels.channels(p);
+        s.out_at = panels.first(p);
+        s.far = again ? Sums::Far::kNo : stream;
+        sums(s);
+      }
+    });
+  } else {
+    each_cell(g, x, y, nullptr, exec, [&](int64_t cell, bool again, Sums& s) {
+      s.w = filter + cell * per_filter;
+      s.far = again ? Sums::Far::kNo : far;
+      s.next = per_filter;
+      sums(s);
+    });
+  }
   channels_first(y, g.n * g.group, g.ocpg, positions, dst, exec);
   Scratch::release(Scratch::kImage);
   Scratch::release(Scratch::kSums);
@@ -160,7 +181,7 @@ void forward(const Geometry& g, const half* src, const half* filter, half* dst, 
   });
   const float* x = channels_last(wide, images, g.icpg, in, Scratch::kImage, exec);
   float* y = Scratch::get(Scratch::kSums, results);
-  each_cell(g, x, y, exec, [&](int64_t cell, bool again, Sums& s) {
+  each_cell(g, x, y, nullptr, exec, [&](int64_t cell, bool again, Sums& s) {
     float* w = Scratch::get(Scratch::kPanelsOfB, per_filter);
     if (!again) widen(filter + cell * per_filter, per_filter, w);
     s.w = w;

@@ -34,7 +34,7 @@ struct Geometry {
 };
 
 // src (n, group * icpg, ih, iw), filter, dst (n, group * ocpg, oh, ow)
-void forward(const Geometry& g, const float* src, const float* filter, float* dst, Exec& exec);
+void forward(const Geometry& g, const float* src, const Tensor& filter, float* dst, Exec& exec);
 // `every_step`: the sum is rounded to half after every step, not at the end alone.
 void forward(const Geometry& g, const half* src, const half* filter, half* dst, bool every_step, Exec& exec);
 // The same with lanes along the width, and whether that is the better way: a group has few output channels.

@@ -24,18 +24,20 @@ struct Sums {
   const float* w = nullptr;
   int64_t w_step = 0;
   const Run* runs = nullptr;
-  int64_t run_count = 0;
+  int64_t run_count = 0, run_step = 1;  // run.w counts this many floats
   int64_t repeats = 1, x_repeat = 0, w_repeat = 0;
   // Whether w is read here for the first time and has to come from memory: then what will be needed is asked for, some
-  // rows ahead or, where a whole block stays near, the one that is read next. It lies `next` from w.
-  enum class Far : uint8_t { kNo, kRows, kBlock } far = Far::kNo;
+  // rows ahead or, where a whole block stays near, the one that is read next. It lies `next` from w. kStream: rows are
+  // read one after the other, from one call to the next.
+  enum class Far : uint8_t { kNo, kRows, kBlock, kStream } far = Far::kNo;
   int64_t next = 0;
 };
 
 void sums(const Sums& s);
 // The same with every s rounded to half, for one repeat.
 void sums_of_half(const Sums& s);
-int64_t lanes();  // floats in a vector
+int64_t lanes();                         // floats in a vector
+int64_t vectors_at_once(int64_t items);  // of columns, that sums() takes where there are enough
 
 // out[i][j] = the sum from +0 over steps s of x[i][x_at[s] + j] * w[w_at[s] + j], for images i and columns j. Whole
 // vectors are read, up to kMostLanes - 1 floats behind the columns.

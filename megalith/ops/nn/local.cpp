@@ -294,7 +294,7 @@ void vector_forward(const KernelArgs& a) {
   const auto g =
       make_geometry(K, a.param<typename ParamOf<K>::type>(), a.in[0].shape(), a.in[1].shape(), a.out[0].shape());
   if (a.in[0].dtype().id == DTypeEnum::Float32)
-    local::forward(g, a.in[0].data<float>(), a.in[1].data<float>(), a.out[0].data<float>(), a.exec);
+    local::forward(g, a.in[0].data<float>(), a.in[1], a.out[0].data<float>(), a.exec);
   else
     local::forward(g, a.in[0].data<half>(), a.in[1].data<half>(), a.out[0].data<half>(), K == Kind::kLocal, a.exec);
 }

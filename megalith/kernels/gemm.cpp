@@ -12,11 +12,13 @@
 #include "hwy/cache_control.h"
 #include "hwy/foreach_target.h"  // IWYU pragma: keep
 #include "hwy/highway.h"
+#include "megalith/kernels/epilogue-inl.h"
 #include "megalith/kernels/partial-inl.h"
 
 HWY_BEFORE_NAMESPACE();
 namespace megalith::gemm::HWY_NAMESPACE {
 namespace hn = hwy::HWY_NAMESPACE;
+using megalith::HWY_NAMESPACE::Activate;
 using megalith::HWY_NAMESPACE::LoadFirst;
 using megalith::HWY_NAMESPACE::StoreFirst;
 
@@ -47,20 +49,6 @@ struct Tile {
   const float* add;
   int64_t columns;  // of C that are wanted; fewer than the tile has only when it is masked
 };
-
-HWY_INLINE V Activate(const Epilogue& e, V v) {
-  const D d;
-  switch (e.act) {
-    case Activation::kNone: return v;
-    case Activation::kRelu: return hn::Max(v, hn::Zero(d));
-    case Activation::kClamp: return hn::Min(hn::Max(v, hn::Set(d, e.low)), hn::Set(d, e.high));
-    case Activation::kHSwish: {
-      const V gate = hn::Min(hn::Max(hn::Add(v, hn::Set(d, 3.f)), hn::Zero(d)), hn::Set(d, 6.f));
-      return hn::Div(hn::Mul(v, gate), hn::Set(d, 6.f));
-    }
-  }
-  return v;
-}
 
 // kRows x kVectors vectors of C. A vector beyond `columns` is not touched in memory when kMask is set.
 template <int kRows, int kVectors, bool kMask>
@@ -133,7 +121,7 @@ void Micro(const Block& g, const Tile& t) {
     }
     if (e.act != Activation::kNone) {
       MEGALITH_UNROLL for (int i = 0; i < kRows; ++i) {
-        MEGALITH_UNROLL for (int v = 0; v < kVectors; ++v) acc[i][v] = Activate(e, acc[i][v]);
+        MEGALITH_UNROLL for (int v = 0; v < kVectors; ++v) acc[i][v] = Activate(d, e, acc[i][v]);
       }
     }
   }

@@ -10,6 +10,7 @@
 #define HWY_TARGET_INCLUDE "megalith/kernels/nhwc.cpp"
 #include "hwy/foreach_target.h"  // IWYU pragma: keep
 #include "hwy/highway.h"
+#include "megalith/kernels/epilogue-inl.h"
 #include "megalith/kernels/partial-inl.h"
 
 #ifndef MEGALITH_NHWC_ROWS
@@ -50,6 +51,7 @@ struct DepthSums {
 HWY_BEFORE_NAMESPACE();
 namespace megalith::nhwc::HWY_NAMESPACE {
 namespace hn = hwy::HWY_NAMESPACE;
+using ::megalith::HWY_NAMESPACE::Activate;
 using ::megalith::HWY_NAMESPACE::LoadFirst;
 using ::megalith::HWY_NAMESPACE::StoreFirst;
 using D = hn::CappedTag<float, 16>;
@@ -60,16 +62,7 @@ constexpr int kGroup = HWY_TARGET == HWY_AVX3 ? 14 : 8;  // pixels at once: sums
 HWY_INLINE V Finish(const gemm::Epilogue& e, int64_t at, int64_t n, V v) {
   const D d;
   if (e.bias) v = hn::Add(v, LoadFirst(d, e.bias + at, n));
-  switch (e.act) {
-    case gemm::Activation::kNone: return v;
-    case gemm::Activation::kRelu: return hn::Max(v, hn::Zero(d));
-    case gemm::Activation::kClamp: return hn::Min(hn::Max(v, hn::Set(d, e.low)), hn::Set(d, e.high));
-    case gemm::Activation::kHSwish: {
-      const V gate = hn::Min(hn::Max(hn::Add(v, hn::Set(d, 3.f)), hn::Zero(d)), hn::Set(d, 6.f));
-      return hn::Div(hn::Mul(v, gate), hn::Set(d, 6.f));
-    }
-  }
-  return v;
+  return Activate(d, e, v);
 }
 
 // kPixels results of kLanes (or, at the end, `n`) channels; all taps meet the image.

@@ -1,6 +1,8 @@
 // The fast kernels of convolutions and their gradients.
 #include <doctest/doctest.h>
 
+#include <cstring>
+
 #include "megalith/op.h"
 #include "tests/unit/kernel_check.h"
 
@@ -105,6 +107,35 @@ TEST_SUITE("kernels") {
       ran += check_kernels("ConvolutionBackwardFilter", c.p, {x, dy, f}, kSums, &dice, true);
     }
     CHECK(ran > 400);
+  }
+
+  TEST_CASE("convolutions of few channels sum in one order") {
+    Dice dice(24);
+    const OpDef& op = Registry::get().at("Convolution");
+    Exec exec;
+    int ran = 0;
+    for (int i = 0; i < 400; ++i) {
+      const Call<param::Convolution> c(dice);
+      const Attrs attrs{.params = Params(c.p)};
+      const std::vector<Tensor> in{dice.floats(c.x, false), dice.floats(c.f, false)};
+      const std::vector<TensorSpec> specs{{in[0].dtype(), c.x}, {in[1].dtype(), c.f}}, out{{DTypeEnum::Float32, c.y}};
+      const KernelQuery q{attrs, specs, out};
+      std::vector<Tensor> results;
+      for (const char* name : {"planes", "nhwc_tiles"}) {
+        for (const Kernel& k : op.kernels) {
+          if (std::string_view(k.name) != name || !k.accepts(q)) continue;
+          results.push_back(Tensor::empty(DTypeEnum::Float32, c.y));
+          k.run({attrs, in, {&results.back(), 1}, exec});
+        }
+      }
+      if (results.size() < 2) continue;
+      ++ran;
+      CAPTURE(c.x.str());
+      CAPTURE(c.f.str());
+      CAPTURE(Params(c.p).str());
+      CHECK(std::memcmp(results[0].data(), results[1].data(), results[0].bytes()) == 0);
+    }
+    CHECK(ran > 20);
   }
 }
 

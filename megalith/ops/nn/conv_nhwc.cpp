@@ -3,6 +3,7 @@
 #include <optional>
 
 #include "megalith/kernels/nhwc.h"
+#include "megalith/kernels/planes.h"
 #include "megalith/kernels/rows.h"
 #include "megalith/ops/nn/conv_canonical.h"
 #include "megalith/ops/nn/conv_walk.h"
@@ -98,7 +99,17 @@ uint64_t key_of(uint64_t kind, std::initializer_list<Window> windows) {
   return kind;
 }
 
-template <class P>
+// y = epilogue(x * filter) in planes.
+void in_planes(const Tensor& x, const Walk& h, const Walk& w, const Tensor& filter, const Filter& f, uint64_t key,
+               const Tensor& y, const gemm::Epilogue& epilogue, Exec& exec) {
+  const int64_t size = planes::packed_floats(f, h.axis.taps(), w.axis.taps());
+  const std::shared_ptr<Storage> weights =
+      packed(filter, key, static_cast<size_t>(size) * sizeof(float),
+             [&](std::byte* to) { planes::pack(f, h.stored, w.stored, reinterpret_cast<float*>(to)); });
+  planes::convolve(image_of(x, false), h.axis, w.axis, f, floats(weights), image_of(y, false), epilogue, exec);
+}
+
+template <class P, bool kPlanes>
 void forward(const KernelArgs& a, const gemm::Epilogue& epilogue) {
   const P& p = a.param<P>();
   const bool nhwc = is_nhwc(p);
@@ -107,6 +118,7 @@ void forward(const KernelArgs& a, const gemm::Epilogue& epilogue) {
   Window vh, vw;
   windows(p, filter, nchw(a.in[0].layout(), nhwc), nchw(a.out[0].layout(), nhwc), vh, vw);
   const Walk h = forward_walk(vh), w = forward_walk(vw);
+  if (kPlanes) return in_planes(a.in[0], h, w, filter, f, vh.flip ? 5 : 4, a.out[0], epilogue, a.exec);
   const int64_t size = nhwc::packed_floats(f, vh.taps, vw.taps);
   const std::shared_ptr<Storage> weights = packed(
       filter, mix_bits(vh.flip ? 2 : 1, static_cast<uint64_t>(f.groups)), static_cast<size_t>(size) * sizeof(float),
@@ -115,11 +127,15 @@ void forward(const KernelArgs& a, const gemm::Epilogue& epilogue) {
   nhwc::convolve(x.image(), h.axis, w.axis, f, floats(weights), image_of(a.out[0], nhwc), epilogue, a.exec);
 }
 
-void run_convolution(const KernelArgs& a) { forward<param::Convolution>(a, {}); }
+template <bool kPlanes = false>
+void run_convolution(const KernelArgs& a) {
+  forward<param::Convolution, kPlanes>(a, {});
+}
 
 // Of a bias: one value for each channel.
 bool per_channel(const Shape& s, bool nhwc) { return s.count() == s[nhwc ? 3 : 1]; }
 
+template <bool kPlanes = false>
 void run_conv_bias(const KernelArgs& a) {
   gemm::Epilogue e;
   Tensor bias;
@@ -139,7 +155,7 @@ void run_conv_bias(const KernelArgs& a) {
     case param::NonlineMode::H_SWISH: e.act = gemm::Activation::kHSwish; break;
     default: break;
   }
-  forward<param::ConvBias>(a, e);
+  forward<param::ConvBias, kPlanes>(a, e);
   if (a.param<param::ConvBias>().nonlineMode != param::NonlineMode::SIGMOID) return;
   // The result is dense, in whatever order.
   const rows::Fn sigmoid = rows::find(param::ElemwiseMode::SIGMOID);
@@ -151,6 +167,7 @@ void run_conv_bias(const KernelArgs& a) {
   });
 }
 
+template <bool kPlanes = false>
 void run_backward_data(const KernelArgs& a) {
   const auto& p = a.param<param::Convolution>();
   const bool nhwc = is_nhwc(p);
@@ -160,6 +177,10 @@ void run_backward_data(const KernelArgs& a) {
   std::swap(f.in, f.out);
   Window vh, vw;
   windows(p, filter, nchw(a.out[0].layout(), nhwc), nchw(a.in[1].layout(), nhwc), vh, vw);
+  if (kPlanes) {
+    return in_planes(a.in[1], backward_walk(vh, 0), backward_walk(vw, 0), filter, f, key_of(6, {vh, vw}), a.out[0], {},
+                     a.exec);
+  }
   std::vector<Walk> rows, cols;
   for (int64_t i = 0; i < std::min(vh.stride, vh.in); ++i) rows.push_back(backward_walk(vh, i));
   for (int64_t i = 0; i < std::min(vw.stride, vw.in); ++i) cols.push_back(backward_walk(vw, i));
@@ -231,6 +252,26 @@ bool accepts_backward_filter(const KernelQuery& q) {
   return all_floats(q) && p.format == (kNhwc ? Format::NHWC : Format::NCHW) && packs(p, q.out[0].shape, false);
 }
 
+// Few channels of ordinary windows (kernels/planes.h); what they see of an image is copied.
+template <class P>
+bool suits_planes(const KernelQuery& q, const Shape& filter, const Shape& from, const Shape& to, bool backward) {
+  const P& p = q.attrs.param<P>();
+  if (!all_floats(q) || p.format != Format::NCHW || p.sparse != param::ConvolutionSparse::DENSE) return false;
+  const int64_t rows = (filter[2] - 1) * p.dilate_h + 1, columns = (filter[3] - 1) * p.dilate_w + 1;
+  const int64_t step = backward ? 1 : p.stride_w, height = p.stride_h + rows, width = to[3] * step + columns;
+  return planes::suits(filter[backward ? 0 : 1], filter[backward ? 1 : 0], filter[2] * filter[3], to[3], step) &&
+         height <= 64 && width <= 65536 && height * width * from[1] <= 1 << 22;
+}
+template <class P>
+bool accepts_planes(const KernelQuery& q) {
+  return suits_planes<P>(q, q.in[1].shape, q.in[0].shape, q.out[0].shape, false);
+}
+bool accepts_backward_planes(const KernelQuery& q) {
+  const auto& p = q.attrs.param<param::Convolution>();
+  return p.stride_h == 1 && p.stride_w == 1 &&
+         suits_planes<param::Convolution>(q, q.in[0].shape, q.in[1].shape, q.out[0].shape, true);
+}
+
 template <bool kNhwc>
 bool accepts_bias(const KernelQuery& q) {
   using Mode = param::NonlineMode;
@@ -242,6 +283,11 @@ bool accepts_bias(const KernelQuery& q) {
   const Shape &bias = q.in[2].shape, &y = q.out[0].shape;
   const bool dense = q.attrs.param<param::ConvBias>().sparse == param::ConvolutionSparse::DENSE;
   return (per_channel(bias, kNhwc) && bias[kNhwc ? 3 : 1] == y[kNhwc ? 3 : 1]) || (bias == y && dense);
+}
+
+bool accepts_bias_planes(const KernelQuery& q) {
+  if (!accepts_planes<param::ConvBias>(q) || !accepts_bias<false>(q)) return false;
+  return q.in.size() < 3 || q.in[2].shape.count() == 0 || per_channel(q.in[2].shape, false);
 }
 
 // Floats of 16 bits that are summed as floats; those whose z counts (conv.cpp) are left to the reference.
@@ -270,20 +316,34 @@ std::vector<Kernel> kernels(void (*run)(const KernelArgs&), bool (*nchw)(const K
           {.name = "nhwc_tiles", .run = run, .accepts = nhwc, .strided = true}};
 }
 
+std::vector<Kernel> with_planes(void (*run)(const KernelArgs&), bool (*accepts)(const KernelQuery&),
+                                std::vector<Kernel> others) {
+  others.insert(others.begin(), {.name = "planes", .run = run, .accepts = accepts, .strided = true});
+  return others;
+}
+
 }  // namespace
 
 std::vector<Kernel> nhwc_convolution() {
   using P = param::Convolution;
-  return with_wide(kernels(run_convolution, accepts<P, false>, accepts<P, true>, Order::kChannelsLast),
-                   run_wide<run_convolution>, accepts_wide<P, accepts<P, false>>, accepts_wide<P, accepts<P, true>>);
+  return with_planes(
+      run_convolution<true>, accepts_planes<P>,
+      with_wide(kernels(run_convolution<false>, accepts<P, false>, accepts<P, true>, Order::kChannelsLast),
+                run_wide<run_convolution<false>>, accepts_wide<P, accepts<P, false>>,
+                accepts_wide<P, accepts<P, true>>));
 }
 std::vector<Kernel> nhwc_conv_bias() {
   using P = param::ConvBias;
-  return with_wide(kernels(run_conv_bias, accepts_bias<false>, accepts_bias<true>, Order::kChannelsLast),
-                   run_wide<run_conv_bias>, accepts_wide<P, accepts_bias<false>>, accepts_wide<P, accepts_bias<true>>);
+  return with_planes(
+      run_conv_bias<true>, accepts_bias_planes,
+      with_wide(kernels(run_conv_bias<false>, accepts_bias<false>, accepts_bias<true>, Order::kChannelsLast),
+                run_wide<run_conv_bias<false>>, accepts_wide<P, accepts_bias<false>>,
+                accepts_wide<P, accepts_bias<true>>));
 }
 std::vector<Kernel> nhwc_backward_data() {
-  return kernels(run_backward_data, accepts_backward_data<false>, accepts_backward_data<true>, Order::kChannelsLast);
+  return with_planes(run_backward_data<true>, accepts_backward_planes,
+                     kernels(run_backward_data<false>, accepts_backward_data<false>, accepts_backward_data<true>,
+                             Order::kChannelsLast));
 }
 std::vector<Kernel> nhwc_backward_filter() {
   return kernels(run_backward_filter, accepts_backward_filter<false>, accepts_backward_filter<true>, Order::kRowMajor);

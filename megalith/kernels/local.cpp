@@ -41,29 +41,6 @@ struct Walk {
   std::vector<float*> out;
 };
 
-// Outputs [begin, end) along one axis whose windows have taps [low, high) inside of the image.
-struct Stretch {
-  int64_t begin, end, low, high;
-};
-
-// The outputs of every cell in stretches: `input(o, k)` is where tap k of output o falls into.
-template <class Fn>
-std::vector<std::vector<Stretch>> stretches(int64_t cells, int64_t per_cell, int64_t window, int64_t size, Fn&& input) {
-  std::vector<std::vector<Stretch>> of_cell(static_cast<size_t>(cells));
-  for (int64_t o = 0; o < cells * per_cell; ++o) {
-    int64_t low = 0, high = window;
-    const auto inside = [&](int64_t k) { return input(o, k) >= 0 && input(o, k) < size; };
-    while (low < high && !inside(low)) ++low;
-    while (low < high && !inside(high - 1)) --high;
-    std::vector<Stretch>& all = of_cell[static_cast<size_t>(o / per_cell)];
-    if (!all.empty() && all.back().low == low && all.back().high == high)
-      ++all.back().end;
-    else
-      all.push_back({o, o + 1, low, high});
-  }
-  return of_cell;
-}
-
 // Positions of a cell that have the same taps, in some images, are the items of one product; its steps are taps and
 // input channels. Calls fn(cell, again, sums) for pieces of cells, where sums lacks w; `again`: the piece before had
 // the same weights. With `panels` the offsets of runs are for one of their columns.
@@ -139,24 +116,21 @@ void forward(const Geometry& g, const float* src, const Tensor& weights, float* 
   float* y = direct ? dst : Scratch::get(Scratch::kSums, g.n * g.group * g.ocpg * positions);
   // Few images with many channels leave the memory to the processor, which sees through a walk in wide rows; they are
   // done with a large block before the next one could come.
-  constexpr int64_t kNearRows = 12288, kNearFloats = 24576, kAllNearFloats = 131072, kNearPanels = 131072;
+  constexpr int64_t kNearRows = 12288, kNearFloats = 24576, kAllNearFloats = 131072;
   const bool near =
       g.group * g.sgh * g.sgw * per_filter <= kAllNearFloats || (g.n * g.rows * g.cols < 4 && g.ocpg > 2 * lanes());
   const auto far = near                                                                  ? Sums::Far::kNo
                    : per_filter <= (g.n * g.rows * g.cols < 4 ? kNearRows : kNearFloats) ? Sums::Far::kBlock
                                                                                          : Sums::Far::kRows;
   if (const CellPanels panels(g, g.n * g.rows * g.cols, weights, exec); panels) {
-    const auto stream = panels.floats() <= kNearPanels ? Sums::Far::kNo : Sums::Far::kStream;
-    each_cell(g, x, y, &panels, exec, [&](int64_t cell, bool again, Sums& s) {
-      for (int64_t p = 0; p < panels.panels(); ++p) {
-        s.w = panels.data(cell, p);
-        s.w_step = s.run_step = panels.step(p);
-        s.columns = panels.channels(p);
-        s.out_at = panels.first(p);
-        s.far = again ? Sums::Far::kNo : stream;
-        sums(s);
-      }
-    });
+    if (g.rows * g.cols == 1) {
+      forward_cells(g, panels, x, y, exec);
+    } else {
+      each_cell(g, x, y, &panels, exec, [&](int64_t cell, bool again, const Sums& s) {
+        panels.sums(
+            cell, {.x = s.x, .out = s.out, .items = s.items, .runs = s.runs, .run_count = s.run_count, .far = !again});
+      });
+    }
   } else {
     each_cell(g, x, y, nullptr, exec, [&](int64_t cell, bool again, Sums& s) {
       s.w = filter + cell * per_filter;

@@ -1,6 +1,7 @@
 // Weights of local convolutions in the order in which they are read, made once (megalith/packed.h).
 #pragma once
 
+#include <algorithm>
 #include <memory>
 #include <vector>
 
@@ -8,6 +9,29 @@
 #include "megalith/kernels/local_tile.h"
 
 namespace megalith::local {
+
+// Outputs [begin, end) along one axis whose windows have taps [low, high) inside of the image.
+struct Stretch {
+  int64_t begin, end, low, high;
+};
+
+// The outputs of every cell in stretches: `input(o, k)` is where tap k of output o falls into.
+template <class Fn>
+std::vector<std::vector<Stretch>> stretches(int64_t cells, int64_t per_cell, int64_t window, int64_t size, Fn&& input) {
+  std::vector<std::vector<Stretch>> of_cell(static_cast<size_t>(cells));
+  for (int64_t o = 0; o < cells * per_cell; ++o) {
+    int64_t low = 0, high = window;
+    const auto inside = [&](int64_t k) { return input(o, k) >= 0 && input(o, k) < size; };
+    while (low < high && !inside(low)) ++low;
+    while (low < high && !inside(high - 1)) --high;
+    std::vector<Stretch>& all = of_cell[static_cast<size_t>(o / per_cell)];
+    if (!all.empty() && all.back().low == low && all.back().high == high)
+      ++all.back().end;
+    else
+      all.push_back({o, o + 1, low, high});
+  }
+  return of_cell;
+}
 
 // Along one axis: the taps that the outputs of each cell have inside of the image, some that follow each other.
 struct CellTaps {
@@ -17,15 +41,12 @@ struct CellTaps {
 
   template <class Fn>
   CellTaps(int64_t cells, int64_t per_cell, int64_t window, int64_t size, Fn&& input) {
-    for (int64_t cell = 0; cell < cells; ++cell) {
+    for (const std::vector<Stretch>& cell : stretches(cells, per_cell, window, size, input)) {
       int64_t least = window, most = 0;
-      for (int64_t o = cell * per_cell; o < (cell + 1) * per_cell; ++o) {
-        for (int64_t k = 0; k < window; ++k) {
-          const int64_t at = input(o, k);
-          if (at < 0 || at >= size) continue;
-          least = std::min(least, k);
-          most = std::max(most, k + 1);
-        }
+      for (const Stretch& s : cell) {
+        if (s.low == s.high) continue;
+        least = std::min(least, s.low);
+        most = std::max(most, s.high);
       }
       low.push_back(std::min(least, most));
       count.push_back(most - low.back());
@@ -39,34 +60,39 @@ struct CellTaps {
 // each the input channels.
 class CellPanels {
  public:
+  struct Panel {
+    int64_t first, channels, vectors;
+  };
+
   // `items`: outputs of a cell in all images, which decides how wide a panel is.
   CellPanels(const Geometry& g, int64_t items, const Tensor& filter, Exec& exec);
 
   explicit operator bool() const { return storage_ != nullptr; }
-  int64_t panels() const { return (columns_ + panel_ - 1) / panel_; }
-  // The panel's first channel, its channels, and the floats from one input channel to the next.
-  int64_t first(int64_t panel) const { return panel * panel_; }
-  int64_t channels(int64_t panel) const { return std::min(panel_, g_.ocpg - first(panel)); }
-  int64_t step(int64_t panel) const { return std::min(panel_, columns_ - first(panel)); }
-  const float* data(int64_t cell, int64_t panel) const;
+  const std::vector<Panel>& panels() const { return panels_; }
+  int64_t rows(int64_t cell) const { return rows_.count[static_cast<size_t>(cell / g_.sgw % g_.sgh)]; }
+  int64_t cols(int64_t cell) const { return cols_.count[static_cast<size_t>(cell % g_.sgw)]; }
+  int64_t cell_floats(int64_t cell) const { return rows(cell) * cols(cell) * g_.icpg * columns_; }
   int64_t floats() const { return g_.group * rows_.all * cols_.all * g_.icpg * columns_; }
-  // Where a tap stands in the cell, in taps.
+  // Where a tap stands in its cell, in taps.
   int64_t tap(int64_t cell, int64_t kh, int64_t kw) const {
-    const auto r = static_cast<size_t>(cell / g_.sgw % g_.sgh), c = static_cast<size_t>(cell % g_.sgw);
-    return (kh - rows_.low[r]) * cols_.count[c] + kw - cols_.low[c];
+    return (kh - rows_.low[static_cast<size_t>(cell / g_.sgw % g_.sgh)]) * cols(cell) + kw -
+           cols_.low[static_cast<size_t>(cell % g_.sgw)];
   }
+  // The sums of one cell, for all panels; s lacks w and all that is said of columns.
+  void sums(int64_t cell, PanelSums s) const;
 
  private:
-  int64_t taps(int64_t cell) const {
-    return rows_.count[static_cast<size_t>(cell / g_.sgw % g_.sgh)] * cols_.count[static_cast<size_t>(cell % g_.sgw)];
-  }
-  int64_t offset(int64_t cell, int64_t panel) const;
+  int64_t offset(int64_t cell) const;
   void fill(int64_t cell, const float* filter, float* to) const;
 
   const Geometry& g_;
-  int64_t panel_, columns_;
+  std::vector<Panel> panels_;
+  int64_t columns_;
   CellTaps rows_, cols_;
   std::shared_ptr<Storage> storage_;
 };
+
+// src and dst have channels last: (n, group, pixels, channels). For cells of one output.
+void forward_cells(const Geometry& g, const CellPanels& panels, const float* src, float* dst, Exec& exec);
 
 }  // namespace megalith::local

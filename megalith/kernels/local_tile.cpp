@@ -66,15 +66,12 @@ void Micro(const Sums& s, int64_t i0, int64_t j0) {
   const int64_t ahead_step = far == Sums::Far::kBlock ? kVectors * kLanes : w_step;
   const float* ahead = s.w + s.next + j0 * (s.next / s.columns);
   const int64_t next = j0 + kVectors * kLanes < s.columns ? j0 + kVectors * kLanes : s.next;
-  const auto start = [&](int64_t r) {
-    return s.w + (r < s.run_count ? j0 + s.runs[r].w * s.run_step : next + s.runs[0].w * s.run_step);
-  };
+  const auto start = [&](int64_t r) { return s.w + (r < s.run_count ? j0 + s.runs[r].w : next + s.runs[0].w); };
   for (int64_t repeat = 0; repeat < s.repeats; ++repeat) {
     for (int64_t r = 0; r < s.run_count; ++r) {
       const Run run = s.runs[r];
       int64_t at = repeat * s.x_repeat + run.x;
-      const float* w = s.w + j0 + repeat * s.w_repeat + run.w * s.run_step;
-      if (far == Sums::Far::kStream) ahead = w + kFloatsAhead;
+      const float* w = s.w + j0 + repeat * s.w_repeat + run.w;
       if (far == Sums::Far::kRows) ahead = run.k > kAhead ? w + kAhead * w_step : start(r + kAhead / run.k);
       int64_t k = run.k;
       const auto advance = [&](auto steps) HWY_ATTR {
@@ -134,17 +131,14 @@ MicroFn Pick(int64_t items) {
   return kTable[static_cast<size_t>(items - 1)];
 }
 
-// Few items: more columns at once, so that there are enough independent sums.
-int64_t VectorsAtOnce(int64_t items) { return items <= kMostItems<8> ? 8 : items <= kMostItems<4> ? 4 : 2; }
-
 void SumsOf(const Sums& s) {
-  const int64_t most_vectors = VectorsAtOnce(s.items);
   for (int64_t j = 0; j < s.columns;) {
     const int64_t left = s.columns - j;
+    // Few items: more columns at once, so that there are enough independent sums.
     int vectors = left > kLanes ? 2 : 1;
-    if (most_vectors >= 8 && left >= 8 * kLanes)
+    if (s.items <= kMostItems<8> && left >= 8 * kLanes)
       vectors = 8;
-    else if (most_vectors >= 4 && left >= 4 * kLanes)
+    else if (s.items <= kMostItems<4> && left >= 4 * kLanes)
       vectors = 4;
     const bool masked = left < vectors * kLanes;
     const int64_t most = vectors == 8   ? kMostItems<8>
@@ -217,7 +211,6 @@ namespace megalith::local {
 
 void sums(const Sums& s) { MEGALITH_DISPATCH(SumsOf)(s); }
 void sums_of_half(const Sums& s) { MEGALITH_DISPATCH(SumsOfHalf)(s); }
-int64_t vectors_at_once(int64_t items) { return MEGALITH_DISPATCH(VectorsAtOnce)(items); }
 int64_t lanes() {
   static const int64_t n = MEGALITH_DISPATCH(Lanes)();
   return n;

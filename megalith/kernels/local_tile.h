@@ -24,20 +24,37 @@ struct Sums {
   const float* w = nullptr;
   int64_t w_step = 0;
   const Run* runs = nullptr;
-  int64_t run_count = 0, run_step = 1;  // run.w counts this many floats
+  int64_t run_count = 0;
   int64_t repeats = 1, x_repeat = 0, w_repeat = 0;
   // Whether w is read here for the first time and has to come from memory: then what will be needed is asked for, some
-  // rows ahead or, where a whole block stays near, the one that is read next. It lies `next` from w. kStream: rows are
-  // read one after the other, from one call to the next.
-  enum class Far : uint8_t { kNo, kRows, kBlock, kStream } far = Far::kNo;
+  // rows ahead or, where a whole block stays near, the one that is read next. It lies `next` from w.
+  enum class Far : uint8_t { kNo, kRows, kBlock } far = Far::kNo;
   int64_t next = 0;
 };
 
 void sums(const Sums& s);
 // The same with every s rounded to half, for one repeat.
 void sums_of_half(const Sums& s);
-int64_t lanes();                         // floats in a vector
-int64_t vectors_at_once(int64_t items);  // of columns, that sums() takes where there are enough
+int64_t lanes();  // floats in a vector
+
+// Packed weights (local_packed.h): columns are whole vectors, and a row of w lies behind the other. Steps of x are 1,
+// and run.w counts rows.
+struct PanelSums {
+  const float* const* x = nullptr;
+  float* const* out = nullptr;
+  int64_t out_at = 0;
+  int64_t items = 0, columns = 0;  // columns: that are stored, of `vectors` vectors
+  int64_t vectors = 0;             // one of 1, 2, 4, 8
+  const float* w = nullptr;
+  const Run* runs = nullptr;
+  int64_t run_count = 0;
+  bool far = false;  // w has to come from memory, and so will what lies behind it
+  // Other cells with weights of their own, for one item: x, w and out of a cell lie so far from those of the one
+  // before.
+  int64_t cells = 1, x_cell = 0, w_cell = 0, out_cell = 0;
+};
+void panel_sums(const PanelSums& s);
+int64_t vectors_at_once(int64_t items);  // the most vectors of a panel
 
 // out[i][j] = the sum from +0 over steps s of x[i][x_at[s] + j] * w[w_at[s] + j], for images i and columns j. Whole
 // vectors are read, up to kMostLanes - 1 floats behind the columns.

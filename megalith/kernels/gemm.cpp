@@ -171,17 +171,20 @@ void Multiply(const Block& g) {
     else if (g.m <= kAccumulators / 4 && left >= 4 * kLanes)
       vectors = 4, masked = false;
     const float* b = g.b + j / kPanel * g.b_panel;
-    EachRows(g.m, std::min<int64_t>(kMaxRows, kAccumulators / vectors), [&](int64_t i, int64_t rows) {
-      const MicroFn fn = vectors == 8   ? Pick<8, false>(rows)
-                         : vectors == 4 ? Pick<4, false>(rows)
-                         : vectors == 2 ? (masked ? Pick<2, true>(rows) : Pick<2, false>(rows))
-                                        : (masked ? Pick<1, true>(rows) : Pick<1, false>(rows));
-      const Epilogue* e = g.epilogue;
-      const bool tiled = g.a_tile_depth > 0;
-      fn(g, {g.a + i * (tiled ? g.a_tile_depth : g.a_row), tiled ? 1 : g.a_row, tiled ? rows : g.a_step, b,
-             g.c + i * g.c_row + j, e && e->bias ? e->bias + j : nullptr,
-             e && e->add ? e->add + i * e->add_stride + j : nullptr, left});
-    });
+    for (int64_t line = 0; line < g.lines; ++line) {
+      EachRows(g.m, std::min<int64_t>(kMaxRows, kAccumulators / vectors), [&](int64_t i, int64_t rows) {
+        const MicroFn fn = vectors == 8   ? Pick<8, false>(rows)
+                           : vectors == 4 ? Pick<4, false>(rows)
+                           : vectors == 2 ? (masked ? Pick<2, true>(rows) : Pick<2, false>(rows))
+                                          : (masked ? Pick<1, true>(rows) : Pick<1, false>(rows));
+        const Epilogue* e = g.epilogue;
+        const bool tiled = g.a_tile_depth > 0;
+        fn(g,
+           {g.a + line * g.a_line + i * (tiled ? g.a_tile_depth : g.a_row), tiled ? 1 : g.a_row,
+            tiled ? rows : g.a_step, b, g.c + line * g.c_line + i * g.c_row + j, e && e->bias ? e->bias + j : nullptr,
+            e && e->add ? e->add + (line * g.m + i) * e->add_stride + j : nullptr, left});
+      });
+    }
     j += vectors * kLanes;
   }
 }
@@ -323,7 +326,6 @@ void pack_b(const float* b, int64_t row, int64_t col, int64_t k, int64_t n, floa
 
 namespace {
 
-constexpr int64_t kDepth = 768;                       // k in one pass: C is read and written as seldom as can be
 constexpr int64_t kRowsInCache = 210;                 // rows of A in one pass: two thirds of a second cache of 1 MiB
 constexpr int64_t kSumsInCache = 32768;               // of C that wait for a sink
 constexpr int64_t kPackedAtOnce = int64_t{64} << 20;  // floats of B; a larger B is packed in pieces, by every task

@@ -36,7 +36,11 @@ struct Run {
   int64_t a, b, k;
 };
 
+// k in one pass: longer sums are made of pieces that are added, so that C is read and written as seldom as can be.
+inline constexpr int64_t kDepth = 768;
+
 // C[i][j] (+)= sum over runs r and l < r.k of a[r.a + i * a_row + l * a_step] * b[r.b + l * b_step + panel(j)].
+// With `lines`, this is done for as many pieces of A and C, so far apart as a_line and c_line say, with one B.
 struct Block {
   int64_t m = 0, n = 0;
   const float* a = nullptr;
@@ -50,7 +54,8 @@ struct Block {
   float* c = nullptr;
   int64_t c_row = 0;  // columns of C are adjacent
   bool accumulate = false;
-  const Epilogue* epilogue = nullptr;  // null: none
+  const Epilogue* epilogue = nullptr;  // null: none; rows of what is added are numbered through all lines
+  int64_t lines = 1, a_line = 0, c_line = 0;
 };
 
 int64_t panel_width();

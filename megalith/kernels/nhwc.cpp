@@ -215,21 +215,173 @@ void pack(const Filter& f, Taps h, Taps w, float* to, Exec& exec) {
                     });
 }
 
+namespace {
+
+// The patches of one group as rows of a matrix without being gathered: those of one line of the result lie side by side
+// in the image, or in a copy of it with zeros around where the window reaches over its border.
+class Lines {
+ public:
+  Lines(const Image& x, const Axis& h, const Axis& w, int64_t group, int64_t channels)
+      : x_(x), h_(h), w_(w), first_(group * channels) {
+    const auto range = [](const Axis& a) { return std::minmax_element(a.offset.begin(), a.offset.end()); };
+    const auto rows = range(h), cols = range(w);
+    top_ = *rows.first;
+    height_ = *rows.second - top_ + 1;
+    left_ = *cols.first;
+    width_ = (w.count - 1) * w.step + *cols.second - left_ + 1;
+    padded_ = top_ < 0 || left_ < 0 || left_ + width_ > x.w || top_ + (h.count - 1) * h.step + height_ > x.h;
+    row_ = padded_ ? width_ * x.c : x.row;
+    // Runs of A and B by row of taps, or by tap where its columns don't lie side by side.
+    const bool whole = channels == x.c && adjacent(w);
+    const int64_t stretch = whole ? w.taps() * channels : channels;
+    for (int64_t i = 0, l = 0; i < h.taps(); ++i) {
+      for (int64_t j = 0; j < (whole ? 1 : w.taps()); ++j, l += stretch) {
+        const int64_t at = (h.offset[static_cast<size_t>(i)] - top_) * row_ +
+                           (w.offset[static_cast<size_t>(j)] - left_) * x.c + (padded_ ? first_ : 0);
+        for (int64_t k = 0; k < stretch;) {  // cut where one pass ends
+          const int64_t some = std::min(stretch - k, gemm::kDepth - (l + k) % gemm::kDepth);
+          if ((l + k) % gemm::kDepth == 0) passes_.push_back(static_cast<int64_t>(runs_.size()));
+          runs_.push_back({at + k, (l + k) * gemm::panel_width(), some});
+          k += some;
+        }
+      }
+    }
+    passes_.push_back(static_cast<int64_t>(runs_.size()));
+  }
+
+  // Whether tiles of one line each are high enough, and their rows don't crowd the first cache.
+  bool pay() const {
+    const int64_t most = gemm::tile_rows(), tiles = (w_.count + most - 1) / most;
+    return 10 * w_.count >= 7 * tiles * most && a_row() % 1024 != 0 && h_.taps() * w_.taps() <= 1024;
+  }
+  int64_t a_row() const { return w_.step * x_.c; }
+  int64_t a_line() const { return h_.step * row_; }
+  // What `lines` lines of the result see.
+  int64_t floats(int64_t lines) const { return ((lines - 1) * h_.step + height_) * row_; }
+  bool padded() const { return padded_; }
+  int64_t passes() const { return static_cast<int64_t>(passes_.size()) - 1; }
+  std::span<const gemm::Run> runs(int64_t pass) const {
+    const auto p = static_cast<size_t>(pass);
+    return std::span(runs_).subspan(static_cast<size_t>(passes_[p]), static_cast<size_t>(passes_[p + 1] - passes_[p]));
+  }
+
+  // What lines [oh, oh + lines) of image n see; copied to `room` if it has to be.
+  const float* at(int64_t n, int64_t oh, int64_t lines, float* room) const {
+    const float* image = x_.data + n * x_.image;
+    const int64_t above = oh * h_.step + top_;
+    if (!padded_) return image + above * x_.row + left_ * x_.c + first_;
+    const int64_t begin = std::clamp<int64_t>(-left_, 0, width_), end = std::clamp(x_.w - left_, begin, width_);
+    float* to = room;
+    for (int64_t r = above; r < above + (lines - 1) * h_.step + height_; ++r, to += row_) {
+      if (r < 0 || r >= x_.h) {
+        std::fill_n(to, row_, 0.f);
+        continue;
+      }
+      std::fill_n(to, begin * x_.c, 0.f);
+      std::memcpy(to + begin * x_.c, image + r * x_.row + (left_ + begin) * x_.c,
+                  static_cast<size_t>((end - begin) * x_.c) * sizeof(float));
+      std::fill(to + end * x_.c, to + row_, 0.f);
+    }
+    return room;
+  }
+
+ private:
+  const Image& x_;
+  const Axis &h_, &w_;
+  int64_t first_, top_, left_, height_, width_, row_;
+  bool padded_;
+  std::vector<gemm::Run> runs_;
+  std::vector<int64_t> passes_;  // where each begins in runs_, and their end
+};
+
+// How many lines and columns of the result a task makes.
+struct LineCut {
+  int64_t lines, cols;
+};
+LineCut cut_lines(const Lines& a, const Axis& h, int64_t pixels, int64_t images, int64_t n, bool sums, int threads) {
+  constexpr int64_t kSeen = 98304, kSums = 32768, kLeast = 56;  // floats of the image, floats of sums, rows of A
+  LineCut c{h.count, n};
+  while (c.lines > 1 && (a.floats(c.lines) > kSeen || (sums && c.lines * pixels * n > kSums)))
+    c.lines = (c.lines + 1) / 2;
+  if (threads == 1) return c;
+  const auto tasks = [&] { return images * ((h.count + c.lines - 1) / c.lines) * ((n + c.cols - 1) / c.cols); };
+  while (tasks() < threads * 4 && c.lines > 1 && (c.lines + 1) / 2 * pixels >= kLeast) c.lines = (c.lines + 1) / 2;
+  const int64_t group = 4 * gemm::panel_width();
+  while (tasks() < threads * 4 && c.cols > group) c.cols = ((c.cols + 1) / 2 + group - 1) / group * group;
+  return c;
+}
+
+void convolve_lines(const Lines& a, const Axis& h, const Axis& w, int64_t images, int64_t k, int64_t n,
+                    const float* packed, const Results<float>& results, int64_t y_row, const gemm::Epilogue& epilogue,
+                    Exec& exec) {
+  const bool direct = results.in_place();
+  const LineCut cut = cut_lines(a, h, w.count, images, n, !direct, exec.threads());
+  const int64_t bands = (h.count + cut.lines - 1) / cut.lines, parts = (n + cut.cols - 1) / cut.cols;
+  const int64_t work = cut.lines * w.count * cut.cols * k;
+  exec.parallel_for(
+      images * bands * parts, std::max<int64_t>(1, (1 << 17) / std::max<int64_t>(1, work)),
+      [&](int64_t begin, int64_t end) {
+        float* const room = a.padded() ? Scratch::get(Scratch::kImage, a.floats(cut.lines)) : nullptr;
+        float* const sums = direct ? nullptr : Scratch::get(Scratch::kSums, cut.lines * w.count * cut.cols);
+        int64_t copied = -1;
+        const float* seen = nullptr;
+        for (int64_t task = begin; task < end; ++task) {
+          const int64_t band = task / parts, j = task % parts * cut.cols, cols = std::min(cut.cols, n - j);
+          const int64_t image = band / bands, oh = band % bands * cut.lines, lines = std::min(cut.lines, h.count - oh);
+          const int64_t row = (image * h.count + oh) * w.count;
+          if (copied != band) seen = a.at(image, oh, lines, room);
+          copied = band;
+          gemm::Block g{.m = w.count, .n = cols, .a = seen, .a_row = a.a_row()};
+          g.b = packed + j * k;
+          g.b_step = gemm::panel_width();
+          g.b_panel = k * g.b_step;
+          g.c = direct ? results.start() + row * y_row + j : sums;
+          g.c_row = direct ? y_row : cols;
+          g.lines = lines;
+          g.a_line = a.a_line();
+          g.c_line = w.count * g.c_row;
+          gemm::Epilogue e = epilogue;
+          if (e.bias) e.bias += j;
+          if (e.add) e.add += row * e.add_stride + j;
+          for (int64_t pass = 0; pass < a.passes(); ++pass) {
+            const auto runs = a.runs(pass);
+            g.runs = runs.data();
+            g.run_count = static_cast<int64_t>(runs.size());
+            g.accumulate = pass > 0;
+            g.epilogue = pass + 1 == a.passes() ? &e : nullptr;
+            gemm::multiply(g);
+          }
+          if (sums) results.put(row, lines * w.count, j, cols, sums, cols);
+        }
+        Scratch::release(Scratch::kImage);
+      });
+}
+
+}  // namespace
+
 void convolve(const Image& x, const Axis& h, const Axis& w, const Filter& shape, const float* packed, const Image& y,
               const gemm::Epilogue& epilogue, Exec& exec) {
   if (depthwise(shape)) return convolve_depthwise(x, h, w, packed, y, epilogue, exec);
   for (int64_t g = 0; g < shape.groups; ++g) {
     const Patches<float> patches(x, h, w, g, shape.ins);
     const Results<float> results(y, h, w, g * shape.outs);
-    const auto gather = [&](auto... v) { patches.gather(v...); };
-    const auto put = [&](auto... v) { results.put(v...); };
-    const gemm::Gather from = gather;
-    const gemm::Sink to = put;
     gemm::Epilogue e = epilogue;
     if (e.bias) e.bias += g * shape.outs;
     if (e.add) e.add += g * shape.outs;
     gemm::Product p{.m = patches.rows(), .n = shape.outs, .k = patches.depth()};
     p.packed_b = packed + g * gemm::packed_floats(p.k, p.n);
+    if (p.m <= 0 || p.n <= 0) continue;
+    if (p.k > 0 && !patches.plain()) {
+      const Lines lines(x, h, w, g, shape.ins);
+      if (lines.pay()) {
+        convolve_lines(lines, h, w, x.n, p.k, p.n, p.packed_b, results, y.c, e, exec);
+        continue;
+      }
+    }
+    const auto gather = [&](auto... v) { patches.gather(v...); };
+    const auto put = [&](auto... v) { results.put(v...); };
+    const gemm::Gather from = gather;
+    const gemm::Sink to = put;
     p.epilogue = &e;
     if (patches.plain())
       p.a = {patches.start(), x.c, 1};

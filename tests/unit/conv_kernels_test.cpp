@@ -109,6 +109,22 @@ TEST_SUITE("kernels") {
     CHECK(ran > 400);
   }
 
+  TEST_CASE("convolution deeper than one pass of a product") {
+    Dice dice(25);
+    for (int i = 0; i < 12; ++i) {
+      param::ConvBias p{.nonlineMode = param::NonlineMode::RELU};
+      p.pad_h = p.pad_w = static_cast<uint32_t>(dice.pick(0, 2));
+      p.stride_h = p.stride_w = static_cast<uint32_t>(dice.pick(1, 2));
+      const int64_t ic = dice.pick(86, 190), oc = dice.of<int64_t>({3, 20, 65}), size = dice.of<int64_t>({14, 30});
+      const int64_t out = (size + 2 * p.pad_h - 3) / p.stride_h + 1;
+      const Shape bias = dice.one_in(2) ? Shape{1, oc, 1, 1} : Shape{2, oc, out, out};
+      CHECK(check_kernels(
+                "ConvBiasForward", p,
+                {dice.floats({2, ic, size, size}, false), dice.floats({oc, ic, 3, 3}, false), dice.floats(bias, false)},
+                kSums, &dice, true) > 0);
+    }
+  }
+
   TEST_CASE("convolutions of few channels sum in one order") {
     Dice dice(24);
     const OpDef& op = Registry::get().at("Convolution");

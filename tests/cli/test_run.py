@@ -30,7 +30,8 @@ class Inputs(cli.Case):
 
     def test_literals(self):
         add = cli.case("elemwise/ADD")
-        self.assertEqual(self.floats(add, "x:[[1.0,2],[3,4]];y:[[10.5,20],[30,-1e1]]"), ([2, 2], [11.5, 22, 33, -6]))
+        self.assertEqual(self.floats(add, "x:[[1.0,2],[3,4]];y:[[10.5,20],[30,-1e1]]"),
+                         ([2, 2], [11.5, 22, 33, -6]))
         dtype, shape, data = self.value(cli.case("elemwise/ADD_i32"), "x:[1,2,-3];y:[1,1,1]")
         self.assertEqual((dtype, shape, struct.unpack("<3i", data)), (4, [3], (2, 3, -2)))
         negate = cli.case("elemwise/NEGATE")
@@ -46,13 +47,8 @@ class Inputs(cli.Case):
         self.assertEqual(self.floats(negate, npy), ([2, 2], [-1, -2, -3, -4]))
         file = self.path("in.json")
         with open(file, "w") as f:
-            json.dump(
-                {
-                    "x": {"shape": [2], "type": "float32", "raw": [1, 2]},
-                    "y": {"shape": [2], "type": "float", "raw": [0.5, 0.5]},
-                },
-                f,
-            )
+            json.dump({"x": {"shape": [2], "type": "float32", "raw": [1, 2]},
+                       "y": {"shape": [2], "type": "float", "raw": [0.5, 0.5]}}, f)
         self.assertEqual(self.floats(add, file), ([2], [1.5, 2.5]))
         with open(file, "w") as f:
             json.dump({"x": {"shape": [3], "type": "float32", "raw": [1, 2]}}, f)
@@ -107,18 +103,11 @@ class Results(cli.Case):
     def test_log_lines(self):
         done = self.ok("run", cli.LENET, "--iter=3", "--warmup-iter=2")
         number = r"\d+\.\d{3}"
-        wanted = [
-            r"load model: %sms",
-            r"=== prepare: %sms; going to warmup",
-            r"warm up 0  %sms",
-            r"=== prepare: %sms; going to warmup",
-            r"warm up 1  %sms",
-        ]
+        wanted = [r"load model: %sms", r"=== prepare: %sms; going to warmup", r"warm up 0  %sms",
+                  r"=== prepare: %sms; going to warmup", r"warm up 1  %sms"]
         wanted += [r"iter %d/3: e2e=%s ms \(host=%s ms\)" % (i, number, number) for i in range(3)]
-        wanted += [
-            r"=== finished test #0: time=%s ms avg_time=%s ms standard_deviation=%s ms min=%s ms max=%s ms",
-            r"=== total time: %sms",
-        ]
+        wanted += [r"=== finished test #0: time=%s ms avg_time=%s ms standard_deviation=%s ms min=%s ms max=%s ms",
+                   r"=== total time: %sms"]
         wanted = [w.replace("%s", number) for w in wanted]
         lines = done.stdout.splitlines()
         for line, pattern in zip(lines, wanted):
@@ -178,16 +167,8 @@ class Results(cli.Case):
         for part in (images, images[:784], images[784:]):
             cli.write_npy(self.path("in.npy"), "B", (len(part) // 784, 1, 28, 28), list(part))
             folder = self.path("out%d" % len(outs))
-            self.ok(
-                "run",
-                cli.LENET,
-                "--iter=1",
-                "--warmup_iter=0",
-                "--input",
-                self.path("in.npy"),
-                "--bin_out_dump",
-                folder,
-            )
+            self.ok("run", cli.LENET, "--iter=1", "--warmup_iter=0", "--input", self.path("in.npy"),
+                    "--bin_out_dump", folder)
             outs.append(cli.read_dump(os.path.join(folder, os.listdir(folder)[0]))[3])
         self.assertEqual(outs[0], outs[1] + outs[2])
 
@@ -240,9 +221,7 @@ class Results(cli.Case):
         import subprocess
 
         master, slave = pty.openpty()
-        p = subprocess.Popen(
-            [cli.MGL, "run", cli.LENET, "--json", "--iter=20000"], stdout=subprocess.DEVNULL, stderr=slave
-        )
+        p = subprocess.Popen([cli.MGL, "run", cli.LENET, "--json", "--iter=20000"], stdout=subprocess.DEVNULL, stderr=slave)
         os.close(slave)
         text = b""
         while True:
@@ -302,19 +281,12 @@ class Checks(cli.Case):
         self.ok("run", cli.case("elemwise/NEGATE"), "--iter=1", "--input", "[1.0,2]", "--io_dump", file)
         with open(file) as f:
             text = f.read()
-        self.assertRegex(
-            text, r"var\d+ produced: name=x layout=\{2\(1\) Float32\} owner_opr=\S*\{Host2DeviceCopy\} opr\d+"
-        )
-        self.assertRegex(
-            text,
-            r"owner_opr=\S+\{Elemwise\} opr\d+\n deps:\n  \[i0\]var\d+: \[1, 2\] s\n"
-            r" val: \[-1, -2\]min=-2 max=-1 mean=-1.5 l2=1.58 sd=0.707 s\n",
-        )
+        self.assertRegex(text, r"var\d+ produced: name=x layout=\{2\(1\) Float32\} owner_opr=\S*\{Host2DeviceCopy\} opr\d+")
+        self.assertRegex(text, r"owner_opr=\S+\{Elemwise\} opr\d+\n deps:\n  \[i0\]var\d+: \[1, 2\] s\n"
+                               r" val: \[-1, -2\]min=-2 max=-1 mean=-1.5 l2=1.58 sd=0.707 s\n")
         out = self.ok("run", cli.case("elemwise/NEGATE"), "--iter=1", "--input", "[1.0,2]", "--io-dump-stdout").stdout
         self.assertIn(text, out)
-        done = self.ok(
-            "run", cli.case("elemwise/NEGATE"), "--iter=1", "--input", "[1.0,2]", "--io-dump-stderr", "--json"
-        )
+        done = self.ok("run", cli.case("elemwise/NEGATE"), "--iter=1", "--input", "[1.0,2]", "--io-dump-stderr", "--json")
         self.assertIn(text, done.stderr)
         json.loads(done.stdout)
         self.ok("run", cli.LENET, "--iter=1", "--io_dump", file)

@@ -231,13 +231,14 @@ class Lines {
     width_ = (w.count - 1) * w.step + *cols.second - left_ + 1;
     padded_ = top_ < 0 || left_ < 0 || left_ + width_ > x.w || top_ + (h.count - 1) * h.step + height_ > x.h;
     row_ = padded_ ? width_ * x.c : x.row;
-    // Runs of A and B by row of taps, or by tap where its columns don't lie side by side.
+    // By row of taps, or by tap where its columns don't lie side by side.
     const bool whole = channels == x.c && adjacent(w);
     const int64_t stretch = whole ? w.taps() * channels : channels;
     for (int64_t i = 0, l = 0; i < h.taps(); ++i) {
       for (int64_t j = 0; j < (whole ? 1 : w.taps()); ++j, l += stretch) {
         const int64_t at = (h.offset[static_cast<size_t>(i)] - top_) * row_ +
                            (w.offset[static_cast<size_t>(j)] - left_) * x.c + (padded_ ? first_ : 0);
+        stretches_.push_back({at, l, stretch});
         for (int64_t k = 0; k < stretch;) {  // cut where one pass ends
           const int64_t some = std::min(stretch - k, gemm::kDepth - (l + k) % gemm::kDepth);
           if ((l + k) % gemm::kDepth == 0) passes_.push_back(static_cast<int64_t>(runs_.size()));
@@ -254,6 +255,11 @@ class Lines {
     const int64_t most = gemm::tile_rows(), tiles = (w_.count + most - 1) / most;
     return 10 * w_.count >= 7 * tiles * most && a_row() % 1024 != 0 && h_.taps() * w_.taps() <= 1024;
   }
+  // Elements [l, l + k) of a patch, which lie side by side from `at` on.
+  struct Stretch {
+    int64_t at, l, k;
+  };
+  const std::vector<Stretch>& stretches() const { return stretches_; }
   int64_t a_row() const { return w_.step * x_.c; }
   int64_t a_line() const { return h_.step * row_; }
   // What `lines` lines of the result see.
@@ -290,7 +296,8 @@ class Lines {
   const Axis &h_, &w_;
   int64_t first_, top_, left_, height_, width_, row_;
   bool padded_;
-  std::vector<gemm::Run> runs_;
+  std::vector<Stretch> stretches_;
+  std::vector<gemm::Run> runs_;  // of A and B
   std::vector<int64_t> passes_;  // where each begins in runs_, and their end
 };
 
@@ -452,6 +459,58 @@ void store_filter(const float* sums, const Filter& f, int64_t group, Taps rows, 
                     });
 }
 
+// Sums of one group without gathering patches: a few images at a time, whose lines are the runs of the products.
+bool filter_sums_of_lines(const Image& x, const Image& dy, const Axis& h, const Axis& w, int64_t group, const Filter& f,
+                          float* sums, Exec& exec) {
+  constexpr int64_t kSeen = 98304, kLeastPixels = 512, kMostOuts = 128, kRows = 56;
+  const int64_t lanes = gemm::panel_width() / 2, pixels = h.count * w.count;
+  if (pixels == 0 || x.n == 0 || h.taps() * w.taps() == 0 || f.outs > kMostOuts) return false;
+  if (f.outs % lanes != 0 && lanes < 8) return false;  // there masks are slow
+  const Lines a(x, h, w, group, f.ins);
+  const int64_t seen = std::max<int64_t>(1, a.floats(h.count)), some = std::clamp<int64_t>(kSeen / seen, 1, x.n);
+  if (w.count < 6 || some * pixels < std::min(kLeastPixels, x.n * pixels)) return false;
+  // Pieces of the patches, a task each.
+  std::vector<Lines::Stretch> pieces;
+  for (const Lines::Stretch& s : a.stretches()) {
+    for (int64_t k = 0; k < s.k; k += kRows) pieces.push_back({s.at + k, s.l + k, std::min(kRows, s.k - k)});
+  }
+  float* const room = a.padded() ? Scratch::get(Scratch::kImage, some * seen) : nullptr;
+  std::vector<gemm::Run> runs;
+  for (int64_t n = 0; n < x.n; n += some) {
+    const int64_t images = std::min(some, x.n - n);
+    if (room) {
+      exec.parallel_for(images, std::max<int64_t>(1, 16384 / seen), [&](int64_t begin, int64_t end) {
+        for (int64_t i = begin; i < end; ++i) a.at(n + i, 0, h.count, room + i * seen);
+      });
+    }
+    const float* const first = room ? room : a.at(n, 0, h.count, nullptr);
+    runs.clear();
+    for (int64_t i = 0; i < images; ++i) {
+      for (int64_t oh = 0; oh < h.count; ++oh)
+        runs.push_back({i * (room ? seen : x.image) + oh * a.a_line(), (i * h.count + oh) * dy.row, w.count});
+    }
+    exec.parallel_for(static_cast<int64_t>(pieces.size()),
+                      std::max<int64_t>(1, (1 << 17) / (images * pixels * std::min(kRows, pieces[0].k) * f.outs)),
+                      [&](int64_t begin, int64_t end) {
+                        for (int64_t i = begin; i < end; ++i) {
+                          const Lines::Stretch& s = pieces[static_cast<size_t>(i)];
+                          gemm::Block g{.m = s.k, .n = f.outs, .a = first + s.at, .a_row = 1, .a_step = a.a_row()};
+                          g.b = dy.data + n * dy.image + group * f.outs;
+                          g.b_step = dy.c;
+                          g.b_panel = gemm::panel_width();
+                          g.runs = runs.data();
+                          g.run_count = static_cast<int64_t>(runs.size());
+                          g.c = sums + s.l * f.outs;
+                          g.c_row = f.outs;
+                          g.accumulate = n > 0;
+                          gemm::multiply(g);
+                        }
+                      });
+  }
+  Scratch::release(Scratch::kImage);
+  return true;
+}
+
 }  // namespace
 
 void filter_gradient(const Image& x, const Image& dy, const Axis& h, const Axis& w, Taps rows, Taps cols,
@@ -460,6 +519,10 @@ void filter_gradient(const Image& x, const Image& dy, const Axis& h, const Axis&
   float* sums = Scratch::get(Scratch::kFilter, h.taps() * w.taps() * f.ins * f.outs);
   for (int64_t g = 0; g < f.groups; ++g) {
     const Patches<float> patches(x, h, w, g, f.ins);
+    if (!patches.plain() && filter_sums_of_lines(x, dy, h, w, g, f, sums, exec)) {
+      store_filter(sums, f, g, rows, cols, exec);
+      continue;
+    }
     const auto gather = [&](auto... v) { patches.gather(v...); };
     const gemm::Gather from = gather;
     gemm::Product p{.m = patches.depth(), .n = f.outs, .k = patches.rows()};

@@ -33,6 +33,19 @@ struct Band {
   const gemm::Epilogue* epilogue;
 };
 
+// A band as the gradient for the filter sees it: for each tap and result channel a vector of sums over its pixels.
+struct Products {
+  const float* x;
+  int64_t x_row;
+  const int64_t* offset;
+  int64_t taps;
+  const float* dy;
+  int64_t dy_row, dy_channel;
+  int64_t rows, columns, outs;
+  float* sums;  // (result channel, tap, kSumRoom)
+};
+inline constexpr int64_t kSumRoom = 16;  // floats for a vector of any target
+
 // Result channels from `o` on that are made at once: blocks of about equal size.
 inline int64_t block_outs(int64_t all, int64_t o, int64_t most) {
   const int64_t blocks = (all - o + most - 1) / most;
@@ -46,6 +59,7 @@ HWY_BEFORE_NAMESPACE();
 namespace megalith::planes::HWY_NAMESPACE {
 namespace hn = hwy::HWY_NAMESPACE;
 using ::megalith::HWY_NAMESPACE::Activate;
+using ::megalith::HWY_NAMESPACE::LoadFirst;
 using ::megalith::HWY_NAMESPACE::StoreFirst;
 using D = hn::CappedTag<float, 16>;
 using V = hn::Vec<D>;
@@ -102,6 +116,76 @@ void Micro(const Band& b, const Places& at, const float* weights, const float* b
 }
 
 int64_t MostOuts() { return kMostOuts; }
+
+// Taps and result channels of a tile of sums.
+constexpr int kTaps = 5;
+#if HWY_TARGET == HWY_AVX3 || HWY_ARCH_ARM_A64
+constexpr int kDiffs = 4;
+#else
+constexpr int kDiffs = 2;
+#endif
+
+template <int kOuts>
+void AddTile(const Products& p, int64_t o, int64_t tap) {
+  const D d;
+  int64_t offset[kTaps];
+  float* to[kTaps];
+  for (int t = 0; t < kTaps; ++t) {  // behind the last tap the last one again
+    const int64_t at = std::min<int64_t>(tap + t, p.taps - 1);
+    offset[t] = p.offset[at];
+    to[t] = p.sums + (o * p.taps + at) * kSumRoom;
+  }
+  const int64_t room = p.taps * kSumRoom;
+  V sum[kOuts][kTaps];
+  MEGALITH_UNROLL for (int i = 0; i < kOuts; ++i) {
+    MEGALITH_UNROLL for (int t = 0; t < kTaps; ++t) sum[i][t] = hn::LoadU(d, to[t] + i * room);
+  }
+  const int64_t whole = p.columns / kLanes * kLanes, rest = p.columns - whole;
+  const auto wanted = hn::FirstN(d, static_cast<size_t>(rest));
+  for (int64_t row = 0; row < p.rows; ++row) {
+    const float* x = p.x + row * p.x_row;
+    const float* dy = p.dy + row * p.dy_row + o * p.dy_channel;
+    for (int64_t c = 0; c < whole; c += kLanes) {
+      V diff[kOuts];
+      MEGALITH_UNROLL for (int i = 0; i < kOuts; ++i) diff[i] = hn::LoadU(d, dy + i * p.dy_channel + c);
+      MEGALITH_UNROLL for (int t = 0; t < kTaps; ++t) {
+        const V v = hn::LoadU(d, x + offset[t] + c);
+        MEGALITH_UNROLL for (int i = 0; i < kOuts; ++i) sum[i][t] = hn::MulAdd(v, diff[i], sum[i][t]);
+      }
+    }
+    if (rest == 0) continue;
+    V diff[kOuts];
+    MEGALITH_UNROLL for (int i = 0; i < kOuts; ++i) diff[i] = LoadFirst(d, dy + i * p.dy_channel + whole, rest);
+    MEGALITH_UNROLL for (int t = 0; t < kTaps; ++t) {
+      const V v = hn::IfThenElseZero(wanted, hn::LoadU(d, x + offset[t] + whole));
+      MEGALITH_UNROLL for (int i = 0; i < kOuts; ++i) sum[i][t] = hn::MulAdd(v, diff[i], sum[i][t]);
+    }
+  }
+  MEGALITH_UNROLL for (int i = 0; i < kOuts; ++i) {
+    MEGALITH_UNROLL for (int t = 0; t < kTaps; ++t) hn::StoreU(sum[i][t], d, to[t] + i * room);
+  }
+}
+
+void AddProducts(const Products& p) {
+  for (int64_t o = 0; o < p.outs;) {
+    const int64_t outs = block_outs(p.outs, o, kDiffs);
+    for (int64_t t = 0; t < p.taps; t += kTaps) {
+      switch (outs) {
+        case 1: AddTile<1>(p, o, t); break;
+        case 2: AddTile<2>(p, o, t); break;
+        case 3: AddTile<std::min(3, kDiffs)>(p, o, t); break;
+        default: AddTile<std::min(4, kDiffs)>(p, o, t); break;
+      }
+    }
+    o += outs;
+  }
+}
+
+// The lanes of `count` sums.
+void SumLanes(const float* sums, int64_t count, float* to) {
+  const D d;
+  for (int64_t i = 0; i < count; ++i) to[i] = hn::GetLane(hn::SumOfLanes(d, hn::LoadU(d, sums + i * kSumRoom)));
+}
 
 void Convolve(const Band& b) {
   using Fn = void (*)(const Band&, const Places&, const float*, const float*);
@@ -267,6 +351,50 @@ void convolve(const Image& x, const Axis& h, const Axis& w, const Filter& shape,
     }
     Scratch::release(Scratch::kImage);
   });
+}
+
+void filter_gradient(const Image& x, const Image& dy, const Axis& h, const Axis& w, Taps rows, Taps cols,
+                     const Filter& f, Exec& exec) {
+  constexpr int64_t kParts = 16;  // of the images: sums of their own, added at the end
+  const int64_t taps = h.taps() * w.taps() * x.c, sums = f.outs * taps;
+  std::vector<float> partial(static_cast<size_t>(kParts * sums));
+  if (x.n > 0 && h.count > 0 && w.count > 0) {
+    const Padded padded(x, h, w);
+    const int64_t row_work = taps * w.count * f.outs, band = std::clamp<int64_t>((1 << 18) / row_work, 1, h.count);
+    std::vector<int64_t> offset(static_cast<size_t>(taps));
+    padded.offsets(band, offset.data());
+    const int64_t part_work = std::max<int64_t>(1, x.n * h.count * row_work / kParts);
+    exec.parallel_for(kParts, std::max<int64_t>(1, (1 << 17) / part_work), [&](int64_t begin, int64_t end) {
+      float* const buffer = Scratch::get(Scratch::kImage, padded.floats(band));
+      float* const vectors = Scratch::get(Scratch::kSums, sums * kSumRoom);
+      for (int64_t part = begin; part < end; ++part) {
+        std::fill_n(vectors, sums * kSumRoom, 0.f);
+        for (int64_t n = x.n * part / kParts; n < x.n * (part + 1) / kParts; ++n) {
+          for (int64_t oh = 0; oh < h.count; oh += band) {
+            const int64_t some = std::min(band, h.count - oh);
+            padded.fill(n, oh, some, band, buffer);
+            MEGALITH_DISPATCH(AddProducts)
+            ({buffer, h.step * padded.row(), offset.data(), taps, dy.data + n * dy.image + oh * dy.row, dy.row,
+              dy.channel, some, w.count, f.outs, vectors});
+          }
+        }
+        MEGALITH_DISPATCH(SumLanes)(vectors, sums, partial.data() + part * sums);
+      }
+      Scratch::release(Scratch::kImage);
+    });
+  }
+  const float* from = partial.data();
+  for (int64_t o = 0; o < f.outs; ++o) {
+    for (int64_t i : rows) {
+      for (int64_t j : cols) {
+        for (int64_t c = 0; c < f.ins; ++c, ++from) {
+          float sum = 0;
+          for (int64_t part = 0; part < kParts; ++part) sum += from[part * sums];
+          f.data[o * f.out + c * f.in + i * f.row + j * f.col] = sum;
+        }
+      }
+    }
+  }
 }
 
 }  // namespace megalith::planes

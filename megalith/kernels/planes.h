@@ -25,4 +25,9 @@ void pack(const Filter& f, Taps h, Taps w, float* to);
 void convolve(const Image& x, const Axis& h, const Axis& w, const Filter& shape, const float* packed, const Image& y,
               const gemm::Epilogue& epilogue, Exec& exec);
 
+// The gradient of `convolve` for the filter, written to `f`; h and w name its rows and columns by tap. The columns of
+// dy are adjacent.
+void filter_gradient(const Image& x, const Image& dy, const Axis& h, const Axis& w, Taps rows, Taps cols,
+                     const Filter& f, Exec& exec);
+
 }  // namespace megalith::planes

@@ -209,6 +209,7 @@ void run_backward_data(const KernelArgs& a) {
   });
 }
 
+template <bool kPlanes = false>
 void run_backward_filter(const KernelArgs& a) {
   const auto& p = a.param<param::Convolution>();
   const bool nhwc = is_nhwc(p);
@@ -216,6 +217,15 @@ void run_backward_filter(const KernelArgs& a) {
   Window vh, vw;
   windows(p, a.out[0], nchw(a.in[0].layout(), nhwc), nchw(a.in[1].layout(), nhwc), vh, vw);
   const Walk h = forward_walk(vh), w = forward_walk(vw);
+  if (kPlanes) {
+    Tensor diff = a.in[1];
+    if (diff.stride()[3] != 1 && diff.dim(3) > 1) {
+      diff = Tensor::empty(diff.dtype(), diff.shape());
+      copy_strided(a.in[1], diff, a.exec);
+    }
+    return planes::filter_gradient(image_of(a.in[0], false), image_of(diff, false), h.axis, w.axis, h.stored, w.stored,
+                                   f, a.exec);
+  }
   const Dense x(a.in[0], nhwc, a.exec), dy(a.in[1], nhwc, a.exec);
   nhwc::filter_gradient(x.image(), dy.image(), h.axis, w.axis, h.stored, w.stored, f, a.exec);
 }
@@ -265,6 +275,9 @@ bool suits_planes(const KernelQuery& q, const Shape& filter, const Shape& from, 
 template <class P>
 bool accepts_planes(const KernelQuery& q) {
   return suits_planes<P>(q, q.in[1].shape, q.in[0].shape, q.out[0].shape, false);
+}
+bool accepts_filter_planes(const KernelQuery& q) {
+  return suits_planes<param::Convolution>(q, q.out[0].shape, q.in[0].shape, q.in[1].shape, false);
 }
 bool accepts_backward_planes(const KernelQuery& q) {
   const auto& p = q.attrs.param<param::Convolution>();
@@ -346,7 +359,9 @@ std::vector<Kernel> nhwc_backward_data() {
                              Order::kChannelsLast));
 }
 std::vector<Kernel> nhwc_backward_filter() {
-  return kernels(run_backward_filter, accepts_backward_filter<false>, accepts_backward_filter<true>, Order::kRowMajor);
+  return with_planes(run_backward_filter<true>, accepts_filter_planes,
+                     kernels(run_backward_filter<false>, accepts_backward_filter<false>, accepts_backward_filter<true>,
+                             Order::kRowMajor));
 }
 
 }  // namespace megalith::conv

@@ -109,7 +109,10 @@ void each_cell(const Geometry& g, const float* x, float* y, const CellPanels* pa
 
 void forward(const Geometry& g, const float* src, const Tensor& weights, float* dst, Exec& exec) {
   const float* filter = weights.data<float>();
-  if (narrow(g)) return forward_rows(g, src, filter, dst, exec);
+  if (narrow(g)) {
+    if (!forward_rows_packed(g, src, weights, dst, exec)) forward_rows(g, src, filter, dst, exec);
+    return;
+  }
   const int64_t positions = g.oh * g.ow, per_filter = g.icpg * g.taps() * g.ocpg;
   const float* x = channels_last(src, g.n * g.group, g.icpg, g.ih * g.iw, Scratch::kImage, exec);
   const bool direct = g.ocpg == 1 || positions == 1;

@@ -4,7 +4,6 @@
 #include "megalith/plan.h"
 
 namespace megalith::local {
-namespace {
 
 uint64_t key_of(const Geometry& g, std::initializer_list<int64_t> more) {
   uint64_t key = g.flip;
@@ -13,6 +12,8 @@ uint64_t key_of(const Geometry& g, std::initializer_list<int64_t> more) {
   for (int64_t v : more) key = mix_bits(key, static_cast<uint64_t>(v));
   return key;
 }
+
+namespace {
 
 // Weights that have to come from a cache of all processors or from memory.
 bool far(int64_t floats) { return floats > 131072; }
@@ -122,7 +123,7 @@ void forward_cells(const Geometry& g, const CellPanels& panels, const float* src
                   .far = true,
                   .x_cell = g.stride_w * g.icpg,
                   .out_cell = g.ocpg};
-      const int64_t at_once = g.n == 1 && panels.panels()[0].vectors <= 2 ? next - cell : 1;
+      const int64_t at_once = g.n == 1 && panels.panels()[0].vectors == 1 ? next - cell : 1;
       for (int64_t c = cell; c < next; c += at_once, from += g.stride_w * g.icpg, to += g.ocpg) {
         for (int64_t n = 0; n < g.n; ++n) {
           x[static_cast<size_t>(n)] = from + n * g.group * in * g.icpg;

@@ -94,5 +94,10 @@ class CellPanels {
 
 // src and dst have channels last: (n, group, pixels, channels). For cells of one output.
 void forward_cells(const Geometry& g, const CellPanels& panels, const float* src, float* dst, Exec& exec);
+// Lanes along the width; false where that can't be done, or weights are not packed.
+bool forward_rows_packed(const Geometry& g, const float* src, const Tensor& filter, float* dst, Exec& exec);
+
+// How weights are packed: what they depend on, and `more`.
+uint64_t key_of(const Geometry& g, std::initializer_list<int64_t> more);
 
 }  // namespace megalith::local

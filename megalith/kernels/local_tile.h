@@ -70,4 +70,30 @@ struct RowSums {
 void row_sums(const RowSums& s);
 inline constexpr int64_t kMostLanes = 16;
 
+// Rows of outputs, with lanes along the width, of some images and `channels` output channels. Each of `rows` rows of x
+// gives a tap to `depth` rows of outputs: row r gives tap k to row r - k + shift, for k < depth. w has for each row of
+// x, for each step, for each k, for each channel, `columns` weights. Whole vectors are read, of x where there are no
+// masks.
+struct RowPanels {
+  const float* x = nullptr;
+  int64_t x_image = 0, x_row = 0;
+  const float* x_next = nullptr;  // may be null: x of the call behind this one
+  const int64_t* x_at = nullptr;  // of every step, in a row
+  // With 16 lanes: which of them a step reads, two bytes each; others are 0, and nothing is read for them.
+  const uint8_t* masks = nullptr;
+  int64_t steps = 0, rows = 0, depth = 1, images = 0;
+  int64_t channels = 1, columns = 0;  // 1, 2 or 4; at most lanes()
+  const float* w = nullptr;
+  bool far = false;  // w has to come from memory, and so will what lies behind it
+  float* out = nullptr;
+  int64_t out_image = 0, out_channel = 0, out_row = 0;
+  int64_t shift = 0, out_rows = 1;  // rows of outputs; what falls outside of them is left out
+};
+void row_panels(const RowPanels& s);
+int64_t row_channels(int64_t images, int64_t depth);  // the most channels that one call takes
+inline constexpr int64_t kDepth = 3;                  // of row_panels, besides 1
+// Rows of `columns` floats, one behind the other, to rows `pitch` apart. Up to kMostLanes - 1 floats behind the last
+// one become 0.
+void lay_rows(const float* from, int64_t rows, int64_t columns, float* to, int64_t pitch);
+
 }  // namespace megalith::local

@@ -1,0 +1,174 @@
+// Local forward where a group has few output channels and the weights are constant: lanes are neighbours along the
+// width, and rows of x are read once for all the rows of outputs that take a tap from them.
+#include <algorithm>
+#include <type_traits>
+
+#include "hwy/cache_control.h"
+#include "megalith/kernels/local_tile.h"
+#include "megalith/kernels/simd.h"
+
+#undef HWY_TARGET_INCLUDE
+#define HWY_TARGET_INCLUDE "megalith/kernels/local_row_panels.cpp"
+#include "hwy/foreach_target.h"  // IWYU pragma: keep
+#include "hwy/highway.h"
+#include "megalith/kernels/partial-inl.h"
+
+HWY_BEFORE_NAMESPACE();
+namespace megalith::local::HWY_NAMESPACE {
+namespace hn = hwy::HWY_NAMESPACE;
+using megalith::HWY_NAMESPACE::LoadFirst;
+using megalith::HWY_NAMESPACE::StoreFirst;
+
+using D = hn::CappedTag<float, 16>;
+using V = hn::Vec<D>;
+constexpr int64_t kLanes = static_cast<int64_t>(hn::MaxLanes(D()));
+
+#if HWY_TARGET == HWY_AVX3 || HWY_ARCH_ARM_A64
+constexpr int kAccumulators = 24;
+#elif HWY_TARGET == HWY_WASM
+constexpr int kAccumulators = 4;  // a small module
+#else
+constexpr int kAccumulators = 12;
+#endif
+
+static_assert(kDepth == 3);
+#define MEGALITH_EACH(i, n) MEGALITH_UNROLL for (int i = 0; i < n; ++i)
+
+template <int kRows, int kImages, int kOut, bool kMasks>
+void Tile(const RowPanels& s, int64_t image) {
+  const D d;
+  V acc[kRows][kImages][kOut];  // the sums of output row i are acc[i % kRows]
+  MEGALITH_EACH(k, kRows) {
+    MEGALITH_EACH(i, kImages) { MEGALITH_EACH(o, kOut) acc[k][i][o] = hn::Zero(d); }
+  }
+  const float* w = s.w;
+  const int64_t columns = s.columns, x_image = s.x_image, steps = s.steps, rows = s.rows, x_row = s.x_row;
+  const int64_t* const x_at = s.x_at;
+  const uint8_t* const masks = s.masks;
+  const bool far = s.far && image == 0;
+  const float* x = s.x + image * x_image;
+  // Pieces of images are too short for the processor to see them come.
+  const float* ahead = image + kImages < s.images ? x + kImages * x_image : s.x_next;
+  const int64_t out_image = s.out_image, out_channel = s.out_channel, out_row = s.out_row, shift = s.shift,
+                out_rows = s.out_rows;
+  float* const out = s.out + image * out_image;
+  const auto store = [&](int64_t row, auto place) HWY_ATTR __attribute__((always_inline)) {
+    row += shift;
+    if (row < 0 || row >= out_rows) return;
+    float* to = out + row * out_row;
+    MEGALITH_EACH(i, kImages) {
+      MEGALITH_EACH(o, kOut)
+      StoreFirst(acc[decltype(place)::value][i][o], d, to + i * out_image + o * out_channel, columns);
+    }
+  };
+  const auto take_row = [&](int64_t r, auto phase) HWY_ATTR __attribute__((always_inline)) {
+    constexpr int kPhase = decltype(phase)::value;
+    if (ahead) {
+      MEGALITH_EACH(i, kImages) hwy::Prefetch(ahead + i * x_image);
+      ahead += x_row;
+    }
+    for (int64_t step = 0; step < steps; ++step) {
+      if (far) {
+        MEGALITH_EACH(i, kRows * kOut) hwy::Prefetch(w + i * columns + 1024);
+      }
+      const float* from = x + x_at[step];
+      V wv[kRows][kOut];
+      if constexpr (kImages > 1) {
+        MEGALITH_EACH(k, kRows) { MEGALITH_EACH(o, kOut) wv[k][o] = hn::LoadU(d, w + (k * kOut + o) * columns); }
+      }
+      MEGALITH_EACH(i, kImages) {
+        V xv;
+        if constexpr (kMasks)
+          xv = hn::MaskedLoad(hn::LoadMaskBits(d, masks + step * 2), d, from + i * x_image);
+        else
+          xv = hn::LoadU(d, from + i * x_image);
+        MEGALITH_EACH(k, kRows) {
+          MEGALITH_EACH(o, kOut) {
+            V& sum = acc[(kPhase + kRows - k) % kRows][i][o];
+            if constexpr (kImages > 1)
+              sum = hn::Add(sum, hn::Mul(xv, wv[k][o]));
+            else
+              sum = hn::Add(sum, hn::Mul(xv, hn::LoadU(d, w + (k * kOut + o) * columns)));
+          }
+        }
+      }
+      w += kRows * kOut * columns;
+    }
+    x += x_row;
+    constexpr int kLast = (kPhase + 1) % kRows;
+    store(r - (kRows - 1), std::integral_constant<int, kLast>());
+    MEGALITH_EACH(i, kImages) { MEGALITH_EACH(o, kOut) acc[kLast][i][o] = hn::Zero(d); }
+  };
+  for (int64_t r = 0; r < rows; r += kRows) {
+    take_row(r, std::integral_constant<int, 0>());
+    if constexpr (kRows > 1) {
+      if (r + 1 < rows) take_row(r + 1, std::integral_constant<int, 1>());
+      if (r + 2 < rows) take_row(r + 2, std::integral_constant<int, 2>());
+    }
+  }
+  // Rows that would take their last taps from below.
+  if constexpr (kRows > 1) {
+    for (int64_t r = rows - 2; r < rows; ++r) {
+      switch ((r + kRows) % kRows) {
+        case 0: store(r, std::integral_constant<int, 0>()); break;
+        case 1: store(r, std::integral_constant<int, 1>()); break;
+        default: store(r, std::integral_constant<int, 2>());
+      }
+    }
+  }
+}
+
+template <int kRows, int kOut>
+void ImagesOf(const RowPanels& s) {
+  constexpr bool kMasks = kLanes == 16;
+  int64_t image = 0;
+  if constexpr (kRows * 8 * kOut <= kAccumulators) {
+    for (; image + 8 <= s.images; image += 8) Tile<kRows, 8, kOut, kMasks>(s, image);
+  }
+  if constexpr (kRows * 4 * kOut <= kAccumulators) {
+    for (; image + 4 <= s.images; image += 4) Tile<kRows, 4, kOut, kMasks>(s, image);
+  }
+  for (; image < s.images; ++image) Tile<kRows, 1, kOut, kMasks>(s, image);
+}
+
+template <int kRows>
+void ChannelsOf(const RowPanels& s) {
+  switch (s.channels) {
+    case 1: return ImagesOf<kRows, 1>(s);
+    case 2: return ImagesOf<kRows, 2>(s);
+    default: return ImagesOf<kRows, 4>(s);
+  }
+}
+
+void PanelRows(const RowPanels& s) { s.depth == 1 ? ChannelsOf<1>(s) : ChannelsOf<kDepth>(s); }
+
+int64_t RowChannels(int64_t images, int64_t depth) {
+  int64_t tile = images >= 8 ? 8 : images >= 4 ? 4 : 1, channels = 4;
+  while (tile > 1 && tile * depth > kAccumulators) tile /= 2;
+  while (channels > 1 && channels * tile * depth > kAccumulators) channels /= 2;
+  return channels;
+}
+
+void LayRows(const float* from, int64_t rows, int64_t columns, float* to, int64_t pitch) {
+  const D d;
+  for (int64_t r = 0; r < rows; ++r, from += columns, to += pitch) {
+    int64_t c = 0;
+    for (; c + kLanes <= columns; c += kLanes) hn::StoreU(hn::LoadU(d, from + c), d, to + c);
+    if (c < columns) hn::StoreU(LoadFirst(d, from + c, columns - c), d, to + c);
+  }
+}
+
+}  // namespace megalith::local::HWY_NAMESPACE
+HWY_AFTER_NAMESPACE();
+
+#if HWY_ONCE
+namespace megalith::local {
+
+void row_panels(const RowPanels& s) { MEGALITH_DISPATCH(PanelRows)(s); }
+int64_t row_channels(int64_t images, int64_t depth) { return MEGALITH_DISPATCH(RowChannels)(images, depth); }
+void lay_rows(const float* from, int64_t rows, int64_t columns, float* to, int64_t pitch) {
+  MEGALITH_DISPATCH(LayRows)(from, rows, columns, to, pitch);
+}
+
+}  // namespace megalith::local
+#endif

@@ -1,0 +1,201 @@
+// Local forward with lanes along the width and constant weights, packed once.
+#include "megalith/kernels/local_packed.h"
+#include "megalith/kernels/scratch.h"
+#include "megalith/packed.h"
+#include "megalith/plan.h"
+
+namespace megalith::local {
+namespace {
+
+constexpr int64_t kNear = 131072;  // floats that stay in the second cache
+
+int64_t whole_vectors(int64_t n) { return (n + kMostLanes - 1) / kMostLanes * kMostLanes; }
+
+// How weights lie: for every group, for tiles of output channels, for vectors of columns, for rows. Where a window has
+// kDepth rows that are one apart, these are rows of the image with what they give to each output row around them (0,
+// where there is none); otherwise rows of outputs with their taps inside of the image. Where a tap lies left or right
+// of the image its weight is 0, as the image is: a product of zeros changes no sum, because none is ever -0.
+struct Order {
+  const Geometry& g;
+  int64_t depth, tile, steps;   // steps: of one row of the window
+  int64_t first = 0, last = 0;  // depth: rows of the image that are read
+  std::vector<Stretch> rows;
+
+  explicit Order(const Geometry& geometry)
+      : g(geometry),
+        depth(g.fh == kDepth && g.stride_h == 1 ? kDepth : 1),
+        tile(row_channels(g.n, depth)),
+        steps(g.fw * g.icpg),
+        last(std::min(g.ih, g.oh + g.fh - 1 - g.pad_h)) {
+    rows = stretches(1, g.oh, g.fh, g.ih, [&](int64_t o, int64_t k) { return g.input_row(o, k); })[0];
+    first = std::max<int64_t>(0, -g.pad_h);
+  }
+  int64_t channels_at(int64_t oc) const { return g.ocpg - oc >= tile ? tile : 1; }
+  // Rows of weights for one output channel and column, and those before output row oh, not for depth.
+  int64_t weight_rows() const { return depth > 1 ? depth * (last - first) : rows_before(g.oh); }
+  int64_t rows_before(int64_t oh) const {
+    int64_t n = 0;
+    for (const Stretch& s : rows) n += std::max<int64_t>(0, std::min(oh, s.end) - s.begin) * (s.high - s.low);
+    return n;
+  }
+  int64_t floats() const { return g.group * g.ocpg * weight_rows() * steps * g.ow; }
+  // Every output row takes a tap at least.
+  bool all_inside() const {
+    return std::all_of(rows.begin(), rows.end(), [](const Stretch& s) { return s.low < s.high; });
+  }
+};
+
+void fill(const Order& o, const float* filter, int64_t group, float* to) {
+  const Geometry& g = o.g;
+  const auto put = [&](int64_t oc, int64_t j, int64_t n, int64_t oh, int64_t kh, int64_t kw, int64_t ic) {
+    for (int64_t ow = j; ow < j + n; ++ow, ++to) {
+      const bool inside = oh >= 0 && oh < g.oh && g.input_col(ow, kw) >= 0 && g.input_col(ow, kw) < g.iw;
+      *to = inside ? filter[g.filter_at(group, oh, ow) + ((ic * g.fh + kh) * g.fw + kw) * g.ocpg + oc] : 0.f;
+    }
+  };
+  // for each step and tap, channels
+  const auto put_row = [&](int64_t oc, int64_t j, int64_t n, int64_t low, int64_t high, auto&& output) {
+    for (int64_t kw = 0; kw < g.fw; ++kw) {
+      for (int64_t ic = 0; ic < g.icpg; ++ic) {
+        for (int64_t kh = low; kh < high; ++kh) {
+          for (int64_t c = 0; c < o.channels_at(oc); ++c) put(oc + c, j, n, output(kh), kh, kw, ic);
+        }
+      }
+    }
+  };
+  for (int64_t oc = 0; oc < g.ocpg; oc += o.channels_at(oc)) {
+    for (int64_t j = 0; j < g.ow; j += lanes()) {
+      const int64_t n = std::min(lanes(), g.ow - j);
+      if (o.depth > 1) {
+        for (int64_t ih = o.first; ih < o.last; ++ih)
+          put_row(oc, j, n, 0, g.fh, [&](int64_t kh) { return ih + g.pad_h - kh; });
+        continue;
+      }
+      for (const Stretch& s : o.rows) {
+        for (int64_t oh = s.begin; oh < s.end; ++oh) {
+          for (int64_t kh = s.low; kh < s.high; ++kh) put_row(oc, j, n, kh, kh + 1, [&](int64_t) { return oh; });
+        }
+      }
+    }
+  }
+}
+
+}  // namespace
+
+bool forward_rows_packed(const Geometry& g, const float* src, const Tensor& filter, float* dst, Exec& exec) {
+  if (g.flip || g.stride_w != 1 || g.n == 0) return false;
+  const Order o(g);
+  if (!o.all_inside()) return false;
+  const int64_t per_group = o.floats() / g.group;
+  const auto bytes = static_cast<size_t>(o.floats() + kMostLanes) * sizeof(float);
+  const std::shared_ptr<Storage> packed = packed_again(filter, key_of(g, {2, o.tile}), bytes, [&](std::byte* to) {
+    float* w = reinterpret_cast<float*>(to);
+    std::fill_n(w + o.floats(), kMostLanes, 0.f);
+    exec.parallel_for(g.group, 1 + 65536 / per_group, [&](int64_t begin, int64_t end) {
+      for (int64_t group = begin; group < end; ++group) fill(o, filter.data<float>(), group, w + group * per_group);
+    });
+  });
+  if (!packed) return false;
+  const auto* const weights = reinterpret_cast<const float*>(packed->data());
+
+  // With masks the image is read where it lies. Without them rows of it are laid with zeros in between, in which the
+  // windows of one row end and those of the next one begin.
+  const bool masks = lanes() == 16;
+  const int64_t right = g.ow - 1 + g.fw - g.pad_w - g.iw;  // columns that are needed behind the image
+  const int64_t pitch = masks ? g.iw : whole_vectors(g.iw + std::max(g.pad_w, right));
+  const int64_t margin = whole_vectors(g.pad_w);
+  // Output rows of a task: their image rows stay in the second cache, and there are enough tasks.
+  int64_t most = masks ? g.oh : (kNear / (g.n * g.icpg * pitch) - g.fh) / g.stride_h + 1;
+  if (exec.threads() > 1) most = std::min(most, g.oh * g.group / (4 * exec.threads()));
+  most = std::clamp<int64_t>(most, 1, g.oh);
+  const int64_t blocks = (g.oh + most - 1) / most;
+  const int64_t plane = (masks ? g.ih : std::min(g.ih, (most - 1) * g.stride_h + g.fh)) * pitch;
+  const int64_t vectors = (g.ow + lanes() - 1) / lanes();
+  std::vector<int64_t> x_at;  // for one output, from the first tap inside on
+  std::vector<uint8_t> mask;  // the same, for each vector of columns
+  for (int64_t kh = 0; kh < (o.depth > 1 ? 1 : g.fh); ++kh) {
+    for (int64_t kw = 0; kw < g.fw; ++kw) {
+      for (int64_t ic = 0; ic < g.icpg; ++ic) x_at.push_back(ic * plane + kh * pitch + kw - g.pad_w);
+    }
+  }
+  for (int64_t j = 0; masks && j < g.ow; j += lanes()) {
+    for (size_t i = 0; i < x_at.size(); ++i) {
+      const int64_t left = j + static_cast<int64_t>(i) / g.icpg % g.fw - g.pad_w;  // column of the first lane
+      uint32_t bits = 0;
+      for (int64_t lane = 0; lane < std::min(lanes(), g.ow - j); ++lane)
+        bits |= static_cast<uint32_t>(left + lane >= 0 && left + lane < g.iw) << lane;
+      mask.push_back(static_cast<uint8_t>(bits));
+      mask.push_back(static_cast<uint8_t>(bits >> 8));
+    }
+  }
+  const int64_t work = (g.n + 1) * most * vectors * lanes() * g.taps() * g.icpg * g.ocpg;
+  exec.parallel_for(g.group * blocks, std::max<int64_t>(1, 131072 / work), [&](int64_t begin, int64_t end) {
+    const int64_t floats = masks ? 0 : margin + g.n * g.icpg * plane + whole_vectors(g.fw) + kMostLanes;
+    float* laid = Scratch::get(Scratch::kTilesOfA, floats);
+    std::fill_n(laid, floats, 0.f);
+    for (int64_t task = begin; task < end; ++task) {
+      const int64_t group = task / blocks, top = task % blocks * most, bottom = std::min(g.oh, top + most);
+      const int64_t base = std::max<int64_t>(0, top * g.stride_h - g.pad_h);  // of the image
+      const int64_t count = std::min(g.ih, (bottom - 1) * g.stride_h - g.pad_h + g.fh) - base;
+      const float* x = laid + margin;
+      if (masks) {
+        x = src + (group * g.icpg * g.ih + base) * g.iw;
+      } else {
+        for (int64_t i = 0; i < g.n * g.icpg; ++i) {
+          const int64_t channel = (i / g.icpg * g.group + group) * g.icpg + i % g.icpg;
+          lay_rows(src + (channel * g.ih + base) * g.iw, count, g.iw, laid + margin + i * plane, pitch);
+        }
+      }
+      RowPanels s{.x_image = (masks ? g.group : 1) * g.icpg * plane,
+                  .x_row = pitch,
+                  .x_at = x_at.data(),
+                  .depth = o.depth,
+                  .images = g.n,
+                  .far = o.floats() > kNear,
+                  .out_image = g.group * g.ocpg * g.oh * g.ow,
+                  .out_channel = g.oh * g.ow,
+                  .out_row = g.ow};
+      for (int64_t oc = 0; oc < g.ocpg; oc += s.channels) {
+        s.channels = o.channels_at(oc);
+        if (masks && oc + s.channels == g.ocpg && task + 1 < end)
+          s.x_next = src + ((task + 1) / blocks * g.icpg * g.ih + base) * g.iw;
+        for (int64_t j = 0; j < g.ow; j += lanes()) {
+          s.columns = std::min(lanes(), g.ow - j);
+          const uint8_t* const row_masks = mask.data() + (masks ? j / lanes() * 2 * x_at.size() : 0);
+          const float* w = weights + group * per_group + o.weight_rows() * o.steps * (oc * g.ow + j * s.channels);
+          float* out = dst + (((group * g.ocpg) + oc) * g.oh + top) * g.ow + j;
+          const int64_t row = o.steps * s.channels * s.columns;  // of weights
+          if (o.depth > 1) {
+            s.x = x + j;
+            s.masks = row_masks;
+            s.steps = o.steps;
+            s.rows = count;
+            s.w = w + (base - o.first) * o.depth * row;
+            s.out = out;
+            s.shift = base + g.pad_h - top;
+            s.out_rows = bottom - top;
+            row_panels(s);
+            continue;
+          }
+          w += o.rows_before(top) * row;
+          for (int64_t oh = top; oh < bottom; ++oh) {
+            const Stretch& t =
+                *std::find_if(o.rows.begin(), o.rows.end(), [&](const Stretch& r) { return oh < r.end; });
+            s.x = x + (g.input_row(oh, t.low) - base) * pitch + j;
+            s.masks = row_masks;
+            s.steps = (t.high - t.low) * o.steps;
+            s.rows = 1;
+            s.w = w;
+            s.out = out + (oh - top) * g.ow;
+            row_panels(s);
+            w += (t.high - t.low) * row;
+          }
+        }
+      }
+    }
+    Scratch::release(Scratch::kTilesOfA);
+  });
+  return true;
+}
+
+}  // namespace megalith::local

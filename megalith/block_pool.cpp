@@ -56,7 +56,11 @@ Cache::~Cache() {
   }
 }
 
+#ifdef __EMSCRIPTEN__
+constexpr size_t kHugePage = SIZE_MAX;  // there are none
+#else
 constexpr size_t kHugePage = size_t{2} << 20;
+#endif
 
 // Sizes of large blocks come in eighths of a power of two; from a huge page on in whole huge pages.
 size_t large_size(size_t bytes) {

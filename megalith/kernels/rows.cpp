@@ -70,6 +70,13 @@ HWY_INLINE V Ceil(V x) { return hn::Ceil(x); }
 HWY_INLINE V Trunc(V x) { return hn::Trunc(x); }
 #endif
 
+// 0 where x <= 0, also for -0.
+#if HWY_ARCH_WASM  // LLVM 19 takes the comparison for f32x4.pmax, which leaves -0 as it is
+HWY_INLINE V Positive(V x) { return V{wasm_f32x4_max(x.raw, Zero().raw)}; }
+#else
+HWY_INLINE V Positive(V x) { return hn::IfThenZeroElse(x <= Zero(), x); }
+#endif
+
 // To the nearest integer, halves away from zero.
 HWY_INLINE V AwayFromZero(V x) {
   const V whole = (Trunc)(x);
@@ -132,7 +139,7 @@ Fn Find(param::ElemwiseMode mode) {
     return &Row<F, 4>;                                         \
   }
   switch (mode) {
-    MEGALITH_ROW1(RELU, hn::IfThenZeroElse(x <= Zero(), x))
+    MEGALITH_ROW1(RELU, Positive(x))
     MEGALITH_ROW1(ABS, Magnitude(x))
     MEGALITH_ROW1(NEGATE, hn::Neg(x))
     MEGALITH_ROW1(SQUARE, x * x)
@@ -183,7 +190,7 @@ Fn Find(param::ElemwiseMode mode) {
     MEGALITH_ROW2(SIGMOID_GRAD, x * (Number(1) - x) * y)
     MEGALITH_ROW2(TANH_GRAD, (Number(1) - x * x) * y)
     MEGALITH_ROW2(FAST_TANH_GRAD, FastTanhGrad(x, y))
-    MEGALITH_ROW2(FUSE_ADD_RELU, hn::IfThenZeroElse(x + y <= Zero(), x + y))
+    MEGALITH_ROW2(FUSE_ADD_RELU, Positive(x + y))
     MEGALITH_ROW2(FUSE_ADD_H_SWISH, HSwish(x + y))
     MEGALITH_ROW2(H_SWISH_GRAD,
                   hn::IfThenZeroElse(x < Number(-3),

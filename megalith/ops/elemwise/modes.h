@@ -32,6 +32,15 @@ inline int64_t mul(int64_t x, int64_t y) {
 // A sum as MegEngine's int arithmetic holds it.
 inline float wrap(float x) { return x; }
 inline int64_t wrap(int64_t x) { return static_cast<int32_t>(x); }
+// 0 where x <= 0, also for -0.
+inline float positive(float x) {
+#ifdef __wasm__  // LLVM 19 takes the comparison for f32x4.pmax, which leaves -0 as it is
+  return __builtin_wasm_max_f32(x, 0.f);
+#else
+  return x <= 0 ? 0.f : x;
+#endif
+}
+inline int64_t positive(int64_t x) { return x <= 0 ? 0 : x; }
 
 // Calls fn(f) with the function of the mode: f(x), f(x, y), f(x, y, z) or f(x, y, z, w).
 // False when the mode makes no sense for C (float or int64_t).
@@ -44,7 +53,7 @@ bool with_mode(Mode m, Fn&& fn) {
 #define MEGALITH_MODE3(M, e) \
   case Mode::M: fn([](C x, C y, C z) -> C { return static_cast<C>(e); }); return true;
   switch (m) {
-    MEGALITH_MODE1(RELU, x <= 0 ? C{0} : x)
+    MEGALITH_MODE1(RELU, positive(x))
     MEGALITH_MODE1(ABS, x > 0 ? x : -x)
     MEGALITH_MODE1(NEGATE, -x)
     MEGALITH_MODE1(SQUARE, x * x)
@@ -61,7 +70,7 @@ bool with_mode(Mode m, Fn&& fn) {
     MEGALITH_MODE2(LEQ, x <= y)
     MEGALITH_MODE2(EQ, x == y)
     MEGALITH_MODE2(NEQ, x != y)
-    MEGALITH_MODE2(FUSE_ADD_RELU, wrap(x + y) <= 0 ? C{0} : x + y)
+    MEGALITH_MODE2(FUSE_ADD_RELU, positive(wrap(x + y)))
     MEGALITH_MODE2(PRELU, x > 0 ? x : x * y)
     MEGALITH_MODE2(SIGMOID_GRAD, mul(mul(x, 1 - x), y))
     MEGALITH_MODE2(TANH_GRAD, mul(1 - mul(x, x), y))

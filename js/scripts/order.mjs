@@ -132,7 +132,9 @@ const { imported, bodies } = functions();
 const named = `${file}.named`;
 writeFileSync(named, Buffer.concat([bytes, nameSection(imported, alike(bodies, 128 - imported))]));
 const features = ["simd", "exception-handling", "bulk-memory", "mutable-globals", "sign-ext", "nontrapping-float-to-int", "multivalue", "reference-types", "threads"];
-execFileSync(wasmOpt, [...features.map((f) => `--enable-${f}`), "--reorder-functions-by-name", "--optimize-stack-ir", "--strip-debug", named, "-o", named]);
+const optimize = (...passes) => execFileSync(wasmOpt, [...features.map((f) => `--enable-${f}`), ...passes, named, "-o", named]);
+optimize("--reorder-functions-by-name", "--strip-debug");
+optimize("-Oz"); // once more: it makes other choices where functions have other neighbours
 const zipped = (f) => gzipSync(readFileSync(f), { level: 9 }).length;
 console.log(`${file}: ${zipped(file)} -> ${zipped(named)} bytes, gzipped`);
 renameSync(named, file);

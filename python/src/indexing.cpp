@@ -2,6 +2,7 @@
 // that writes instead of reading.
 #include <algorithm>
 
+#include "megalith/recorder.h"
 #include "module.h"
 
 namespace megalith::python {
@@ -334,6 +335,17 @@ nb::object getitem(nb::handle self, nb::handle index) {
               plan.scalar);
 }
 
+// A value in the shape of what it replaces: in files MegEngine takes no smaller one.
+Var in_full(const Plan& plan, const Attrs& attrs, const Var& value) {
+  static const OpDef& plain = op_named("Subtensor");
+  static const OpDef& vectors = op_named("IndexingMultiAxisVec");
+  std::vector<Var> in = {plan.data};
+  in.insert(in.end(), plan.values.begin(), plan.values.end());
+  const Var part = indexing([&] { return call1(plan.vectors ? vectors : plain, attrs, in); });
+  if (known_dtype(value) && known_dtype(part) && spec_of(value).shape.ndim() > spec_of(part).shape.ndim()) return value;
+  return emit1("Broadcast", {value, emit1("GetVarShape", {part})});
+}
+
 // Returns the Tensor that `self` becomes.
 nb::object setitem(nb::handle self, nb::handle index, nb::handle value) {
   if (PyBool_Check(index.ptr()))
@@ -359,10 +371,11 @@ nb::object setitem(nb::handle self, nb::handle index, nb::handle value) {
   }
   Attrs attrs;
   attrs.params = Params(param::IndexDescMaskDump{}, std::move(plan.items));
-  std::vector<Var> in = {std::move(plan.data), std::move(v)};
-  for (Var& i : plan.values) in.push_back(std::move(i));
   static const OpDef& plain = op_named("SetSubtensor");
   static const OpDef& vectors = op_named("IndexingSetMultiAxisVec");
+  if (v.is_graph() || plan.data.is_graph() || Recorder::active()) v = in_full(plan, attrs, v);
+  std::vector<Var> in = {std::move(plan.data), std::move(v)};
+  for (Var& i : plan.values) in.push_back(std::move(i));
   Var out = indexing([&] { return call1(plan.vectors ? vectors : plain, attrs, in); });
   if (restore.ndim()) out = reshaped(out, restore);
   return with_format(wrap(std::move(out), x.scalar), x.format);

@@ -237,6 +237,10 @@ void bind_ops(nb::module_& m) {
                      }
                      return d;
                    })
+      .def_prop_ro("output_dtype",
+                   [](const PyOp& self) -> nb::object {
+                     return self.attrs.output_dtype ? dtype_tuple(*self.attrs.output_dtype) : nb::none();
+                   })
       .def("__repr__", [](const PyOp& self) { return cat(self.def->name, "(", self.attrs.params.str(), ")"); })
       .def("__call__", apply, "Calls the op; a list of Tensors.");
   m.def("start_call_log", &CallLog::start, "Begins to write down when eager calls run.");

@@ -308,13 +308,18 @@ nb::object reduce(const std::string& mode_name, nb::handle self, nb::handle axis
   if (adds && dtype.id == DTypeEnum::Bool) v = convert_dtype(v, DTypeEnum::Int32);
   if (mode == Mode::MEAN && !dtype.is_quantized()) v = convert_dtype(v, DTypeEnum::Float32);
   static const OpDef& op = op_named("Reduce");
+  // MegEngine's Reduce takes no bools.
+  const bool bools = dtype_of(v).id == DTypeEnum::Bool && (v.is_graph() || Recorder::active());
+  if (bools) v = convert_dtype(v, DTypeEnum::Int32);
   if (axis.is_none()) {
     static const Var one = int_vector({1});
-    return wrap(call_with(op, param::Reduce{.mode = mode}, {v, one}), true);
+    v = call_with(op, param::Reduce{.mode = mode}, {v, one});
+    return wrap(bools ? convert_dtype(v, dtype) : std::move(v), true);
   }
   for (size_t i = axes.size(); i-- > 0;) {
     v = call_with(op, param::Reduce{.mode = mode, .axis = static_cast<int32_t>(axes[i])}, {v});
   }
+  if (bools) v = convert_dtype(v, dtype);
   if (keepdims || axes.empty()) return wrap(std::move(v), x.scalar && !keepdims);
   if (x.scalar) return wrap(std::move(v), true);
   PyVar r = remove_axes(v, n, axes);

@@ -7,6 +7,7 @@
 #include "megalith/io/mge/reader.h"
 #include "megalith/io/mge/writer.h"
 #include "megalith/model.h"
+#include "megalith/var.h"
 
 using namespace megalith;
 
@@ -24,6 +25,20 @@ TEST_CASE("a_written_model_reads_back_the_same_in_both_formats") {
       CHECK(back.graph.nodes[i].attrs.params == m.graph.nodes[i].attrs.params);
     }
     CHECK(write_mge(back.graph, {.format = format}) == bytes);
+  }
+}
+
+TEST_CASE("what_stands_for_an_op_that_files_do_not_know_has_its_parameters") {
+  Graph g;
+  std::vector<Var> in;
+  for (const Shape& s : {Shape{2, 2}, {9, 2}, {9}, {2, 3}, {9, 3}, {9}}) {
+    in.emplace_back(g, g.add_input(cat("x", in.size()), DTypeEnum::Float32, s));
+  }
+  g.add_output(emit1("GRUCellForward", in).value(), "y");
+  for (MgeFormat format : {MgeFormat::kFbs, MgeFormat::kFbsV2}) {
+    const MgeFile m = read(write_mge(g, {.format = format}));
+    for (const Node& n : m.graph.nodes)
+      CHECK_MESSAGE((n.op->kind != OpKind::kCompute || n.attrs.params.schema()), n.op->name);
   }
 }
 

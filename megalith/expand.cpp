@@ -59,15 +59,15 @@ std::vector<bool> computed_constants(const Graph& g) {
   std::vector<bool> constant(g.values.size(), false), computed = constant;
   for (const Node& n : g.nodes) {
     const bool leaf = n.op->kind == OpKind::kConstant;
-    bool all = leaf || (n.op->kind == OpKind::kCompute && !n.unknown && !n.inputs.empty() && !n.op->random);
+    const auto known = [&](ValueId v) { return constant[static_cast<size_t>(v)]; };
+    const bool pure = n.op->kind == OpKind::kCompute && !n.unknown && !n.inputs.empty() && !n.op->random;
+    const bool all = leaf || (pure && std::all_of(n.inputs.begin(), n.inputs.end(), known));
     // What writes into a tensor keeps its shape, whatever is written.
     const std::string_view name = n.op->name;
     const bool writes = name.starts_with("IndexingSet") || name == "SetSubtensor";
-    const size_t read = writes ? 1 : n.inputs.size();
-    for (size_t k = 0; all && k < read; ++k) all = constant[static_cast<size_t>(n.inputs[k])];
     for (const ValueId v : n.outputs) {
       constant[static_cast<size_t>(v)] = all;
-      computed[static_cast<size_t>(v)] = all && !leaf;
+      computed[static_cast<size_t>(v)] = (all && !leaf) || (writes && known(n.inputs[0]));
     }
   }
   return computed;

@@ -51,7 +51,8 @@ class Planner {
       if (holders_[v].defined()) {
         p.kind = Place::kKnown;
         p.known = holders_[v];
-        specs_[v] = {holders_[v].dtype(), holders_[v].shape(), updated_[v] ? Tensor{} : holders_[v]};
+        // A parameter that is updated has a value only where a cut before this segment took it.
+        specs_[v] = {holders_[v].dtype(), holders_[v].shape(), updated_[v] ? s.value : holders_[v]};
       } else if (s.value.defined()) {
         p.kind = Place::kKnown;
         p.known = s.value;

@@ -90,7 +90,8 @@ HWY_INLINE VI NarrowHalf(V v) {
   const D d;
   const VI f = Bits(v), a = f & Int(0x7fffffff), sign = hn::ShiftRight<16>(f) & Int(0x8000);
   // Below 2^-14 there are multiples of 2^-24. The number before 0.5 never leads to the next whole one by rounding.
-  const V scaled = hn::Min(Float(a), hn::Set(d, 1.f)) * hn::Set(d, 0x1p24f) + hn::Set(d, 0x1.fffffep-2f);
+  const V below = hn::IfThenElseZero(Float(a) < hn::Set(d, 1.f), Float(a));
+  const V scaled = below * hn::Set(d, 0x1p24f) + hn::Set(d, 0x1.fffffep-2f);
   const VI small = hn::ConvertTo(DI(), scaled);
   const VI normal = hn::ShiftRight<13>(a - Int(0x38000000 - 0x1000));
   const VI nan = Int(0x7e00) | (hn::ShiftRight<13>(a) & Int(0x3ff));
@@ -134,7 +135,8 @@ void ToIntegers(const float* from, bool truth, T* to, int64_t n) {
       r = hn::IfThenZeroElse(hn::RebindMask(DI(), v == hn::Zero(d)), r);
     } else {
       const auto inside = hn::And(v >= hn::Set(d, -2147483648.f), v < hn::Set(d, 2147483648.f));
-      r = hn::IfThenElse(hn::RebindMask(DI(), inside), hn::ConvertTo(DI(), v), Int(0x80000000));
+      const VI whole = hn::ConvertTo(DI(), hn::IfThenElseZero(inside, v));
+      r = hn::IfThenElse(hn::RebindMask(DI(), inside), whole, Int(0x80000000));
     }
     if constexpr (sizeof(T) == 4)
       hn::StoreU(r, DI(), reinterpret_cast<int32_t*>(y));

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cstring>
+#include <filesystem>
 #include <fstream>
 #include <nlohmann/json.hpp>
 #include <sstream>
@@ -144,7 +145,8 @@ Tensor literal(const std::string& text) {
 
 void read_json(const std::string& path, std::map<std::string, Tensor>& feeds) {
   std::ifstream f(path);
-  if (!f) throw InputError(cat("can't open ", path));
+  std::error_code ignored;
+  if (!f || std::filesystem::is_directory(path, ignored)) throw InputError(cat("can't open ", path));
   const json j = json::parse(f, nullptr, false);
   if (!j.is_object()) throw InputError(cat(path, ": not a JSON object of inputs"));
   for (const auto& [name, v] : j.items()) {

@@ -14,6 +14,12 @@ using conv::Format;
 bool is_group(param::ConvolutionSparse s) { return s == param::ConvolutionSparse::GROUP; }
 bool integral(DType d) { return !d.is_float(); }
 
+// Both are floats or both are integers, of one width.
+void check_alike(const InferContext& c, const char* one, int i, const char* other, int j) {
+  c.require(c.dtype(i).is_float() == c.dtype(j).is_float() && c.dtype(i).bits() == c.dtype(j).bits(), one, " is ",
+            c.dtype(i).str(), ", ", other, " is ", c.dtype(j).str());
+}
+
 // The output type of a convolution of two types; `configured` wins where it fits.
 DType output_dtype(const InferContext& c, DType x, DType f) {
   if (c.attrs.output_dtype && c.attrs.output_dtype->id != DTypeEnum::Byte) return *c.attrs.output_dtype;
@@ -96,8 +102,7 @@ void infer_forward(InferContext& c) {
   if (kBatchFilter<P>) f[0] /= x[0];
   c.require(x[1] == f[0] * f[2], "the image ", c.shape(0), " has ", x[1], " channels, the filter ", c.shape(1),
             " takes ", f[0] * f[2]);
-  c.require(c.dtype(0).is_float() == c.dtype(1).is_float() && c.dtype(0).bits() == c.dtype(1).bits(), "image is ",
-            c.dtype(0).str(), ", filter is ", c.dtype(1).str());
+  check_alike(c, "image", 0, "filter", 1);
   const int64_t oh = window_output(x[2], f[3], p.pad_h, p.stride_h, p.dilate_h),
                 ow = window_output(x[3], f[4], p.pad_w, p.stride_w, p.dilate_w);
   c.require(f[3] > 0 && f[4] > 0 && (oh > 0 || x[0] == 0) && (ow > 0 || x[0] == 0), "the filter ", c.shape(1),
@@ -291,7 +296,7 @@ void infer_backward_data(InferContext& c) {
               dy = conv::image_to_canonical(c.shape(1), in_store(p.format));
   c.require(dy[1] == f[0] * f[1], "the gradient ", c.shape(1), " has ", dy[1], " channels, the filter ", c.shape(0),
             " gives ", f[0] * f[1]);
-  c.require(c.dtype(0).bits() == c.dtype(1).bits(), "filter is ", c.dtype(0).str(), ", gradient is ", c.dtype(1).str());
+  check_alike(c, "filter", 0, "gradient", 1);
   const DType type = output_dtype(c, c.dtype(1), c.dtype(0));
   if (c.nin() == 3) {
     const Shape x = conv::image_to_canonical(c.shape(2), in_store(p.format));

@@ -61,7 +61,7 @@ void run_norm(const KernelArgs& a) {
         const float r = 1.f / std::sqrt(var + p.eps);
         mean[k] = m;
         variance[k] = var;
-        for (int64_t j = 0; j < D; ++j) {
+        for (int64_t j = 0; j < D && hw > 0; ++j) {
           const int64_t c = k % G * D + j;
           const float s = w ? r * static_cast<float>(w[c]) : r;
           const float o = -s * m + (b ? static_cast<float>(b[c]) : 0.f);

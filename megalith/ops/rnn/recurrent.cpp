@@ -170,7 +170,8 @@ void run_backward(const KernelArgs& a) {
     for (int64_t dir = 0; dir < d.dirs; ++dir) {
       const Cell cell = cell_of(d, a.in[3 + 2 * s].template data<float>(), layer, dir);
       const int64_t at = (layer * d.dirs + dir) * S;
-      Buffer h = buffer((d.seq + 1) * S), c = buffer((d.seq + 1) * S), g = buffer(d.seq * B * kept);
+      Buffer h = buffer((d.seq + 1) * S), c = buffer((d.seq + 1) * S);
+      Buffer g = buffer(std::max(H, d.seq * B * kept));  // RNN keeps none, and is given a place all the same
       std::copy_n(a.in[2].data<float>() + at, S, h.data());
       if (s == 2) std::copy_n(a.in[3].data<float>() + at, S, c.data());
       for (int64_t i = 0; i < d.seq; ++i) {

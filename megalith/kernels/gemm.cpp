@@ -346,7 +346,8 @@ Cut cut_of(const Product& p, int threads) {
   const bool gathered = p.gather || p.gather_t;
   // Rows that are a multiple of 4 KiB apart fall into the same places of the first cache.
   const bool crowded = p.a.col == 1 && p.a.row % 1024 == 0 && p.m > 8;
-  c.pack_a = !gathered && p.m > 1 && (p.n > 4 * panel || crowded) && p.k > 8;
+  const bool often = p.n > (p.a.col == 1 ? 16 : 4) * panel;  // rows lie better than columns
+  c.pack_a = !gathered && p.m > 1 && (often || crowded) && p.k > 8;
   const bool pack = !p.packed_b && (p.b.col != 1 || p.m > 4 * tile);
   c.pack_b = pack && packs_tightly(1, p.k, p.n) && packed_floats(p.k, p.n) <= kPackedAtOnce;
   c.pack_pieces = pack && !c.pack_b;

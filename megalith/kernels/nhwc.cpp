@@ -364,7 +364,31 @@ void convolve_lines(const Lines& a, const Axis& h, const Axis& w, int64_t images
       });
 }
 
+// Of images in planes every pixel by itself: one product for each image, which brings its columns into rows.
+void convolve_pixels(const Image& x, int64_t group, int64_t channels, gemm::Product p, const Results<float>& results,
+                     int64_t y_row, const gemm::Epilogue& epilogue, Exec& exec) {
+  p.m = x.h * x.w;
+  gemm::Epilogue e = epilogue;
+  p.epilogue = &e;
+  for (int64_t n = 0; n < x.n; ++n) {
+    const int64_t row = n * p.m;
+    p.a = {x.data + n * x.image + group * channels * x.channel, 1, x.channel};
+    p.c = results.start() + row * y_row;
+    p.c_row = y_row;
+    const auto put = [&](int64_t i, auto... v) { results.put(row + i, v...); };
+    const gemm::Sink to = put;
+    if (!results.in_place()) p.sink = &to;
+    if (epilogue.add) e.add = epilogue.add + row * e.add_stride;
+    gemm::product(p, exec);
+  }
+}
+
 }  // namespace
+
+bool reads_planes(const Image& x, const Axis& h, const Axis& w, const Filter& f) {
+  return x.channel != 1 && x.pixel == 1 && x.row == x.w && f.ins * f.outs > 1 && x.h * x.w >= 64 &&
+         Patches<float>(x, h, w, 0, f.ins).plain();
+}
 
 void convolve(const Image& x, const Axis& h, const Axis& w, const Filter& shape, const float* packed, const Image& y,
               const gemm::Epilogue& epilogue, Exec& exec) {
@@ -384,6 +408,10 @@ void convolve(const Image& x, const Axis& h, const Axis& w, const Filter& shape,
         convolve_lines(lines, h, w, x.n, p.k, p.n, p.packed_b, results, y.c, e, exec);
         continue;
       }
+    }
+    if (x.channel != 1) {
+      convolve_pixels(x, g, shape.ins, p, results, y.c, e, exec);
+      continue;
     }
     const auto gather = [&](auto... v) { patches.gather(v...); };
     const auto put = [&](auto... v) { results.put(v...); };

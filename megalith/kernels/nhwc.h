@@ -31,7 +31,10 @@ using Taps = std::span<const int64_t>;
 int64_t packed_floats(const Filter& f, int64_t h, int64_t w);
 void pack(const Filter& f, Taps h, Taps w, float* to, Exec& exec);
 
-// y = epilogue(x * filter). `x` is dense. The bias has a value for each channel of y; what
+// Whether `convolve` reads an image in planes where it lies: windows of one pixel, each of which is used once.
+bool reads_planes(const Image& x, const Axis& h, const Axis& w, const Filter& f);
+
+// y = epilogue(x * filter). `x` is dense, or as reads_planes() says. The bias has a value for each channel of y; what
 // is added, which depthwise convolutions do not take, lies as a dense y does.
 void convolve(const Image& x, const Axis& h, const Axis& w, const Filter& shape, const float* packed, const Image& y,
               const gemm::Epilogue& epilogue, Exec& exec);

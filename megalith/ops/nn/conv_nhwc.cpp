@@ -39,11 +39,13 @@ Image image_of(const Tensor& t, bool nhwc) {
   return i;
 }
 
-// The image with its channels innermost, copied where it lies otherwise.
+// The image with its channels innermost, copied where it lies otherwise and `also` does not take it as it is.
 class Dense {
  public:
-  Dense(const Tensor& t, bool nhwc, Exec& exec) : tensor_(t), image_(image_of(t, nhwc)) {
-    if (image_.dense()) return;
+  Dense(
+      const Tensor& t, bool nhwc, Exec& exec, FunctionRef<bool(const Image&)> also = [](const Image&) { return false; })
+      : tensor_(t), image_(image_of(t, nhwc)) {
+    if (image_.dense() || also(image_)) return;
     tensor_ = Tensor::empty(t.dtype(), nhwc ? Layout(t.shape()) : channels_last(t.shape()));
     copy_strided(t, tensor_, exec);
     image_ = image_of(tensor_, nhwc);
@@ -123,7 +125,7 @@ void forward(const KernelArgs& a, const gemm::Epilogue& epilogue) {
   const std::shared_ptr<Storage> weights = packed(
       filter, mix_bits(vh.flip ? 2 : 1, static_cast<uint64_t>(f.groups)), static_cast<size_t>(size) * sizeof(float),
       [&](std::byte* to) { nhwc::pack(f, h.stored, w.stored, reinterpret_cast<float*>(to), a.exec); });
-  const Dense x(a.in[0], nhwc, a.exec);
+  const Dense x(a.in[0], nhwc, a.exec, [&](const Image& i) { return nhwc::reads_planes(i, h.axis, w.axis, f); });
   nhwc::convolve(x.image(), h.axis, w.axis, f, floats(weights), image_of(a.out[0], nhwc), epilogue, a.exec);
 }
 

@@ -24,10 +24,24 @@ namespace {
 bool shapes_known(std::initializer_list<Var> values) {
   return !Recorder::active() && std::none_of(values.begin(), values.end(), [](const Var& v) { return v.is_graph(); });
 }
+
+Var whole_numbers(std::span<const int32_t> v) {
+  return Tensor::of<int32_t>(DTypeEnum::Int32, {static_cast<int64_t>(v.size())}, v);
+}
 }  // namespace
 
-Var shape_of(const Var& v) { return emit1("GetVarShape", {v}); }
+Var shape_of(const Var& v) {
+  if (!shapes_known({v}) || v.tensor().ndim() == 0) return emit1("GetVarShape", {v});
+  const Shape& shape = v.tensor().shape();
+  int32_t sizes[kMaxDims];
+  std::copy(shape.begin(), shape.end(), sizes);
+  return whole_numbers({sizes, static_cast<size_t>(shape.ndim())});
+}
 Var count_of(const Var& v) {
+  if (shapes_known({v})) {
+    const auto count = static_cast<int32_t>(v.tensor().count());
+    return whole_numbers({&count, 1});
+  }
   const Var one = Tensor::of<int32_t>(DTypeEnum::Int32, {1}, std::vector<int32_t>{1});
   return emit1("Reduce", param::Reduce{.mode = param::ReduceMode::PRODUCT}, {shape_of(v), one});
 }
@@ -43,13 +57,20 @@ Var count_ratio(const Var& x, const Var& y) {
   return div(elements(x), elements(y));
 }
 
+bool same_shapes(const Var& a, const Var& b) {
+  return shapes_known({a, b}) && a.tensor().shape() == b.tensor().shape();
+}
+
 Var sum_like(const Var& d, const Var& like) {
-  if (shapes_known({d, like}) && d.tensor().shape() == like.tensor().shape()) return d;
+  if (same_shapes(d, like)) return d;
   return emit1("Reduce", param::Reduce{.mode = param::ReduceMode::SUM}, {d, shape_of(like)});
 }
 
 Var sum_to_count(const Var& d, const Var& like) {
+  if (shapes_known({d, like}) && d.tensor().count() == like.tensor().count())
+    return emit1("Reshape", {d, shape_of(like)});
   const Var flat = emit1("Reduce", param::Reduce{.mode = param::ReduceMode::SUM}, {d, count_of(like)});
+  if (shapes_known({like}) && like.tensor().ndim() == 1) return flat;
   return emit1("Reshape", {flat, shape_of(like)});
 }
 

@@ -25,6 +25,9 @@ Var shape_of(const Var& v);
 Var count_of(const Var& v);           // the number of elements
 Var size_of(const Var& v, int axis);  // one dimension
 
+// Whether both are known to have one shape; recorded calls may run again with others.
+bool same_shapes(const Var& a, const Var& b);
+
 // How many times more elements x has than y, as Float32.
 Var count_ratio(const Var& x, const Var& y);
 

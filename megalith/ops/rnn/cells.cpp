@@ -125,7 +125,10 @@ void linear_gradients(const GradContext& c, const Var& dx, const Var& dh, std::v
     if (c.needs[i]) r[i] = grads::add_defined(r[i], matmul(d, false, c.in[i + 1]));
     if (c.needs[i + 1]) r[i + 1] = matmul(d, true, c.in[i]);
     // A bias of any rank with one number per row, or a single number.
-    if (c.needs[i + 2]) r[i + 2] = grads::sum_to_count(d, c.in[i + 2]);
+    if (!c.needs[i + 2]) continue;
+    r[i + 2] = i == 3 && &dx == &dh && r[2].defined() && grads::same_shapes(c.in[2], c.in[5])
+                   ? r[2]
+                   : grads::sum_to_count(d, c.in[i + 2]);
   }
 }
 
@@ -140,21 +143,30 @@ std::vector<Var> grad_rnn_cell(const GradContext& c) {
   return r;
 }
 
-// Part k of gates that lie as [4][batch][hidden] in a (batch, 4 hidden) tensor.
-Var gate(const Var& gates, int32_t k, const Var& like) {
-  using namespace grads;
-  const Var four = Tensor::of<int32_t>(DTypeEnum::Int32, {1}, std::vector<int32_t>{4});
-  const Var index = Tensor::of<int32_t>(DTypeEnum::Int32, {1}, std::span<const int32_t>(&k, 1));
-  const Var all = emit1("Reshape", {gates, emit1("Concat", param::Axis{0}, {four, shape_of(like)})});
-  return emit1("Subtensor", Params(param::IndexDescMaskDump{}, {0, 0, 0, 0, 1}), {all, index});
-}
+// Parts of gates that lie as [4][batch][hidden] in a (batch, 4 hidden) tensor; undefined ones of an undefined tensor.
+class Parts {
+ public:
+  Parts(const Var& gates, const Var& like) {
+    if (!gates.defined()) return;
+    const Var four = Tensor::of<int32_t>(DTypeEnum::Int32, {1}, std::vector<int32_t>{4});
+    all_ = emit1("Reshape", {gates, emit1("Concat", param::Axis{0}, {four, grads::shape_of(like)})});
+  }
+  Var operator()(int32_t k) const {
+    if (!all_.defined()) return {};
+    const Var index = Tensor::of<int32_t>(DTypeEnum::Int32, {1}, std::span<const int32_t>(&k, 1));
+    return emit1("Subtensor", Params(param::IndexDescMaskDump{}, {0, 0, 0, 0, 1}), {all_, index});
+  }
+
+ private:
+  Var all_;
+};
 
 std::vector<Var> grad_lstm_cell(const GradContext& c) {
   using namespace grads;
   const Var &h_out = c.out[0], &c_out = c.out[1], &cx = c.in[6], &dh = c.dout[0];
-  const auto part = [&](const Var& gates, int32_t k) { return gate(gates, k, h_out); };
-  const Var i = call(E::SIGMOID, {part(c.out[2], 0)}), f = call(E::SIGMOID, {part(c.out[2], 1)}),
-            g = call(E::TANH, {part(c.out[2], 2)}), o = call(E::SIGMOID, {part(c.out[2], 3)});
+  const Parts sum(c.out[2], h_out), dsum(c.dout[2], h_out);
+  const Var i = call(E::SIGMOID, {sum(0)}), f = call(E::SIGMOID, {sum(1)}), g = call(E::TANH, {sum(2)}),
+            o = call(E::SIGMOID, {sum(3)});
   Var dc = c.dout[1], d[4];
   if (dh.defined()) {
     const Var t = call(E::TANH, {c_out});
@@ -170,7 +182,7 @@ std::vector<Var> grad_lstm_cell(const GradContext& c) {
   if (c.needs[6] && dc.defined()) r[6] = mul(dc, f);
   if (std::none_of(c.needs.begin(), c.needs.begin() + 6, [](bool b) { return b; })) return r;
   for (int32_t k = 0; k < 4; ++k) {
-    if (c.dout[2].defined()) d[k] = add_defined(d[k], part(c.dout[2], k));
+    if (c.dout[2].defined()) d[k] = add_defined(d[k], dsum(k));
     if (!d[k].defined()) d[k] = zeros_like(h_out, c.dtype(0));
   }
   const Var all = emit1("Concat", param::Axis{1}, {d[0], d[1], d[2], d[3]});
@@ -181,13 +193,13 @@ std::vector<Var> grad_lstm_cell(const GradContext& c) {
 // Output 1 holds r, z, n and m = W_hn h + b_hn; h' = n + z (h - n), n = tanh(.. + r m).
 std::vector<Var> grad_gru_cell(const GradContext& c) {
   using namespace grads;
-  const auto part = [&](const Var& gates, int32_t k) { return gates.defined() ? gate(gates, k, c.out[0]) : Var(); };
+  const Parts saved(c.out[1], c.out[0]), dsaved(c.dout[1], c.out[0]);
   const Var &h = c.in[3], d = c.dout[0].defined() ? c.dout[0] : zeros_like(c.out[0], c.dtype(0));
-  const Var r = part(c.out[1], 0), z = part(c.out[1], 1), n = part(c.out[1], 2), m = part(c.out[1], 3);
-  const Var past = mul(d, z), dn = call(E::TANH_GRAD, {n, add_defined(sub(d, past), part(c.dout[1], 2))});
-  const Var dr = call(E::SIGMOID_GRAD, {r, add_defined(mul(dn, m), part(c.dout[1], 0))});
-  const Var dz = call(E::SIGMOID_GRAD, {z, add_defined(mul(d, sub(h, n)), part(c.dout[1], 1))});
-  const Var dm = add_defined(mul(dn, r), part(c.dout[1], 3));
+  const Var r = saved(0), z = saved(1), n = saved(2), m = saved(3);
+  const Var past = mul(d, z), dn = call(E::TANH_GRAD, {n, add_defined(sub(d, past), dsaved(2))});
+  const Var dr = call(E::SIGMOID_GRAD, {r, add_defined(mul(dn, m), dsaved(0))});
+  const Var dz = call(E::SIGMOID_GRAD, {z, add_defined(mul(d, sub(h, n)), dsaved(1))});
+  const Var dm = add_defined(mul(dn, r), dsaved(3));
   std::vector<Var> to(c.in.size());
   if (c.needs[3]) to[3] = past;
   linear_gradients(c, emit1("Concat", param::Axis{1}, {dr, dz, dn}), emit1("Concat", param::Axis{1}, {dr, dz, dm}), to);

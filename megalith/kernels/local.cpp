@@ -7,6 +7,7 @@
 #include "megalith/kernels/local_packed.h"
 #include "megalith/kernels/local_tile.h"
 #include "megalith/kernels/scratch.h"
+#include "megalith/kernels/simd.h"
 
 namespace megalith::local {
 namespace {
@@ -109,7 +110,7 @@ void each_cell(const Geometry& g, const float* x, float* y, const CellPanels* pa
 
 void forward(const Geometry& g, const float* src, const Tensor& weights, float* dst, Exec& exec) {
   const float* filter = weights.data<float>();
-  if (narrow(g)) {
+  if (!kSmall && narrow(g)) {
     if (!forward_rows_packed(g, src, weights, dst, exec)) forward_rows(g, src, filter, dst, exec);
     return;
   }
@@ -125,7 +126,17 @@ void forward(const Geometry& g, const float* src, const Tensor& weights, float* 
   const auto far = near                                                                  ? Sums::Far::kNo
                    : per_filter <= (g.n * g.rows * g.cols < 4 ? kNearRows : kNearFloats) ? Sums::Far::kBlock
                                                                                          : Sums::Far::kRows;
-  if (const CellPanels panels(g, g.n * g.rows * g.cols, weights, exec); panels) {
+  const auto plainly = [&] {
+    each_cell(g, x, y, nullptr, exec, [&](int64_t cell, bool again, Sums& s) {
+      s.w = filter + cell * per_filter;
+      s.far = again ? Sums::Far::kNo : far;
+      s.next = per_filter;
+      sums(s);
+    });
+  };
+  if constexpr (kSmall) {
+    plainly();
+  } else if (const CellPanels panels(g, g.n * g.rows * g.cols, weights, exec); panels) {
     if (g.rows * g.cols == 1) {
       forward_cells(g, panels, x, y, exec);
     } else {
@@ -135,12 +146,7 @@ void forward(const Geometry& g, const float* src, const Tensor& weights, float* 
       });
     }
   } else {
-    each_cell(g, x, y, nullptr, exec, [&](int64_t cell, bool again, Sums& s) {
-      s.w = filter + cell * per_filter;
-      s.far = again ? Sums::Far::kNo : far;
-      s.next = per_filter;
-      sums(s);
-    });
+    plainly();
   }
   channels_first(y, g.n * g.group, g.ocpg, positions, dst, exec);
   Scratch::release(Scratch::kImage);
@@ -214,7 +220,7 @@ std::vector<LineClass> line_classes(int64_t size, int64_t outputs, int64_t windo
 // The pixels that one row class and one column class have in common, in all images, are the items of one product: its
 // steps are output channels and, in each, taps. The weights of a tap are brought into columns of input channels.
 void backward_data(const Geometry& g, const float* filter, const float* diff, float* grad, Exec& exec) {
-  if (narrow_backward_data(g)) return backward_data_rows(g, filter, diff, grad, exec);
+  if (!kSmall && narrow_backward_data(g)) return backward_data_rows(g, filter, diff, grad, exec);
   const int64_t in = g.ih * g.iw, positions = g.oh * g.ow;
   const float* d = channels_last(diff, g.n * g.group, g.ocpg, positions, Scratch::kImage, exec);
   float* sums_of = g.icpg == 1 || in == 1 ? grad : Scratch::get(Scratch::kSums, g.n * g.group * g.icpg * in);
@@ -312,7 +318,7 @@ void backward_data(const Geometry& g, const float* filter, const float* diff, fl
 // One tap of a cell is one product: items are input channels, steps are images and, in each, the outputs whose tap lies
 // inside of it.
 void backward_filter(const Geometry& g, const float* src, const float* diff, float* grad, Exec& exec) {
-  if (narrow_backward_filter(g)) return backward_filter_rows(g, src, diff, grad, exec);
+  if (!kSmall && narrow_backward_filter(g)) return backward_filter_rows(g, src, diff, grad, exec);
   const int64_t in = g.ih * g.iw, positions = g.oh * g.ow;
   const float* x = channels_last(src, g.n * g.group, g.icpg, in, Scratch::kImage, exec);
   const float* d = channels_last(diff, g.n * g.group, g.ocpg, positions, Scratch::kSums, exec);

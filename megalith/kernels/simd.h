@@ -15,8 +15,8 @@
 //   #endif
 //
 // Highway is used for its headers alone: the choice is ours, so that no library has to be linked on any platform. On
-// x86 there are AVX2 and AVX-512 (F, BW, CD, DQ, VL) beside the baseline; elsewhere the baseline is all there is. AVX-512
-// with VNNI has a file of its own for products of bytes (kernels/igemm_vnni.cpp).
+// x86 there are AVX2 and AVX-512 (F, BW, CD, DQ, VL) beside the baseline; elsewhere the baseline is all there is.
+// AVX-512 with VNNI has a file of its own for products of bytes (kernels/igemm_vnni.cpp).
 #pragma once
 
 #include <string>
@@ -28,6 +28,13 @@ enum class Isa { kBaseline, kAvx2, kAvx512, kAvx512Vnni };
 // The best that this processor has; MEGALITH_ISA=baseline|avx2|avx512|avx512vnni lowers it.
 Isa isa();
 std::string isa_name();  // "avx512vnni", "avx512", "avx2", "neon", "wasm", "baseline"
+
+// Builds for the web are to be small: ways that help few models, beside one that is fast enough, are left out there.
+#ifdef __EMSCRIPTEN__
+inline constexpr bool kSmall = true;
+#else
+inline constexpr bool kSmall = false;
+#endif
 
 }  // namespace megalith
 

@@ -1,6 +1,7 @@
 #include "megalith/var.h"
 
 #include <atomic>
+#include <cstring>
 
 #include "megalith/autograd.h"
 #include "megalith/call_log.h"
@@ -16,6 +17,7 @@ namespace megalith {
 namespace {
 
 std::atomic<uint64_t> random_seed{0}, draws{0};
+std::atomic<int> input_checks{0};
 
 // A seed of its own makes the op's numbers depend on nothing else; the others share one stream.
 uint64_t eager_random_key(const Attrs& attrs) {
@@ -37,6 +39,15 @@ void log_call(const OpDef& op, const Attrs& attrs, const In& in, const Out& resu
   CallLog::add(std::move(call));
 }
 
+template <class In>
+void require_unchanged(const OpDef& op, const In& in, const std::vector<Tensor>& before) {
+  for (size_t i = 0; i < before.size(); ++i) {
+    if (std::memcmp(in[i].to_contiguous().data(), before[i].data(), before[i].bytes()) != 0) {
+      throw OpError(cat(op.name, ": the call changed its input ", i));
+    }
+  }
+}
+
 std::vector<Var> emit_eager(const OpDef& op, const Attrs& attrs, const std::vector<Var>& inputs) {
   const int n = static_cast<int>(inputs.size());
   if (!takes_inputs(op, n)) throw OpError(cat(op.name, ": ", inputs_text(op, n)));
@@ -50,10 +61,15 @@ std::vector<Var> emit_eager(const OpDef& op, const Attrs& attrs, const std::vect
   InlineVector<Tensor, 2> results(static_cast<size_t>(num_outputs(op, attrs, static_cast<int>(in.size()))));
   Exec exec(&eager_pool());
   if (op.random) exec.set_random_key(eager_random_key(attrs));
+  std::vector<Tensor> before;
+  if (input_checks.load(std::memory_order_relaxed) && op.updates.empty()) {
+    for (size_t i = 0; i < in.size(); ++i) before.push_back(in[i].clone());
+  }
   const bool logged = CallLog::on();
   const double begin = logged ? CallLog::now() : 0;
   run_op(op, attrs, in, results, exec);
   if (logged) log_call(op, attrs, in, results, begin);
+  require_unchanged(op, in, before);
   std::vector<Var> out;
   out.reserve(results.size());
   for (Tensor& t : results) {
@@ -71,6 +87,8 @@ void seed_eager(uint64_t seed) {
   random_seed = seed;
   draws = 0;
 }
+
+void check_inputs(bool on) { input_checks += on ? 1 : -1; }
 
 std::vector<Var> emit(const OpDef& op, const Attrs& attrs, const std::vector<Var>& inputs) {
   Graph* graph = nullptr;

@@ -5,10 +5,10 @@ import functools
 import importlib
 import pickle
 import sys
-import threading
 
 import numpy as np
 
+from . import _core
 from ._errors import require
 from .core.tensor import dtype as _dtype
 from .device import CompNode, as_device
@@ -34,6 +34,16 @@ def _plain_array(a: np.ndarray):
     return np.ndarray, (a.shape, a.dtype), (1, a.shape, a.dtype, False, a.tobytes())
 
 
+class _MegEngineModule:
+    """Is pickled as the module where MegEngine has its NumPy types."""
+
+    def __reduce__(self):
+        return importlib.import_module, ("megengine.core._imperative_rt",)
+
+
+_NUMBER_TYPES = {dtype.type for dtype in _core.number_types().values()}
+
+
 @functools.lru_cache(maxsize=8)
 def _pickler(module):
     """A Pickler whose arrays load with any version of NumPy; NumPy 2 by itself names modules that NumPy 1 has not."""
@@ -42,6 +52,8 @@ def _pickler(module):
         def reducer_override(self, obj):
             if type(obj) is np.ndarray and not obj.dtype.hasobject:
                 return _plain_array(obj)
+            if isinstance(obj, type) and obj in _NUMBER_TYPES:
+                return getattr, (_MegEngineModule(), obj.__name__)
             return NotImplemented
 
     return Pickler
@@ -140,10 +152,6 @@ def _make(cls, data=None, dtype=None, device=None):
         Tensor.__init__(out, np.zeros(0, np.float32))
         return out
     data = np.asarray(data)
-    if _is_bfloat16(data.dtype):
-        data = (data.astype(np.uint32) << 16).view(np.float32)
-    if dtype is not None and _is_bfloat16(dtype):
-        dtype = _dtype.bfloat16
     Tensor.__init__(out, data, dtype=dtype)
     out._device = _located(device)
     return out
@@ -160,21 +168,6 @@ class _Parameter:
         return _make(Parameter, data, dtype, device)
 
 
-class _Loading(threading.local):
-    bfloat16 = ()  # the dtypes of the file being read that stand for bfloat16
-
-
-_loading = _Loading()
-
-
-def _is_bfloat16(dtype):
-    return any(dtype is one for one in _loading.bfloat16)
-
-
-class _BFloat16:
-    """Stands for MegEngine's NumPy type of that name."""
-
-
 class _CompNode(CompNode):
     """A device as MegEngine pickles it."""
 
@@ -185,13 +178,16 @@ class _CompNode(CompNode):
         self.__class__ = CompNode
 
 
+def _import_ours(name):
+    return importlib.import_module("megalith" + name.removeprefix("megengine"))
+
+
 _STAND_INS = {
     ("megengine.core._imperative_rt.common", "CompNode"): _CompNode,
     ("megengine.tensor", "Tensor"): _Tensor,
     ("megengine.tensor", "Parameter"): _Parameter,
-    ("megengine.core._imperative_rt", "pybfloat16"): _BFloat16,
-    ("megengine.core._imperative_rt.common", "pybfloat16"): _BFloat16,
-    ("megengine.core._imperative_rt.common", "bfloat16"): _BFloat16,
+    ("megengine.core._imperative_rt.common", "bfloat16"): _dtype.bfloat16.type,
+    ("importlib", "import_module"): _import_ours,
     ("megengine.core.tensor.core", "Tensor"): _Tensor,
     ("megengine", "Tensor"): _Tensor,
     ("megengine", "Parameter"): _Parameter,
@@ -205,8 +201,6 @@ def _unpickler(module):
             stand_in = _STAND_INS.get((module, name))
             if stand_in is not None:
                 return stand_in
-            if module == "numpy" and name == "dtype":
-                return _saved_dtype
             if module.split(".")[0] == "megengine":
                 module = "megalith" + module[len("megengine") :]
             elif module.startswith(("numpy._core", "numpy.core")):
@@ -214,14 +208,6 @@ def _unpickler(module):
             return super().find_class(module, name)
 
     return Unpickler
-
-
-def _saved_dtype(spec, *args):
-    if spec is not _BFloat16:
-        return np.dtype(spec, *args)
-    out = np.dtype(np.uint16, copy=True)  # an object of its own, by which it is known
-    _loading.bfloat16 += (out,)
-    return out
 
 
 def _numpy_module(name):
@@ -264,7 +250,4 @@ def load(f, map_location=None, pickle_module=pickle):
     with dmap(_get_callable_map_location(map_location)):
         if not hasattr(pickle_module, "Unpickler"):
             return pickle_module.load(f)
-        try:
-            return _unpickler(pickle_module)(f).load()
-        finally:
-            _loading.bfloat16 = ()
+        return _unpickler(pickle_module)(f).load()

@@ -17,7 +17,7 @@ def _host_array(data, dtype):
     """An array and the native dtype that stores it: Python numbers are float32, int32 or bool."""
     native = None if dtype is None else _dtype.to_native(dtype)
     a = np.asarray(data)
-    if a.dtype.kind not in "fiub":
+    if a.dtype.kind not in "fiub" and a.dtype not in _dtype._ID:
         if a.dtype == object and any(isinstance(item, (list, tuple)) for item in a.flat):  # NumPy before 1.24
             raise ValueError("can't make a tensor of nested lists with different lengths")
         raise _core.ArgumentTypeError(f"can't make a tensor of {type(data).__name__} with elements of type {a.dtype}")
@@ -77,13 +77,11 @@ class Tensor(_core.TensorBase, ArrayMethodMixin):
             self._reset(data if dtype is None else data.astype(dtype))
         else:
             array, native = _host_array(data, dtype)
-            stored = _dtype.storage_type(native)
+            array = np.require(_dtype.to_stored(array, native), requirements="CA")
             if native[0] == 17:  # rounding to bfloat16 is a conversion, not a storage format
-                self._reset(_core.astype(_core.from_array(array.astype(np.float32), 0), native))
+                self._reset(_core.astype(_core.from_array(array, 0), native))
             else:
-                with np.errstate(all="ignore"):
-                    array = array.astype(stored, copy=False)
-                self._reset(_core.from_array(np.require(array, requirements="CA"), native))
+                self._reset(_core.from_array(array, native))
         if device is not None:
             self._device = as_device(device)
         if name is not None:
@@ -153,12 +151,7 @@ class Tensor(_core.TensorBase, ArrayMethodMixin):
 
     def numpy(self) -> np.ndarray:
         """A copy of the values; quantized ones as stored integers with the quantized dtype."""
-        a = self._numpy()
-        return a if a.dtype == self._plain_dtype() else a.view(self.dtype)
-
-    def _plain_dtype(self):
-        native = self._dtype
-        return np.dtype(_dtype.storage_type(native)) if native[0] in _dtype._PLAIN or native[0] == 17 else None
+        return _dtype.from_stored(self._numpy(), self._dtype)
 
     def detach(self) -> "Tensor":
         """The same values, through which no gradient flows."""
@@ -168,6 +161,15 @@ class Tensor(_core.TensorBase, ArrayMethodMixin):
     def graph(self):
         """Raises: only graph variables belong to a graph."""
         raise AttributeError("a Tensor belongs to no graph; a graph variable does")
+
+    @property
+    def var(self):
+        """Raises: only a graph variable has one."""
+        raise _core.OpError("a Tensor stands for no variable of a graph; a graph variable does")
+
+    def value_id(self) -> int:
+        """A number of its value: where it lies in memory."""
+        return self._storage[0]
 
     def _dev_tensor(self) -> "Tensor":
         return self  # MegEngine's name for the memory below a Tensor
@@ -181,7 +183,7 @@ class Tensor(_core.TensorBase, ArrayMethodMixin):
         """Replaces the values; they are converted to this tensor's dtype."""
         if not isinstance(value, Tensor):
             value = Tensor(value, dtype=self.dtype)
-        elif not _dtype.is_equal(value.dtype, self.dtype):
+        elif not _dtype.is_dtype_equal(value.dtype, self.dtype):
             value = value.astype(self.dtype)
         marked = self._memory_format
         self._reset(value)
@@ -213,9 +215,7 @@ class Tensor(_core.TensorBase, ArrayMethodMixin):
     def __repr__(self):
         kind = type(self).__name__
         native = self._dtype
-        name = (
-            "" if native[0] == 0 else f", dtype={self.dtype if native[0] in _dtype._PLAIN else _dtype_text(self.dtype)}"
-        )
+        name = "" if native[0] == 0 else f", dtype={_dtype_text(self.dtype) if self.dtype.metadata else self.dtype}"
         with np.printoptions(precision=4):
             return f"{kind}({self.numpy()!s}{name}, device={self.device})"
 

@@ -53,4 +53,5 @@ NB_MODULE(_core, m) {
   python::bind_indexing(m);
   python::bind_autograd(m);
   python::bind_graph(m);
+  python::bind_number_types(m);
 }

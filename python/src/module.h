@@ -90,5 +90,6 @@ void bind_ops(nb::module_& m);
 void bind_elemwise(nb::module_& m);
 void bind_autograd(nb::module_& m);
 void bind_graph(nb::module_& m);
+void bind_number_types(nb::module_& m);
 
 }  // namespace megalith::python

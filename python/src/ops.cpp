@@ -256,6 +256,8 @@ void bind_ops(nb::module_& m) {
       "The calls since: (name, shapes of the inputs, begin and end in seconds, number of the thread, bytes of the "
       "results).");
   m.def("call_log_time", &CallLog::now, "Seconds since the log was started.");
+  m.def("check_inputs", &check_inputs, nb::arg("on"),
+        "Whether calls look at their inputs before and after; calls count.");
   m.def("seed", &seed_eager, "Restarts the stream of random ops that have no seed of their own.");
   m.def("apply", apply, "Calls an op on Tensors; a list of Tensors.");
   m.def("apply1", apply1, "Calls an op on Tensors; its first result.");

@@ -2,9 +2,10 @@
 
 Run with MegEngine to record: ``python call_results.py record CALLS.txt OUT.json``; one expression per line, or
 statements with ``;`` and an expression at the end. In them ``T`` makes a Tensor, ``A(2, 3)`` one of that
-shape that counts up and ``R(2, 3)`` one of real numbers.
+shape that counts up, ``R(2, 3)`` one of real numbers, and ``I("core.ops")`` a module of the package.
 """
 
+import importlib
 import json
 import sys
 
@@ -21,7 +22,10 @@ def names(mge, F):
         values = np.sin(np.arange(int(np.prod(shape))) * 1.7 + 0.3 + seed) * 2
         return mge.Tensor(values.reshape(shape).astype(dtype))
 
-    return {"T": mge.Tensor, "A": A, "R": R, "P": mge.Parameter, "F": F, "M": mge.module, "np": np, "mge": mge}
+    def submodule(name):
+        return importlib.import_module(f"{mge.__name__}.{name}")
+
+    return {"I": submodule, "T": mge.Tensor, "A": A, "R": R, "P": mge.Parameter, "F": F, "M": mge.module, "np": np, "mge": mge}
 
 
 def simple(r, Tensor):

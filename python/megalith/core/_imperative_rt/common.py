@@ -14,6 +14,8 @@ from ..ops._opdef import OpDef
 from ..tensor._graph_run import TensorAttr
 from ..tensor.dtype import bfloat16, get_scale, get_zero_point, intb1, intb2, intb4, is_dtype_equal, is_quantize
 
+pybfloat16, pyintb1, pyintb2, pyintb4 = (dtype.type for dtype in (bfloat16, intb1, intb2, intb4))
+
 
 class OperatorNodeConfig:
     """Name, element type and devices that a graph's operator is asked to have."""

@@ -3,6 +3,7 @@
 import enum
 import threading
 
+from ... import _core
 from ... import logger as _logger
 
 
@@ -38,6 +39,26 @@ class AtomicUint64:
         """Sets it."""
         with self._lock:
             self._value = int(value)
+
+
+class TensorSanityCheckImpl:
+    """Makes calls that change their inputs errors."""
+
+    def __init__(self):
+        self._on = False
+
+    def enable(self) -> "TensorSanityCheckImpl":
+        """Begins."""
+        if not self._on:
+            _core.check_inputs(True)
+            self._on = True
+        return self
+
+    def disable(self):
+        """Ends."""
+        if self._on:
+            _core.check_inputs(False)
+            self._on = False
 
 
 def create_mm_server(addr: str, port: int) -> int:

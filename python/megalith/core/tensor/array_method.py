@@ -94,9 +94,12 @@ class ArrayMethodMixin:
 
     def astype(self, dtype):
         """The values as another element type."""
-        from .dtype import to_native
+        from .dtype import _LARGEST, to_native
 
-        return _core.astype(self, to_native(dtype))
+        native = to_native(dtype)
+        if native[0] in _LARGEST or (not self._is_graph and self._dtype_id in _LARGEST):
+            raise _core.OpError(f"astype: there is no conversion from {self.dtype} to {np.dtype(dtype)}")
+        return _core.astype(self, native)
 
     def flatten(self, start_axis: int = 0, end_axis: int = -1):
         """The axes from ``start_axis`` to ``end_axis``, both included, as one."""

@@ -17,15 +17,16 @@ _STORAGE = {
 _PLAIN = {0: "float32", 1: "uint8", 2: "int8", 3: "int16", 4: "int32", 9: "float16", 18: "bool", 19: "uint16"}
 _ID = {np.dtype(name): i for i, name in _PLAIN.items()}
 _ID.update({np.dtype("float64"): 0, np.dtype("int64"): 4, np.dtype("uint32"): 4, np.dtype("uint64"): 4})
-_NAMED = {8: "Byte", 5: "IntB1", 6: "IntB2", 7: "IntB4", 10: "UintB4", 17: "BFloat16"}
+_NAMED = {8: "Byte", 10: "UintB4"}
 _QUANTIZED = {11: "Quantized8Asymm", 12: "QuantizedS32", 13: "QuantizedS8", 14: "Quantized4Asymm", 15: "QuantizedS4",
               16: "QuantizedS16", 20: "QuantizedS1"}  # fmt: skip
 _BY_NAME = {name: i for table in (_NAMED, _QUANTIZED) for i, name in table.items()}
 
-bfloat16 = np.dtype("float32", metadata={"mgb_dtype": {"name": "BFloat16"}})
-intb1 = np.dtype("int8", metadata={"mgb_dtype": {"name": "IntB1"}})
-intb2 = np.dtype("int8", metadata={"mgb_dtype": {"name": "IntB2"}})
-intb4 = np.dtype("int8", metadata={"mgb_dtype": {"name": "IntB4"}})
+_NUMBER_TYPES = _core.number_types()
+bfloat16, intb1, intb2, intb4 = (_NUMBER_TYPES[name] for name in ("bfloat16", "intb1", "intb2", "intb4"))
+_ID.update({bfloat16: 17, intb1: 5, intb2: 6, intb4: 7})
+# The largest number of intb1, intb2 and intb4; a stored value v stands for 2 v - that.
+_LARGEST = {5: 1, 6: 3, 7: 15}
 _NAMED_DTYPES = {8: np.dtype("uint8", metadata={"mgb_dtype": {"name": "Byte"}}), 5: intb1, 6: intb2, 7: intb4,
                  10: np.dtype("uint8", metadata={"mgb_dtype": {"name": "UintB4"}}), 17: bfloat16}  # fmt: skip
 _PLAIN_DTYPES = {i: np.dtype(name) for i, name in _PLAIN.items()}
@@ -76,6 +77,31 @@ def storage_type(spec: tuple):
     return _STORAGE[spec[0]]
 
 
+def to_stored(array: np.ndarray, native: tuple) -> np.ndarray:
+    """An array's values as what a native dtype stores.
+
+    Raises:
+        ValueError: intb1, intb2 and intb4 hold no such number.
+    """
+    if native[0] in _LARGEST:
+        odd = array.astype(_NAMED_DTYPES[native[0]], copy=False).astype(np.int8)
+        return (odd + _LARGEST[native[0]]) // 2
+    if array.dtype == bfloat16:
+        array = array.astype(np.float32)
+    with np.errstate(all="ignore"):
+        return array.astype(_STORAGE[native[0]], copy=False)
+
+
+def from_stored(array: np.ndarray, native: tuple) -> np.ndarray:
+    """An array of what a native dtype stores as one of the dtype; bfloat16 is given as float32."""
+    if native[0] in _LARGEST:
+        largest = _LARGEST[native[0]]
+        return ((array & largest) * 2 - largest).astype(np.int8).view(_NAMED_DTYPES[native[0]])
+    if native[0] == 17:
+        return array.astype(bfloat16)
+    return array if native[0] in _PLAIN else array.view(to_numpy(native))
+
+
 class QuantDtypeMeta(namedtuple("QuantDtypeMeta", ["name", "cname", "np_dtype_str", "qmin", "qmax", "is_unsigned"])):
     """What is the same for every scale of a quantized type."""
 
@@ -92,8 +118,10 @@ _builtin_quant_dtypes = {
     "qint8_narrow": QuantDtypeMeta("qint8_narrow", "QuantizedS8", "int8", -127, 127),
     "quint4": QuantDtypeMeta("quint4", "Quantized4Asymm", "uint8", 0, 15, True),
     "qint4": QuantDtypeMeta("qint4", "QuantizedS4", "int8", -8, 7),
-    "qint32": QuantDtypeMeta("qint32", "QuantizedS32", "int32", -(2**31), 2**31 - 1),
     "qint1": QuantDtypeMeta("qint1", "QuantizedS1", "int8", 0, 1),
+    "qint32": QuantDtypeMeta("qint32", "QuantizedS32", "int32", -(2**31), 2**31 - 1),
+    "quint2": QuantDtypeMeta("quint2", None, "uint8", 0, 3, True),
+    "qint2": QuantDtypeMeta("qint2", None, "int8", -2, 1),
 }
 
 
@@ -168,17 +196,12 @@ def get_zero_point(dtype) -> int:
 
 def is_lowbit(dtype) -> bool:
     """Whether the dtype is one of the packed integers intb1, intb2 and intb4."""
-    return _info(dtype).get("name") in ("IntB1", "IntB2", "IntB4")
+    return dtype in (intb1, intb2, intb4)
 
 
 def is_bfloat16(dtype) -> bool:
     """Whether the dtype is bfloat16."""
-    return _info(dtype).get("name") == "BFloat16"
-
-
-def is_equal(dt0, dt1) -> bool:
-    """Whether two dtypes are the same, scales and zero points included."""
-    return np.dtype(dt0) == np.dtype(dt1) and _info(np.dtype(dt0)) == _info(np.dtype(dt1))
+    return dtype is bfloat16 or isinstance(dtype, np.dtype) and dtype == bfloat16
 
 
 def _converters(name):
@@ -217,7 +240,7 @@ convert_to_qint1, convert_from_qint1 = _converters("qint1")
 
 def is_dtype_equal(dt0, dt1) -> bool:
     """Whether two dtypes are the same, scales and zero points included."""
-    return is_equal(dt0, dt1)
+    return np.dtype(dt0) == np.dtype(dt1) and _info(np.dtype(dt0)) == _info(np.dtype(dt1))
 
 
 def is_differentible_dtype(dtype) -> bool:

@@ -143,6 +143,22 @@ def result_type(*args) -> np.dtype:
     return np.result_type(*(a.dtype if isinstance(a, _core.TensorBase) else a for a in args))
 
 
+def _normalize_axis(ndim: int, axis, reverse: bool = False):
+    """An axis counted from the front, or several in order."""
+
+    def counted(a):
+        if not -ndim <= a < ndim:
+            raise _core.ArgumentError(f"axis {a} is out of range for {ndim} dimensions")
+        return a % ndim
+
+    if isinstance(axis, int):
+        return counted(axis)
+    axes = sorted(map(counted, axis), reverse=reverse)
+    if len(set(axes)) != len(axes):
+        raise _core.ArgumentError(f"an axis is given twice in {axis}")
+    return axes
+
+
 # What a subgraph calls ops by, with the number of operands.
 _SYMBOLS = {
     ("-", 1): "NEGATE", ("abs", 1): "ABS", ("exp", 1): "EXP", ("log1p", 1): "LOG1P", ("relu", 1): "RELU",

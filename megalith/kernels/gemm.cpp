@@ -39,6 +39,7 @@ constexpr int kAccumulators = 12;
 constexpr int kPanelVectors = 2;
 constexpr int64_t kPanel = kPanelVectors * kLanes;
 constexpr int kMaxRows = kAccumulators / kPanelVectors;
+constexpr int kAhead = 16;  // steps of k between the use of B and what is fetched for later
 
 struct Tile {
   const float* a;
@@ -82,6 +83,8 @@ void Micro(const Block& g, const Tile& t) {
       V bv[kVectors];
       MEGALITH_UNROLL for (int v = 0; v < kVectors; ++v) {
         const float* p = b + (v / kPanelVectors) * g.b_panel + (v % kPanelVectors) * kLanes;
+        // A panel comes from the second cache or beyond.
+        if (!kMask && kVectors <= kPanelVectors && v * kLanes % 16 == 0) hwy::Prefetch(p + kAhead * b_step);
         // A packed panel is wide enough; where masks cost nothing, they spare the question.
         if (kMask && (!HWY_MEM_OPS_MIGHT_FAULT || g.b_panel == kPanel))
           bv[v] = LoadFirst(d, p, left(v));

@@ -26,7 +26,7 @@ const std::vector<Pass>& passes() {
        .run = pass::fold_batch_norm,
        .writable = true},
       {.name = "fuse_conv_bias",
-       .doc = "makes ConvBiasForward of a convolution, its bias and its activation",
+       .doc = "makes ConvBiasForward (ConvBiasRelu6) of a convolution, its bias and its activation",
        .run = pass::fuse_conv_bias},
       {.name = "fuse_elemwise", .doc = "makes one node of a chain of elementwise nodes", .run = pass::fuse_elemwise},
       {.name = "remove_dead", .doc = "drops nodes that nobody reads", .run = pass::remove_dead, .writable = true},

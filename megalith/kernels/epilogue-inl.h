@@ -21,7 +21,10 @@ HWY_INLINE hwy::HWY_NAMESPACE::Vec<D> Activate(D d, const gemm::Epilogue& e, hwy
   switch (e.act) {
     case gemm::Activation::kNone: return v;
     case gemm::Activation::kRelu: return hn::Max(v, hn::Zero(d));
-    case gemm::Activation::kClamp: return hn::Min(hn::Max(v, hn::Set(d, e.low)), hn::Set(d, e.high));
+    case gemm::Activation::kClamp: {
+      const auto low = hn::Set(d, e.low), high = hn::Set(d, e.high);
+      return hn::IfThenElse(hn::Le(v, low), low, hn::IfThenElse(hn::Le(v, high), v, high));
+    }
     case gemm::Activation::kHSwish: {
       const auto gate = hn::Min(hn::Max(hn::Add(v, hn::Set(d, 3.f)), hn::Zero(d)), hn::Set(d, 6.f));
       return hn::Div(hn::Mul(v, gate), hn::Set(d, 6.f));

@@ -28,7 +28,7 @@ struct Epilogue {
   const float* add = nullptr;   // one for each element, rows `add_stride` apart
   int64_t add_stride = 0;
   Activation act = Activation::kNone;
-  float low = 0, high = 0;  // kClamp
+  float low = 0, high = 0;  // kClamp, which makes high of NaN, as RELU6 does
 };
 
 // A stretch of k: `k` steps from a + this offset and b + this offset.

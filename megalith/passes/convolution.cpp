@@ -204,7 +204,8 @@ std::optional<N> activation(E mode) {
     case E::FUSE_ADD_SIGMOID: return N::SIGMOID;
     case E::H_SWISH:
     case E::FUSE_ADD_H_SWISH: return N::H_SWISH;
-    case E::ADD: return N::IDENTITY;
+    case E::ADD:
+    case E::RELU6: return N::IDENTITY;  // RELU6 is an op of its own
     default: return std::nullopt;
   }
 }
@@ -241,13 +242,15 @@ bool open(const Facts& facts, const Node& n) {
 void fuse_conv_bias(Graph& g) {
   const Facts facts(g);
   const OpDef* fused = Registry::get().find("ConvBiasForward");
-  if (!fused) return;
+  const OpDef* relu6 = Registry::get().find("ConvBiasRelu6");
+  if (!fused || !relu6) return;
   NewConstants fresh(g);
   const size_t count = g.nodes.size();
   std::vector<std::optional<Channel>> bias(g.values.size());  // of the new constants, by the ConvBias result
   for (size_t i = 0; i < count; ++i) {
     if (!is(g.nodes[i], "Elemwise") || facts.late(static_cast<NodeId>(i)) || g.nodes[i].attrs.output_dtype) continue;
-    const auto act = activation(g.nodes[i].attrs.param<param::Elemwise>().mode);
+    const E mode = g.nodes[i].attrs.param<param::Elemwise>().mode;
+    const auto act = activation(mode);
     const size_t arity = g.nodes[i].inputs.size();
     if (!act || arity > 2) continue;
     for (size_t side = 0; side < arity; ++side) {
@@ -296,7 +299,7 @@ void fuse_conv_bias(Graph& g) {
       Node& n = g.nodes[i];
       if (arity == 1 && bias[static_cast<size_t>(y)])
         bias[static_cast<size_t>(n.outputs[0])] = bias[static_cast<size_t>(y)];
-      n.op = fused;
+      n.op = mode == E::RELU6 ? relu6 : fused;
       n.attrs = std::move(attrs);
       n.inputs = std::move(inputs);
       break;

@@ -2,6 +2,7 @@
 #include <doctest/doctest.h>
 
 #include <cstring>
+#include <limits>
 
 #include "megalith/op.h"
 #include "tests/unit/kernel_check.h"
@@ -92,6 +93,22 @@ TEST_SUITE("kernels") {
                            &dice, true);
     }
     CHECK(ran > 100);
+  }
+
+  TEST_CASE("convolution with bias and RELU6") {
+    Dice dice(26);
+    int ran = 0;
+    for (int i = 0; i < 60; ++i) {
+      Call<param::ConvBias> c(dice);
+      CAPTURE(c.x.str());
+      CAPTURE(c.f.str());
+      CAPTURE(Params(c.p).str());
+      Tensor bias = dice.floats(image(c.p.format, 1, c.channels, 1, 1), false);
+      for (float& v : bias.span<float>()) v = dice.one_in(8) ? std::numeric_limits<float>::quiet_NaN() : v + 3;
+      ran += check_kernels("ConvBiasRelu6", c.p, {dice.floats(c.x, false), dice.floats(c.f, false), bias}, kSums, &dice,
+                           true);
+    }
+    CHECK(ran > 40);
   }
 
   TEST_CASE("gradients of convolution") {

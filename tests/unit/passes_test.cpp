@@ -66,12 +66,12 @@ Graph same_with_and_without(const Shape& shape, F f, double tolerance = 1e-5) {
 
 TEST_CASE("convolution_bias_and_activation_become_one_node") {
   for (const Shape& bias : {Shape{1, 4, 1, 1}, Shape{4, 1, 1}, Shape{1}, Shape{1, 1, 1, 1}}) {
-    for (E act : {E::RELU, E::SIGMOID, E::H_SWISH}) {
+    for (E act : {E::RELU, E::SIGMOID, E::H_SWISH, E::RELU6}) {
       const Graph g = same_with_and_without({2, 3, 7, 8}, [&](const Var& x) {
         call(E::EXP, {x});  // read by nobody
         return call(act, {call(E::ADD, {ramp(bias, 3), conv(x, ramp({4, 3, 3, 3}, 5))})});
       });
-      CHECK(count(g, "ConvBiasForward") == 1);
+      CHECK(count(g, act == E::RELU6 ? "ConvBiasRelu6" : "ConvBiasForward") == 1);
       CHECK(count(g, "Convolution") + count(g, "Elemwise") + count(g, "FusedElemwise") == 0);
     }
   }

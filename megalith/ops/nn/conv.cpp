@@ -285,6 +285,24 @@ void run_conv_bias(const KernelArgs& a) {
   run_forward<P>(a, a.param<P>().nonlineMode);
 }
 
+// ---- with RELU6, of Float32 alone
+void infer_relu6(InferContext& c) {
+  infer_conv_bias<param::ConvBias>(c);
+  c.require(c.param<param::ConvBias>().nonlineMode == param::NonlineMode::IDENTITY, "has RELU6 for nonlineMode");
+  c.require(c.dtype(0).id == DTypeEnum::Float32 && c.out[0].dtype.id == DTypeEnum::Float32, "takes Float32, not ",
+            c.dtype(0).str());
+}
+void run_relu6(const KernelArgs& a) {
+  run_forward<param::ConvBias>(a, param::NonlineMode::IDENTITY);
+  float* const y = a.out[0].data<float>();
+  for (int64_t i = 0; i < a.out[0].count(); ++i) y[i] = y[i] <= 0 ? 0.f : y[i] <= 6 ? y[i] : 6.f;
+}
+
+std::vector<Var> expand_relu6(const Attrs& attrs, const std::vector<Var>& in, std::span<const TensorSpec>) {
+  return {emit1("Elemwise", param::Elemwise{.mode = param::ElemwiseMode::RELU6},
+                {emit1("ConvBiasForward", attrs.params, in)})};
+}
+
 // ---- backward data: (filter, diff[, image for its shape])
 void infer_backward_data(InferContext& c) {
   const auto& p = c.param<param::Convolution>();
@@ -428,6 +446,15 @@ MEGALITH_OPS(nn_conv) {
          .kernels =
              reference(run_conv_bias<param::ConvBias>, conv::nhwc_conv_bias(), conv::int_conv_bias(),
                        {.name = "half_steps", .run = run_conv_bias_halves, .accepts = halves_accept<param::ConvBias>}),
+         .flops = flops_forward<param::ConvBias>});
+  r.add({.name = "ConvBiasRelu6",
+         .doc = "RELU6 of convolution + bias; made by the pass fuse_conv_bias; files hold the two.",
+         .params = &param::ConvBias::kSchema,
+         .min_inputs = 2,
+         .max_inputs = 3,
+         .infer = infer_relu6,
+         .kernels = reference(run_relu6, conv::nhwc_conv_bias_relu6()),
+         .expand = expand_relu6,
          .flops = flops_forward<param::ConvBias>});
   r.add({.name = "BatchConvBiasForward",
          .doc = "ConvBiasForward with a filter for every image.",

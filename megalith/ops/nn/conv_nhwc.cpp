@@ -137,9 +137,9 @@ void run_convolution(const KernelArgs& a) {
 // Of a bias: one value for each channel.
 bool per_channel(const Shape& s, bool nhwc) { return s.count() == s[nhwc ? 3 : 1]; }
 
-template <bool kPlanes = false>
-void run_conv_bias(const KernelArgs& a) {
-  gemm::Epilogue e;
+// The epilogue's activation behind a bias.
+template <bool kPlanes>
+void biased(const KernelArgs& a, gemm::Epilogue e) {
   Tensor bias;
   std::optional<Dense> added;
   if (a.in.size() > 2 && a.in[2].count() > 0) {
@@ -152,12 +152,23 @@ void run_conv_bias(const KernelArgs& a) {
       e.bias = bias.data<float>();
     }
   }
+  forward<param::ConvBias, kPlanes>(a, e);
+}
+
+template <bool kPlanes = false>
+void run_relu6(const KernelArgs& a) {
+  biased<kPlanes>(a, {.act = gemm::Activation::kClamp, .low = 0, .high = 6});
+}
+
+template <bool kPlanes = false>
+void run_conv_bias(const KernelArgs& a) {
+  gemm::Epilogue e;
   switch (a.param<param::ConvBias>().nonlineMode) {
     case param::NonlineMode::RELU: e.act = gemm::Activation::kRelu; break;
     case param::NonlineMode::H_SWISH: e.act = gemm::Activation::kHSwish; break;
     default: break;
   }
-  forward<param::ConvBias, kPlanes>(a, e);
+  biased<kPlanes>(a, e);
   if (a.param<param::ConvBias>().nonlineMode != param::NonlineMode::SIGMOID) return;
   // The result is dense, in whatever order.
   const rows::Fn sigmoid = rows::find(param::ElemwiseMode::SIGMOID);
@@ -354,6 +365,10 @@ std::vector<Kernel> nhwc_conv_bias() {
       with_wide(kernels(run_conv_bias<false>, accepts_bias<false>, accepts_bias<true>, Order::kChannelsLast),
                 run_wide<run_conv_bias<false>>, accepts_wide<P, accepts_bias<false>>,
                 accepts_wide<P, accepts_bias<true>>));
+}
+std::vector<Kernel> nhwc_conv_bias_relu6() {
+  return with_planes(run_relu6<true>, accepts_bias_planes,
+                     kernels(run_relu6<false>, accepts_bias<false>, accepts_bias<true>, Order::kChannelsLast));
 }
 std::vector<Kernel> nhwc_backward_data() {
   return with_planes(run_backward_data<true>, accepts_backward_planes,

@@ -8,6 +8,7 @@ namespace megalith::conv {
 
 std::vector<Kernel> nhwc_convolution();
 std::vector<Kernel> nhwc_conv_bias();
+std::vector<Kernel> nhwc_conv_bias_relu6();
 std::vector<Kernel> nhwc_backward_data();
 std::vector<Kernel> nhwc_backward_filter();
 

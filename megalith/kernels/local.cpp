@@ -110,9 +110,9 @@ void each_cell(const Geometry& g, const float* x, float* y, const CellPanels* pa
 
 void forward(const Geometry& g, const float* src, const Tensor& weights, float* dst, Exec& exec) {
   const float* filter = weights.data<float>();
-  if (!kSmall && narrow(g)) {
-    if (!forward_rows_packed(g, src, weights, dst, exec)) forward_rows(g, src, filter, dst, exec);
-    return;
+  if (!kSmall) {
+    if ((narrow(g) || few_images(g)) && forward_rows_packed(g, src, weights, dst, exec)) return;
+    if (narrow(g)) return forward_rows(g, src, filter, dst, exec);
   }
   const int64_t positions = g.oh * g.ow, per_filter = g.icpg * g.taps() * g.ocpg;
   const float* x = channels_last(src, g.n * g.group, g.icpg, g.ih * g.iw, Scratch::kImage, exec);

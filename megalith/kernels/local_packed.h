@@ -94,7 +94,9 @@ class CellPanels {
 
 // src and dst have channels last: (n, group, pixels, channels). For cells of one output.
 void forward_cells(const Geometry& g, const CellPanels& panels, const float* src, float* dst, Exec& exec);
-// Lanes along the width; false where that can't be done, or weights are not packed.
+// Lanes along the width; false where that can't be done, or weights are not packed. It pays where narrow() does and for
+// few_images() of one vector of channels or less: those wait for memory, and then nothing has to be turned around.
+bool few_images(const Geometry& g);
 bool forward_rows_packed(const Geometry& g, const float* src, const Tensor& filter, float* dst, Exec& exec);
 
 // How weights are packed: what they depend on, and `more`.

@@ -82,6 +82,9 @@ void Tile(const RowPanels& s, int64_t image) {
           xv = hn::MaskedLoad(hn::LoadMaskBits(d, masks + step * 2), d, from + i * x_image);
         else
           xv = hn::LoadU(d, from + i * x_image);
+#if HWY_ARCH_X86 && HWY_COMPILER_GCC
+        asm("" : "+v"(xv.raw));  // GCC would read it again for every product, mostly across two lines of the cache
+#endif
         MEGALITH_EACH(k, kRows) {
           MEGALITH_EACH(o, kOut) {
             V& sum = acc[(kPhase + kRows - k) % kRows][i][o];
@@ -118,9 +121,8 @@ void Tile(const RowPanels& s, int64_t image) {
   }
 }
 
-template <int kRows, int kOut>
+template <int kRows, int kOut, bool kMasks>
 void ImagesOf(const RowPanels& s) {
-  constexpr bool kMasks = kLanes == 16;
   int64_t image = 0;
   if constexpr (kRows * 8 * kOut <= kAccumulators) {
     for (; image + 8 <= s.images; image += 8) Tile<kRows, 8, kOut, kMasks>(s, image);
@@ -134,9 +136,9 @@ void ImagesOf(const RowPanels& s) {
 template <int kRows>
 void ChannelsOf(const RowPanels& s) {
   switch (s.channels) {
-    case 1: return ImagesOf<kRows, 1>(s);
-    case 2: return ImagesOf<kRows, 2>(s);
-    default: return ImagesOf<kRows, 4>(s);
+    case 1: return s.masks ? ImagesOf < kRows, 1, kLanes == 16 > (s) : ImagesOf<kRows, 1, false>(s);
+    case 2: return ImagesOf<kRows, 2, false>(s);
+    default: return ImagesOf<kRows, 4, false>(s);
   }
 }
 

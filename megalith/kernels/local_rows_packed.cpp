@@ -82,6 +82,12 @@ void fill(const Order& o, const float* filter, int64_t group, float* to) {
 
 }  // namespace
 
+bool few_images(const Geometry& g) {
+  const int64_t width = (g.ow + lanes() - 1) / lanes() * lanes();
+  return g.n < 4 && g.rows * g.cols == 1 && g.fh == kDepth && g.stride_h == 1 && g.ocpg <= lanes() &&
+         5 * width <= 6 * g.ow;
+}
+
 bool forward_rows_packed(const Geometry& g, const float* src, const Tensor& filter, float* dst, Exec& exec) {
   if (g.flip || g.stride_w != 1 || g.n == 0) return false;
   const Order o(g);
@@ -98,9 +104,9 @@ bool forward_rows_packed(const Geometry& g, const float* src, const Tensor& filt
   if (!packed) return false;
   const auto* const weights = reinterpret_cast<const float*>(packed->data());
 
-  // With masks the image is read where it lies. Without them rows of it are laid with zeros in between, in which the
-  // windows of one row end and those of the next one begin.
-  const bool masks = lanes() == 16;
+  // With masks the image is read where it lies, which pays where it is read for one channel only. Without them rows of
+  // it are laid with zeros in between, in which the windows of one row end and those of the next one begin.
+  const bool masks = lanes() == 16 && g.ocpg == 1;
   const int64_t right = g.ow - 1 + g.fw - g.pad_w - g.iw;  // columns that are needed behind the image
   const int64_t pitch = masks ? g.iw : whole_vectors(g.iw + std::max(g.pad_w, right));
   const int64_t margin = whole_vectors(g.pad_w);
@@ -167,7 +173,7 @@ bool forward_rows_packed(const Geometry& g, const float* src, const Tensor& filt
           const int64_t row = o.steps * s.channels * s.columns;  // of weights
           if (o.depth > 1) {
             s.x = x + j;
-            s.masks = row_masks;
+            s.masks = masks ? row_masks : nullptr;
             s.steps = o.steps;
             s.rows = count;
             s.w = w + (base - o.first) * o.depth * row;
@@ -182,7 +188,7 @@ bool forward_rows_packed(const Geometry& g, const float* src, const Tensor& filt
             const Stretch& t =
                 *std::find_if(o.rows.begin(), o.rows.end(), [&](const Stretch& r) { return oh < r.end; });
             s.x = x + (g.input_row(oh, t.low) - base) * pitch + j;
-            s.masks = row_masks;
+            s.masks = masks ? row_masks : nullptr;
             s.steps = (t.high - t.low) * o.steps;
             s.rows = 1;
             s.w = w;

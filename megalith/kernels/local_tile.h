@@ -79,7 +79,8 @@ struct RowPanels {
   int64_t x_image = 0, x_row = 0;
   const float* x_next = nullptr;  // may be null: x of the call behind this one
   const int64_t* x_at = nullptr;  // of every step, in a row
-  // With 16 lanes: which of them a step reads, two bytes each; others are 0, and nothing is read for them.
+  // With 16 lanes and one channel: which of them a step reads, two bytes each; others are 0, and nothing is read for
+  // them. May be null.
   const uint8_t* masks = nullptr;
   int64_t steps = 0, rows = 0, depth = 1, images = 0;
   int64_t channels = 1, columns = 0;  // 1, 2 or 4; at most lanes()

@@ -165,8 +165,41 @@ class Results:
             stored = getattr(d, "convert_to_" + name)(x, q)
             self.keep(name, np.asarray(stored).view(stored.dtype.str), getattr(d, "convert_from_" + name)(stored))
 
+    def gradients(self):
+        """Of what fakes quantization: to its input, scale and zero point, per tensor and per channel."""
+        utils = importlib.import_module(f"{self.mge.__name__}.quantization.utils")
+        x = self.tensor(2, 3, 2, 2)
+        for name in ("qint8", "quint8", "qint4", "quint4"):
+            meta = self.dtype._builtin_quant_dtypes[name]
+            for scale, zero in ((0.02, 3.0), (1.5, 3.0), (np.array([0.1, 0.2, 0.7]).reshape(1, 3, 1, 1), 2.0)):
+                s, z = (
+                    self.mge.Tensor(np.asarray(v, "float32")) for v in (scale, np.broadcast_to(zero, np.shape(scale)))
+                )
+                key = f"gradients/{name}/{np.ravel(scale)[0]}"
+                for mode in ("SYMMERTIC", "ASYMMERTIC"):
+                    qparams = utils.create_qparams(
+                        getattr(utils.QuantMode, mode), meta, s, z if mode[0] == "A" else None
+                    )
+                    self.gradient(f"{key}/{mode}", partial(utils.fake_quant_tensor, x, qparams), x, s, z)
+                if np.ndim(scale) == 0:
+                    step = self.mge.Tensor(np.float32(0.3))
+                    self.gradient(
+                        f"{key}/lsq", partial(utils.lsq_forward, meta.qmin, meta.qmax, x, s, z, step), x, s, z
+                    )
+                    log = self.mge.Tensor(np.float32(np.log2(scale)))
+                    self.gradient(f"{key}/tqt", partial(utils.tqt_forward, meta.qmin, meta.qmax, x, log), x, log)
+
+    def gradient(self, name, function, *wrt):
+        gm = self.autodiff.GradManager().attach(list(wrt))
+        with gm:
+            y = function()
+            gm.backward((y * self.mge.Tensor(np.cos(np.arange(24.0)).reshape(2, 3, 2, 2).astype("float32"))).sum())
+        self.keep(name, y, *(np.zeros(0) if t.grad is None else t.grad for t in wrt))
+        for t in wrt:
+            t.grad = None
+
     def run(self):
-        for part in (self.networks, self.layers, self.observers, self.dtypes):
+        for part in (self.networks, self.layers, self.observers, self.dtypes, self.gradients):
             self.rng = np.random.RandomState(1)
             part()
         return self.out

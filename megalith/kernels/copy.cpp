@@ -62,8 +62,45 @@ HWY_INLINE void Tile(const float* from, int64_t from_row, float* to, int64_t to_
 #endif
 }
 
+#if HWY_TARGET == HWY_AVX3
+// Eight rows of sixteen: stores of whole vectors.
+HWY_INLINE void WideTile(const float* from, int64_t from_row, float* to, int64_t to_row) {
+  __m512 r[8], t[8];
+#define MEGALITH_EACH(i, n) _Pragma("GCC unroll 8") for (int64_t i = 0; i < (n); ++i)
+  // Rows 0 to 3 and 8 to 11 of the source below, those four behind them above.
+  MEGALITH_EACH(i, 8) {
+    const float* low = from + (i < 4 ? i : i + 4) * from_row;
+    r[i] = _mm512_insertf32x8(_mm512_castps256_ps512(_mm256_loadu_ps(low)), _mm256_loadu_ps(low + 4 * from_row), 1);
+  }
+  MEGALITH_EACH(i, 4) {
+    t[2 * i] = _mm512_unpacklo_ps(r[2 * i], r[2 * i + 1]);
+    t[2 * i + 1] = _mm512_unpackhi_ps(r[2 * i], r[2 * i + 1]);
+  }
+  MEGALITH_EACH(i, 2) {
+    MEGALITH_EACH(k, 2) {
+      const __m512d a = _mm512_castps_pd(t[4 * i + k]), b = _mm512_castps_pd(t[4 * i + 2 + k]);
+      r[4 * i + 2 * k] = _mm512_castpd_ps(_mm512_unpacklo_pd(a, b));
+      r[4 * i + 2 * k + 1] = _mm512_castpd_ps(_mm512_unpackhi_pd(a, b));
+    }
+  }
+  MEGALITH_EACH(i, 4) {
+    _mm512_storeu_ps(to + i * to_row, _mm512_shuffle_f32x4(r[i], r[4 + i], 0x88));
+    _mm512_storeu_ps(to + (4 + i) * to_row, _mm512_shuffle_f32x4(r[i], r[4 + i], 0xdd));
+  }
+#undef MEGALITH_EACH
+}
+#endif
+
 void TransposeFloats(const float* from, int64_t from_row, float* to, int64_t to_row, int64_t rows, int64_t columns) {
   int64_t j = 0;
+#if HWY_TARGET == HWY_AVX3
+  for (; j + 16 <= columns; j += 16) {
+    int64_t i = 0;
+    for (; i + 8 <= rows; i += 8) WideTile(from + j * from_row + i, from_row, to + i * to_row + j, to_row);
+    for (; i < rows; ++i)
+      for (int64_t k = j; k < j + 16; ++k) to[i * to_row + k] = from[k * from_row + i];
+  }
+#endif
   for (; j + kTile <= columns; j += kTile) {
     int64_t i = 0;
     for (; i + kTile <= rows; i += kTile) Tile(from + j * from_row + i, from_row, to + i * to_row + j, to_row);

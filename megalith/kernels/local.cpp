@@ -58,33 +58,36 @@ void each_cell(const Geometry& g, const float* x, float* y, const CellPanels* pa
       g.group * g.sgh * g.sgw * chunks, grain(chunk * g.cols * g.icpg * g.taps() * g.ocpg),
       [&](int64_t begin, int64_t end) {
         Walk walk;
+        walk.x.resize(static_cast<size_t>(chunk * g.cols));
+        walk.out.resize(walk.x.size());
         for (int64_t task = begin; task < end; ++task) {
           const int64_t cell = task / chunks, first = task % chunks * chunk, last = std::min(lines, first + chunk);
           const int64_t group = cell / (g.sgh * g.sgw), cell_row = cell / g.sgw % g.sgh;
+          const CellPanels::Window window = panels ? panels->window(cell) : CellPanels::Window{0, 0, g.fw};
           bool again = false;
           for (const Stretch& row : rows[static_cast<size_t>(cell_row)]) {
             for (const Stretch& col : cols[static_cast<size_t>(cell % g.sgw)]) {
               // x of an item is where the first of its taps falls into.
               const int64_t left = g.input_col(col.begin, col.low) * g.icpg;
-              walk.x.clear();
-              walk.out.clear();
-              for (int64_t line = first; line < last; ++line) {
-                const int64_t image = line / g.rows * g.group + group, oh = cell_row * g.rows + line % g.rows;
+              const float** from = walk.x.data();
+              float** to = walk.out.data();
+              for (int64_t line = first, n = first / g.rows, r = first % g.rows; line < last; ++line) {
+                const int64_t image = n * g.group + group, oh = cell_row * g.rows + r;
+                if (++r == g.rows) ++n, r = 0;
                 if (oh < row.begin || oh >= row.end) continue;
-                const float* from = x + (image * in + g.input_row(oh, row.low) * g.iw) * g.icpg + left;
-                float* to = y + (image * positions + oh * g.ow + col.begin) * g.ocpg;
-                for (int64_t i = 0; i < col.end - col.begin; ++i) {
-                  walk.x.push_back(from + i * g.stride_w * g.icpg);
-                  walk.out.push_back(to + i * g.ocpg);
-                }
+                const float* at = x + (image * in + g.input_row(oh, row.low) * g.iw) * g.icpg + left;
+                float* out = y + (image * positions + oh * g.ow + col.begin) * g.ocpg;
+                for (int64_t i = col.begin; i < col.end; ++i, at += g.stride_w * g.icpg, out += g.ocpg)
+                  *from++ = at, *to++ = out;
               }
-              if (walk.x.empty()) continue;
+              const int64_t items = to - walk.out.data();
+              if (items == 0) continue;
               walk.runs.clear();
               const int64_t step = g.flip ? -g.icpg : g.icpg;
               for (int64_t kh = row.low; kh < row.high; ++kh) {
                 for (int64_t kw = col.low; kw < col.high; ++kw) {
                   const Run run{((kh - row.low) * g.iw + kw - col.low) * step,
-                                panels ? panels->tap(cell, kh, kw) * g.icpg : (kh * g.fw + kw) * g.ocpg, g.icpg};
+                                window.at(kh, kw) * (panels ? g.icpg : g.ocpg), g.icpg};
                   if (panels && kw > col.low && !g.flip)
                     walk.runs.back().k += g.icpg;
                   else
@@ -93,7 +96,7 @@ void each_cell(const Geometry& g, const float* x, float* y, const CellPanels* pa
               }
               Sums s{.x = walk.x.data(),
                      .out = walk.out.data(),
-                     .items = static_cast<int64_t>(walk.x.size()),
+                     .items = items,
                      .columns = g.ocpg,
                      .w_step = g.taps() * g.ocpg,
                      .runs = walk.runs.data(),

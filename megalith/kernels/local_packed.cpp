@@ -49,12 +49,11 @@ int64_t CellPanels::offset(int64_t cell) const {
 }
 
 void CellPanels::fill(int64_t cell, const float* filter, float* to) const {
-  const int64_t top = rows_.low[static_cast<size_t>(cell / g_.sgw % g_.sgh)],
-                left = cols_.low[static_cast<size_t>(cell % g_.sgw)];
+  const auto [top, left, taps] = window(cell);
   filter += cell * g_.icpg * g_.taps() * g_.ocpg;
   for (const Panel& p : panels_) {
     for (int64_t kh = top; kh < top + rows(cell); ++kh) {
-      for (int64_t kw = left; kw < left + cols(cell); ++kw) {
+      for (int64_t kw = left; kw < left + taps; ++kw) {
         for (int64_t ic = 0; ic < g_.icpg; ++ic, to += p.vectors * lanes()) {
           std::copy_n(filter + (ic * g_.taps() + kh * g_.fw + kw) * g_.ocpg + p.first, p.channels, to);
           std::fill(to + p.channels, to + p.vectors * lanes(), 0.f);
@@ -100,6 +99,7 @@ void forward_cells(const Geometry& g, const CellPanels& panels, const float* src
       if (row != row_here || col != col_here) {
         row = row_here, col = col_here;
         runs.clear();
+        const CellPanels::Window window = panels.window(cell);
         for (int64_t kh = row->low; kh < row->high; ++kh) {
           for (int64_t kw = col->low; kw < col->high; ++kw) {
             // x counts from the first tap; without a flip those of a row follow each other.
@@ -107,7 +107,7 @@ void forward_cells(const Geometry& g, const CellPanels& panels, const float* src
             if (kw > col->low && !g.flip)
               runs.back().k += g.icpg;
             else
-              runs.push_back({at, panels.tap(cell, kh, kw) * g.icpg, g.icpg});
+              runs.push_back({at, window.at(kh, kw) * g.icpg, g.icpg});
           }
         }
       }

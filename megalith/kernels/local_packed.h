@@ -73,10 +73,14 @@ class CellPanels {
   int64_t cols(int64_t cell) const { return cols_.count[static_cast<size_t>(cell % g_.sgw)]; }
   int64_t cell_floats(int64_t cell) const { return rows(cell) * cols(cell) * g_.icpg * columns_; }
   int64_t floats() const { return g_.group * rows_.all * cols_.all * g_.icpg * columns_; }
-  // Where a tap stands in its cell, in taps.
-  int64_t tap(int64_t cell, int64_t kh, int64_t kw) const {
-    return (kh - rows_.low[static_cast<size_t>(cell / g_.sgw % g_.sgh)]) * cols(cell) + kw -
-           cols_.low[static_cast<size_t>(cell % g_.sgw)];
+  // The taps of a cell: where they begin in the window, and how many are in a row of it.
+  struct Window {
+    int64_t top, left, cols;
+    int64_t at(int64_t kh, int64_t kw) const { return (kh - top) * cols + kw - left; }
+  };
+  Window window(int64_t cell) const {
+    return {rows_.low[static_cast<size_t>(cell / g_.sgw % g_.sgh)], cols_.low[static_cast<size_t>(cell % g_.sgw)],
+            cols(cell)};
   }
   // The sums of one cell, for all panels; s lacks w and all that is said of columns.
   void sums(int64_t cell, PanelSums s) const;

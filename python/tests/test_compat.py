@@ -117,7 +117,7 @@ def test_ops_as_objects():
     from megalith.core.ops import builtin
 
     op = builtin.Elemwise("relu")
-    assert op.mode == builtin.Elemwise.Mode.RELU == "RELU" and str(op.mode) == "Mode.RELU"
+    assert op.mode == builtin.Elemwise.Mode.RELU == "RELU" and str(op.mode) == "Elemwise.Mode.RELU"
     assert op == builtin.Elemwise(mode="RELU") and hash(op) == hash(builtin.Elemwise(mode="RELU"))
     op.mode = "exp"
     assert op != builtin.Elemwise("relu")

@@ -1,5 +1,7 @@
 """Options of MegEngine's asynchronous executor, kept so that programs may set them; calls here run at once."""
 
+from .. import _core
+
 _options = {
     "async_level": 2, "enable_drop": 0, "max_recompute_time": 1, "catch_worker_execption": 1, "enable_host_compute": 1,
     "enable_dtr_auto_drop": 0, "enable_dtr_sqrt_sampling": 0, "dtr_eviction_threshold": 0,
@@ -11,7 +13,7 @@ _options = {
 def get_option(name: str) -> int:
     """The value of an option."""
     if name not in _options:
-        raise ValueError(f"there is no option {name!r}")
+        raise _core.IndexingError(f"there is no option {name!r}")
     return _options[name]
 
 

@@ -1,6 +1,5 @@
 """Deep recursion."""
 
-import contextlib
 import sys
 
 
@@ -23,8 +22,6 @@ class AlternativeRecursionLimit:
         sys.setrecursionlimit(self._before.pop())
 
 
-@contextlib.contextmanager
-def max_recursion_limit():
+def max_recursion_limit() -> AlternativeRecursionLimit:
     """The deepest recursion that is safe."""
-    with AlternativeRecursionLimit(50_000):
-        yield
+    return AlternativeRecursionLimit(50_000)

@@ -90,8 +90,35 @@ def _ignore(*args):
     """Accepted for compatibility."""
 
 
-_set_swap_flag = _set_drop_flag = _clear_algorithm_cache = push_scope = pop_scope = name_tensor = _ignore
+_set_swap_flag = _set_drop_flag = _clear_algorithm_cache = name_tensor = clear_candidates = _ignore
+enable_cupti = disable_cupti = group_start = group_end = _ignore
 set_python_backtrace_enabled = set_transformation_backtrace_enabled = _ignore
+
+
+_scopes = []
+
+
+def push_scope(name: str):
+    """Begins a part of a program for profiles."""
+    _scopes.append(name)
+
+
+def pop_scope(name: str):
+    """Ends the part that began last.
+
+    Raises:
+        RuntimeError: it has another name.
+    """
+    if not _scopes or _scopes[-1] != name:
+        raise _core.OpError(f"the scope that ends is {name!r}, the last that began {_scopes[-1:]}")
+    _scopes.pop()
+
+
+def is_tracing_module() -> bool:
+    """Whether a Module is being traced."""
+    from ...traced_module.module_tracer import active_module_tracer
+
+    return active_module_tracer() is not None
 
 
 def is_external_convert() -> bool:

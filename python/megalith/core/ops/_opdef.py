@@ -2,6 +2,8 @@
 
 import enum
 
+import numpy as np
+
 from ... import _core
 from ..tensor.dtype import to_native
 from ._composed import COMPOSED
@@ -34,7 +36,7 @@ class _ParamEnum(str, enum.Enum):
         return hash(self.value)
 
     def __str__(self):
-        return f"{type(self).__name__}.{self.name}"
+        return f"{type(self).__qualname__}.{self.name}"
 
 
 class OpDef:
@@ -52,10 +54,11 @@ class OpDef:
 
     def __init__(self, *args, **kwargs):
         cls = type(self)
-        if len(args) > len(cls._fields):
-            raise TypeError(f"{cls.__name__} has {len(cls._fields)} fields, not {len(args)}")
+        names = (*cls._fields, *cls._host)
+        if len(args) > len(names):
+            raise TypeError(f"{cls.__name__} has {len(names)} fields, not {len(args)}")
         values = dict(cls._defaults)
-        given = dict(zip(cls._fields, args))
+        given = dict(zip(names, args))
         for name, value in kwargs.items():
             if name in given:
                 raise TypeError(f"{cls.__name__}: {name} is given twice")
@@ -73,13 +76,15 @@ class OpDef:
     @classmethod
     def _value(cls, name, value):
         kind = cls._enums.get(name)
+        if name in cls._dtypes and isinstance(value, type):
+            return np.dtype(value)
         if kind is None or value is None:
             return value
         if isinstance(value, str) and "|" not in value:
             for one in (value, value.upper()):
                 if one in kind.__members__:
                     return kind[one]
-            raise ValueError(f"{cls.__name__}: {name} has no value {value!r}")
+            raise _core.OpError(f"{cls.__name__}: {name} has no value {value!r}")
         return value
 
     def __setattr__(self, name, value):
@@ -171,7 +176,8 @@ def _make(entry: dict) -> type:
     for field, default, _, values in entry["fields"]:
         fields.append(field)
         if values:
-            kind = _ParamEnum(_camel(field), [(v, v) for v in values], module=_MODULE)
+            qualname = f"{entry['name']}.{_camel(field)}"
+            kind = _ParamEnum(_camel(field), [(v, v) for v in values], module=_MODULE, qualname=qualname)
             members[_camel(field)] = enums[field] = kind
             default = kind[default] if isinstance(default, str) and default in kind.__members__ else default
         elif isinstance(default, tuple):  # an element type: whatever the op derives

@@ -52,8 +52,9 @@ js:
 	  cmake --build --preset $$preset -j $(JOBS) --target mge_js || exit 1; done
 	@export $(NODE_PATH_OF); cd js && npm ci --no-audit --no-fund --loglevel error && npm run --silent build
 
-# The package alone: its levels in Node, bundlers, README and demo. The rest of test-js is the core's own quick set as
-# WebAssembly, the levels in Chromium, MNIST from scratch, Deno and Bun.
+# The package alone: its levels in Node, bundlers, README, and the demo in Chromium: it trains, reads a drawn digit, saves
+# and loads. The rest of test-js is the core's own quick set as WebAssembly, the levels in Chromium, MNIST from scratch,
+# Deno and Bun.
 check-js: js
 	@./scripts/install-deps.sh chromium
 	@export $(NODE_PATH_OF); cd js && npm run check
@@ -67,10 +68,10 @@ test-js: js
 demo-js: js
 	@export $(NODE_PATH_OF); cd js && node scripts/demo.mjs
 
-# What CI runs: the full set, the Python package and the documentation, then the quick set under ThreadSanitizer and with
-# a second compiler. test-more: for another processor, under AddressSanitizer, a short run of every fuzz target, and
-# mge.js; an hour on two cores.
-test: test-release test-python docs test-tsan
+# What CI runs: the full set, the Python package and the documentation, the quick set under ThreadSanitizer and with a
+# second compiler, and mge.js. test-more: for another processor, under AddressSanitizer, a short run of every fuzz target,
+# and all tests of mge.js; an hour on two cores.
+test: test-release test-python docs test-tsan check-js
 	@if ./scripts/install-deps.sh $(CLANG); then $(MAKE) --no-print-directory test-clang; else \
 	  echo "make test: clang-19 can't be installed here, so NOT tested: the clang build"; fi
 

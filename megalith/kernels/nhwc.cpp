@@ -128,6 +128,21 @@ void Depthwise(const DepthRow& r) {
   }
 }
 
+// to[i * channels + c] = from[c * channel + i].
+void Interleave(const float* from, int64_t channel, int64_t channels, int64_t count, float* to) {
+  int64_t i = 0;
+#if HWY_TARGET != HWY_SCALAR
+  if (channels == 3) {  // what most images have
+    const D d;
+    for (; i + kLanes <= count; i += kLanes) {
+      const float* p = from + i;
+      hn::StoreInterleaved3(hn::LoadU(d, p), hn::LoadU(d, p + channel), hn::LoadU(d, p + 2 * channel), d, to + i * 3);
+    }
+  }
+#endif
+  if (i < count) copying::transpose(from + i, channel, to + i * channels, channels, count - i, channels);
+}
+
 void AddProducts(const DepthSums& s) {
   const D d;
   for (int64_t c = 0; c < s.channels; c += kLanes) {
@@ -229,15 +244,17 @@ class Lines {
     height_ = *rows.second - top_ + 1;
     left_ = *cols.first;
     width_ = (w.count - 1) * w.step + *cols.second - left_ + 1;
-    padded_ = top_ < 0 || left_ < 0 || left_ + width_ > x.w || top_ + (h.count - 1) * h.step + height_ > x.h;
-    row_ = padded_ ? width_ * x.c : x.row;
+    copied_ = x.channel != 1 || top_ < 0 || left_ < 0 || left_ + width_ > x.w ||
+              top_ + (h.count - 1) * h.step + height_ > x.h;
+    pixel_ = copied_ ? channels : x.c;
+    row_ = copied_ ? width_ * pixel_ : x.row;
     // By row of taps, or by tap where its columns don't lie side by side.
-    const bool whole = channels == x.c && adjacent(w);
+    const bool whole = channels == pixel_ && adjacent(w);
     const int64_t stretch = whole ? w.taps() * channels : channels;
     for (int64_t i = 0, l = 0; i < h.taps(); ++i) {
       for (int64_t j = 0; j < (whole ? 1 : w.taps()); ++j, l += stretch) {
-        const int64_t at = (h.offset[static_cast<size_t>(i)] - top_) * row_ +
-                           (w.offset[static_cast<size_t>(j)] - left_) * x.c + (padded_ ? first_ : 0);
+        const int64_t at =
+            (h.offset[static_cast<size_t>(i)] - top_) * row_ + (w.offset[static_cast<size_t>(j)] - left_) * pixel_;
         stretches_.push_back({at, l, stretch});
         for (int64_t k = 0; k < stretch;) {  // cut where one pass ends
           const int64_t some = std::min(stretch - k, gemm::kDepth - (l + k) % gemm::kDepth);
@@ -253,18 +270,24 @@ class Lines {
   // Whether tiles of one line each are high enough, and their rows don't crowd the first cache.
   bool pay() const {
     const int64_t most = gemm::tile_rows(), tiles = (w_.count + most - 1) / most;
-    return 10 * w_.count >= 7 * tiles * most && a_row() % 1024 != 0 && h_.taps() * w_.taps() <= 1024;
+    return 10 * w_.count >= 7 * tiles * most && a_row() % 1024 != 0 && h_.taps() * w_.taps() <= 1024 && fit(1);
+  }
+  // Whether the copy for so many lines is of ordinary size, however wide padding and dilation are.
+  bool fit(int64_t lines) const {
+    constexpr int64_t kMost = 1 << 22;
+    return !copied_ ||
+           (height_ <= kMost && width_ <= kMost && lines <= kMost && row_ <= kMost && floats(lines) <= kMost);
   }
   // Elements [l, l + k) of a patch, which lie side by side from `at` on.
   struct Stretch {
     int64_t at, l, k;
   };
   const std::vector<Stretch>& stretches() const { return stretches_; }
-  int64_t a_row() const { return w_.step * x_.c; }
+  int64_t a_row() const { return w_.step * pixel_; }
   int64_t a_line() const { return h_.step * row_; }
   // What `lines` lines of the result see.
   int64_t floats(int64_t lines) const { return ((lines - 1) * h_.step + height_) * row_; }
-  bool padded() const { return padded_; }
+  bool copied() const { return copied_; }
   int64_t passes() const { return static_cast<int64_t>(passes_.size()) - 1; }
   std::span<const gemm::Run> runs(int64_t pass) const {
     const auto p = static_cast<size_t>(pass);
@@ -275,7 +298,7 @@ class Lines {
   const float* at(int64_t n, int64_t oh, int64_t lines, float* room) const {
     const float* image = x_.data + n * x_.image;
     const int64_t above = oh * h_.step + top_;
-    if (!padded_) return image + above * x_.row + left_ * x_.c + first_;
+    if (!copied_) return image + above * x_.row + left_ * x_.c + first_;
     const int64_t begin = std::clamp<int64_t>(-left_, 0, width_), end = std::clamp(x_.w - left_, begin, width_);
     float* to = room;
     for (int64_t r = above; r < above + (lines - 1) * h_.step + height_; ++r, to += row_) {
@@ -283,19 +306,29 @@ class Lines {
         std::fill_n(to, row_, 0.f);
         continue;
       }
-      std::fill_n(to, begin * x_.c, 0.f);
-      std::memcpy(to + begin * x_.c, image + r * x_.row + (left_ + begin) * x_.c,
-                  static_cast<size_t>((end - begin) * x_.c) * sizeof(float));
-      std::fill(to + end * x_.c, to + row_, 0.f);
+      std::fill_n(to, begin * pixel_, 0.f);
+      copy_pixels(image + r * x_.row + (left_ + begin) * x_.pixel + first_ * x_.channel, end - begin,
+                  to + begin * pixel_);
+      std::fill(to + end * pixel_, to + row_, 0.f);
     }
     return room;
   }
 
  private:
+  void copy_pixels(const float* from, int64_t count, float* to) const {
+    if (x_.channel != 1) return MEGALITH_DISPATCH(Interleave)(from, x_.channel, pixel_, count, to);
+    if (pixel_ == x_.c) {
+      std::memcpy(to, from, static_cast<size_t>(count * pixel_) * sizeof(float));
+      return;
+    }
+    for (int64_t i = 0; i < count; ++i)
+      std::memcpy(to + i * pixel_, from + i * x_.c, static_cast<size_t>(pixel_) * sizeof(float));
+  }
+
   const Image& x_;
   const Axis &h_, &w_;
-  int64_t first_, top_, left_, height_, width_, row_;
-  bool padded_;
+  int64_t first_, top_, left_, height_, width_, pixel_, row_;
+  bool copied_;
   std::vector<Stretch> stretches_;
   std::vector<gemm::Run> runs_;  // of A and B
   std::vector<int64_t> passes_;  // where each begins in runs_, and their end
@@ -328,7 +361,7 @@ void convolve_lines(const Lines& a, const Axis& h, const Axis& w, int64_t images
   exec.parallel_for(
       images * bands * parts, std::max<int64_t>(1, (1 << 17) / std::max<int64_t>(1, work)),
       [&](int64_t begin, int64_t end) {
-        float* const room = a.padded() ? Scratch::get(Scratch::kImage, a.floats(cut.lines)) : nullptr;
+        float* const room = a.copied() ? Scratch::get(Scratch::kImage, a.floats(cut.lines)) : nullptr;
         float* const sums = direct ? nullptr : Scratch::get(Scratch::kSums, cut.lines * w.count * cut.cols);
         int64_t copied = -1;
         const float* seen = nullptr;
@@ -386,8 +419,9 @@ void convolve_pixels(const Image& x, int64_t group, int64_t channels, gemm::Prod
 }  // namespace
 
 bool reads_planes(const Image& x, const Axis& h, const Axis& w, const Filter& f) {
-  return x.channel != 1 && x.pixel == 1 && x.row == x.w && f.ins * f.outs > 1 && x.h * x.w >= 64 &&
-         Patches<float>(x, h, w, 0, f.ins).plain();
+  if (x.channel == 1 || x.pixel != 1 || f.ins * f.outs == 1 || h.taps() * w.taps() == 0) return false;
+  if (Patches<float>(x, h, w, 0, f.ins).plain()) return x.row == x.w && x.h * x.w >= 64;
+  return f.groups == 1 && x.n * h.count * w.count > 0 && Lines(x, h, w, 0, f.ins).pay();
 }
 
 void convolve(const Image& x, const Axis& h, const Axis& w, const Filter& shape, const float* packed, const Image& y,
@@ -495,6 +529,7 @@ bool filter_sums_of_lines(const Image& x, const Image& dy, const Axis& h, const 
   if (pixels == 0 || x.n == 0 || h.taps() * w.taps() == 0 || f.outs > kMostOuts) return false;
   if (f.outs % lanes != 0 && lanes < 8) return false;  // there masks are slow
   const Lines a(x, h, w, group, f.ins);
+  if (!a.fit(h.count)) return false;
   const int64_t seen = std::max<int64_t>(1, a.floats(h.count)), some = std::clamp<int64_t>(kSeen / seen, 1, x.n);
   if (w.count < 6 || some * pixels < std::min(kLeastPixels, x.n * pixels)) return false;
   // Pieces of the patches, a task each.
@@ -502,7 +537,7 @@ bool filter_sums_of_lines(const Image& x, const Image& dy, const Axis& h, const 
   for (const Lines::Stretch& s : a.stretches()) {
     for (int64_t k = 0; k < s.k; k += kRows) pieces.push_back({s.at + k, s.l + k, std::min(kRows, s.k - k)});
   }
-  float* const room = a.padded() ? Scratch::get(Scratch::kImage, some * seen) : nullptr;
+  float* const room = a.copied() ? Scratch::get(Scratch::kImage, some * seen) : nullptr;
   std::vector<gemm::Run> runs;
   for (int64_t n = 0; n < x.n; n += some) {
     const int64_t images = std::min(some, x.n - n);

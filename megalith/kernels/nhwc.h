@@ -31,7 +31,8 @@ using Taps = std::span<const int64_t>;
 int64_t packed_floats(const Filter& f, int64_t h, int64_t w);
 void pack(const Filter& f, Taps h, Taps w, float* to, Exec& exec);
 
-// Whether `convolve` reads an image in planes where it lies: windows of one pixel, each of which is used once.
+// Whether `convolve` reads an image in planes where it lies: for windows of one pixel, and where it copies lines
+// anyway.
 bool reads_planes(const Image& x, const Axis& h, const Axis& w, const Filter& f);
 
 // y = epilogue(x * filter). `x` is dense, or as reads_planes() says. The bias has a value for each channel of y; what

@@ -142,6 +142,19 @@ TEST_SUITE("kernels") {
     }
   }
 
+  TEST_CASE("convolution whose window is mostly outside of the image") {
+    Dice dice(27);
+    for (uint32_t far : {1000u, 65000u}) {  // no copy of what it sees would fit into memory
+      param::Convolution p;
+      p.pad_h = p.pad_w = p.dilate_h = p.dilate_w = far;
+      const Tensor x = dice.floats({1, 3, 14, 14}, false), f = dice.floats({20, 3, 3, 3}, false),
+                   dy = dice.floats({1, 20, 14, 14}, false);
+      CHECK(check_kernels("Convolution", p, {x, f}, kSums, &dice, true) > 0);
+      CHECK(check_kernels("ConvolutionBackwardData", p, {f, dy, x}, kSums, &dice, true) > 0);
+      CHECK(check_kernels("ConvolutionBackwardFilter", p, {x, dy, f}, kSums, &dice, true) > 0);
+    }
+  }
+
   TEST_CASE("convolutions of few channels sum in one order") {
     Dice dice(24);
     const OpDef& op = Registry::get().at("Convolution");

@@ -20,6 +20,11 @@ class Sampler(ABC):
         pass
 
 
+def _check_batch_size(batch_size):
+    if not isinstance(batch_size, int) or isinstance(batch_size, bool) or batch_size <= 0:
+        raise ValueError(f"batch_size is {batch_size!r}, expected a positive integer")
+
+
 class MapSampler(Sampler):
     """Base class of samplers for datasets with indices: subclasses define :meth:`sample`.
 
@@ -37,8 +42,7 @@ class MapSampler(Sampler):
     """
 
     def __init__(self, dataset, batch_size=1, drop_last=False, num_samples=None, world_size=None, rank=None, seed=None):
-        if not isinstance(batch_size, int) or isinstance(batch_size, bool) or batch_size <= 0:
-            raise ValueError(f"batch_size is {batch_size!r}, expected a positive integer")
+        _check_batch_size(batch_size)
         if not isinstance(drop_last, bool):
             raise ValueError(f"drop_last is {drop_last!r}, expected a boolean value")
         if num_samples is not None and (not isinstance(num_samples, int) or num_samples <= 0):
@@ -92,6 +96,7 @@ class StreamSampler(Sampler):
     """
 
     def __init__(self, batch_size=1):
+        _check_batch_size(batch_size)
         self.batch_size = batch_size
 
     def __iter__(self):

@@ -144,6 +144,8 @@ def _pool(op, inp, kernel_size, stride, padding, mode):
     check_tensor(op, inp=inp)
     window, pads = pair(kernel_size, op, "kernel_size", 1), pair(padding, op, "padding")
     step = window if stride is None else pair(stride, op, "stride", 1)
+    if not isinstance(mode, str):
+        raise ArgumentTypeError(f"{op}: mode is a string, not {type(mode).__name__}")
     return _ops.Pooling(inp, mode=mode.upper(), window_h=window[0], window_w=window[1], stride_h=step[0],
                         stride_w=step[1], pad_h=pads[0], pad_w=pads[1])  # fmt: skip
 

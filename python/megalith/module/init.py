@@ -129,7 +129,7 @@ def calculate_gain(nonlinearity: str, param: Optional[Union[int, float]] = None)
         if param is None:
             param = 0.01
         if isinstance(param, bool) or not isinstance(param, (int, float)):
-            raise ArgumentError(f"the slope of leaky_relu is {param!r}, expected a number")
+            raise ArgumentError(f"the slope of leaky_relu is a number, not {type(param).__name__}")
         return math.sqrt(2.0 / (1 + param**2))
     raise ArgumentError(f"there is no gain for {nonlinearity!r}")
 

@@ -7,6 +7,7 @@ from typing import Union
 import numpy as np
 
 from .. import functional as F
+from .._errors import require
 from ..core.tensor.dtype import QuantDtypeMeta
 from ..module import Module
 from ..tensor import Tensor
@@ -221,7 +222,7 @@ class HistogramObserver(MinMaxObserver):
         """The limits that make the error least, found by moving them inward quantile by quantile."""
         _, _, distance = self._range()
         histogram = self.histogram.numpy()
-        assert len(histogram) == self.bins, "bins mistmatch"
+        require(len(histogram) == self.bins, f"HistogramObserver: {len(histogram)} bins of {self.bins} are there")
         bin_width = distance / self.bins
         density = np.divide(histogram.astype(np.float64), bin_width) if bin_width else np.zeros(self.bins)
         below = np.cumsum(histogram, dtype=histogram.dtype)

@@ -109,6 +109,55 @@ void each_cell(const Geometry& g, const float* x, float* y, const CellPanels* pa
       });
 }
 
+// fn(x, y) with channels last in both.
+template <class Fn>
+void with_channels_last(const Geometry& g, const float* src, float* dst, Exec& exec, Fn&& fn) {
+  const int64_t positions = g.oh * g.ow, images = g.n * g.group;
+  const float* x = channels_last(src, images, g.icpg, g.ih * g.iw, Scratch::kImage, exec);
+  const bool direct = g.ocpg == 1 || positions == 1;
+  float* y = direct ? dst : Scratch::get(Scratch::kSums, images * g.ocpg * positions);
+  fn(x, y);
+  channels_first(y, images, g.ocpg, positions, dst, exec);
+  Scratch::release(Scratch::kImage);
+  Scratch::release(Scratch::kSums);
+}
+
+// With packed weights; x and y have channels last, and their first cell is first_cell of all.
+void cells_packed(const Geometry& g, const CellPanels& panels, int64_t first_cell, const float* x, float* y,
+                  Exec& exec) {
+  if (g.rows * g.cols == 1) return forward_cells(g, panels, first_cell, x, y, exec);
+  each_cell(g, x, y, &panels, exec, [&](int64_t cell, bool again, const Sums& s) {
+    panels.sums(first_cell + cell,
+                {.x = s.x, .out = s.out, .items = s.items, .runs = s.runs, .run_count = s.run_count, .far = !again});
+  });
+}
+
+// Groups one after the other, each on one thread: what is turned around stays in its caches.
+bool groups_packed(const Geometry& g, const CellPanels& panels, const float* src, float* dst, Exec& exec) {
+  const int64_t in = g.ih * g.iw, positions = g.oh * g.ow;
+  if (g.n == 1 || g.group == 1 || g.group < 2 * exec.threads() || std::min({g.icpg, g.ocpg, in, positions}) == 1)
+    return false;
+  Geometry one = g;
+  one.group = 1;
+  exec.parallel_for(g.group, 1, [&](int64_t begin, int64_t end) {
+    Exec serial;
+    float* x = Scratch::get(Scratch::kImage, g.n * g.icpg * in);
+    float* y = Scratch::get(Scratch::kSums, g.n * g.ocpg * positions);
+    for (int64_t group = begin; group < end; ++group) {
+      for (int64_t n = 0; n < g.n; ++n)
+        copying::transpose(src + (n * g.group + group) * g.icpg * in, in, x + n * g.icpg * in, g.icpg, in, g.icpg);
+      cells_packed(one, panels, group * g.sgh * g.sgw, x, y, serial);
+      for (int64_t n = 0; n < g.n; ++n) {
+        copying::transpose(y + n * g.ocpg * positions, g.ocpg, dst + (n * g.group + group) * g.ocpg * positions,
+                           positions, g.ocpg, positions);
+      }
+    }
+    Scratch::release(Scratch::kImage);
+    Scratch::release(Scratch::kSums);
+  });
+  return true;
+}
+
 }  // namespace
 
 void forward(const Geometry& g, const float* src, const Tensor& weights, float* dst, Exec& exec) {
@@ -116,11 +165,13 @@ void forward(const Geometry& g, const float* src, const Tensor& weights, float* 
   if (!kSmall) {
     if ((narrow(g) || few_images(g)) && forward_rows_packed(g, src, weights, dst, exec)) return;
     if (narrow(g)) return forward_rows(g, src, filter, dst, exec);
+    if (const CellPanels panels(g, g.n * g.rows * g.cols, weights, exec); panels) {
+      if (groups_packed(g, panels, src, dst, exec)) return;
+      return with_channels_last(g, src, dst, exec,
+                                [&](const float* x, float* y) { cells_packed(g, panels, 0, x, y, exec); });
+    }
   }
-  const int64_t positions = g.oh * g.ow, per_filter = g.icpg * g.taps() * g.ocpg;
-  const float* x = channels_last(src, g.n * g.group, g.icpg, g.ih * g.iw, Scratch::kImage, exec);
-  const bool direct = g.ocpg == 1 || positions == 1;
-  float* y = direct ? dst : Scratch::get(Scratch::kSums, g.n * g.group * g.ocpg * positions);
+  const int64_t per_filter = g.icpg * g.taps() * g.ocpg;
   // Few images with many channels leave the memory to the processor, which sees through a walk in wide rows; they are
   // done with a large block before the next one could come.
   constexpr int64_t kNearRows = 12288, kNearFloats = 24576, kAllNearFloats = 131072;
@@ -129,31 +180,14 @@ void forward(const Geometry& g, const float* src, const Tensor& weights, float* 
   const auto far = near                                                                  ? Sums::Far::kNo
                    : per_filter <= (g.n * g.rows * g.cols < 4 ? kNearRows : kNearFloats) ? Sums::Far::kBlock
                                                                                          : Sums::Far::kRows;
-  const auto plainly = [&] {
+  with_channels_last(g, src, dst, exec, [&](const float* x, float* y) {
     each_cell(g, x, y, nullptr, exec, [&](int64_t cell, bool again, Sums& s) {
       s.w = filter + cell * per_filter;
       s.far = again ? Sums::Far::kNo : far;
       s.next = per_filter;
       sums(s);
     });
-  };
-  if constexpr (kSmall) {
-    plainly();
-  } else if (const CellPanels panels(g, g.n * g.rows * g.cols, weights, exec); panels) {
-    if (g.rows * g.cols == 1) {
-      forward_cells(g, panels, x, y, exec);
-    } else {
-      each_cell(g, x, y, &panels, exec, [&](int64_t cell, bool again, const Sums& s) {
-        panels.sums(
-            cell, {.x = s.x, .out = s.out, .items = s.items, .runs = s.runs, .run_count = s.run_count, .far = !again});
-      });
-    }
-  } else {
-    plainly();
-  }
-  channels_first(y, g.n * g.group, g.ocpg, positions, dst, exec);
-  Scratch::release(Scratch::kImage);
-  Scratch::release(Scratch::kSums);
+  });
 }
 
 // Halves are widened, which is exact: images at once, filters when their turn comes.

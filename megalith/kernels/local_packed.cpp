@@ -77,7 +77,8 @@ void CellPanels::sums(int64_t cell, PanelSums s) const {
   }
 }
 
-void forward_cells(const Geometry& g, const CellPanels& panels, const float* src, float* dst, Exec& exec) {
+void forward_cells(const Geometry& g, const CellPanels& panels, int64_t first_cell, const float* src, float* dst,
+                   Exec& exec) {
   const int64_t in = g.ih * g.iw, positions = g.oh * g.ow;
   const std::vector<Stretch> rows =
       stretches(1, g.oh, g.fh, g.ih, [&](int64_t o, int64_t k) { return g.input_row(o, k); })[0];
@@ -130,7 +131,7 @@ void forward_cells(const Geometry& g, const CellPanels& panels, const float* src
           out[static_cast<size_t>(n)] = to + n * g.group * positions * g.ocpg;
         }
         s.cells = at_once;
-        panels.sums(c, s);
+        panels.sums(first_cell + c, s);
       }
     }
   });

@@ -96,8 +96,10 @@ class CellPanels {
   std::shared_ptr<Storage> storage_;
 };
 
-// src and dst have channels last: (n, group, pixels, channels). For cells of one output.
-void forward_cells(const Geometry& g, const CellPanels& panels, const float* src, float* dst, Exec& exec);
+// src and dst have channels last: (n, group, pixels, channels). For cells of one output; the first one here is
+// first_cell of all.
+void forward_cells(const Geometry& g, const CellPanels& panels, int64_t first_cell, const float* src, float* dst,
+                   Exec& exec);
 // Lanes along the width; false where that can't be done, or weights are not packed. It pays where narrow() does and for
 // few_images() of one vector of channels or less: those wait for memory, and then nothing has to be turned around.
 bool few_images(const Geometry& g);

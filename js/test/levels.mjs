@@ -336,6 +336,50 @@ export const levels = {
     return JSON.stringify(count);
   },
 
+  async "ops called with anything are errors or results, and the engine goes on"(c) {
+    const e = c.engine;
+    let s = 7;
+    const random = (n) => ((s = (s * 16807) % 2147483647), s % n);
+    const from = (...list) => list[random(list.length)];
+    const arrays = { float32: Float32Array, int32: Int32Array, uint8: Uint8Array, int8: Int8Array, float16: Uint16Array, bool: Uint8Array, int16: Int16Array };
+    const shape = () => Array.from({ length: random(6) }, () => from(0, 1, 1, 2, 3, 4, 8, 17));
+    const tensor = (dims) => {
+      const dtype = random(3) ? "float32" : from(...Object.keys(arrays));
+      const data = new arrays[dtype](dims.reduce((a, b) => a * b, 1));
+      return e.tensor(data.map(() => (dtype === "bool" ? random(2) : random(5) ? random(4) : from(-1, 1e9, NaN, -7, 255))), dims, dtype);
+    };
+    const param = (p) => {
+      if (p.values) return from(...p.values);
+      if (typeof p.default === "boolean") return from(true, false);
+      if (typeof p.default === "number") return from(0, 1, 2, 3, -1, 5, 1e9, -2147483648, 0.5);
+      return Array.isArray(p.default) ? Array.from({ length: random(4) }, () => random(5) - 1) : from("", "float32", "x");
+    };
+    const all = e.ops();
+    const count = { refused: 0, run: 0 };
+    for (let i = 0; i < 3000; ++i) {
+      const op = from(...all);
+      e.scope(() => {
+        const dims = shape();
+        const inputs = Array.from({ length: Math.max(0, Math.min(6, op.inputs[0] + random(3) - (random(6) ? 0 : 1))) }, () => tensor(random(3) ? dims : shape()));
+        const params = Object.fromEntries(op.params.filter(() => random(2)).map((p) => [p.name, param(p)]));
+        try {
+          for (const t of [e.op(op.name, params, ...inputs)].flat()) t?.data();
+          ++count.run;
+        } catch (error) {
+          const call = () => `${op.name} ${JSON.stringify(params)} of ${inputs.map((t) => `${t.dtype}(${t.shape})`)}`;
+          check(error instanceof Error && error.message.length > 5 && !/stopped working/.test(error.message), `${call()}: ${error.stack}`);
+          ++count.refused;
+        }
+      });
+    }
+    // Found like this.
+    await fails(() => e.scope(() => e.op("FusedElemwise", {}, e.tensor([1, 2]))), /steps/, "a chain without steps");
+    near(e.scope(() => e.op("Padding", { front_offset_dim0: 1 }, e.tensor([3], [])).data()), [3], 0, "a number with borders");
+    near(e.scope(() => e.tensor([1, 2, 3, 4], [2, 2]).matmul(e.tensor([1, 0, 0, 1], [2, 2])).data()), [1, 2, 3, 4], 0, "afterwards");
+    check(count.run > 50 && e.memory().objects === 0, JSON.stringify([count, e.memory()]));
+    return JSON.stringify(count);
+  },
+
   async "memory that runs out is an error, and what was used is used again"(c) {
     const e = c.engine;
     const held = [];

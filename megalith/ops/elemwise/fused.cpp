@@ -52,6 +52,21 @@ std::vector<TensorSpec> infer_steps(const Attrs& attrs, std::span<const TensorSp
 }
 
 void infer(InferContext& c) {
+  const std::vector<int32_t>& list = c.attrs.params.list();
+  const auto count = list.size() / elemwise::kStepInts;
+  c.require(count > 0 && count <= elemwise::kMaxSteps && list.size() % elemwise::kStepInts == 0, "steps has ",
+            list.size(), " values, but takes ", elemwise::kStepInts, " for each of 1 to ", elemwise::kMaxSteps,
+            " steps");
+  const std::span<const EnumValue> modes = enum_info<Mode>().values;
+  for (size_t i = 0; i < count; ++i) {
+    const int32_t* v = list.data() + i * elemwise::kStepInts;
+    const bool known = std::any_of(modes.begin(), modes.end(),
+                                   [&](const EnumValue& m) { return m.value == static_cast<uint32_t>(v[0]); });
+    c.require(known, "step ", i, " has mode ", v[0], ", which there isn't");
+    for (int k = 0; k < elemwise::arity(static_cast<Mode>(v[0])); ++k)
+      c.require(v[k + 1] >= 0 && v[k + 1] < c.nin() + static_cast<int>(i), "step ", i, " reads value ", v[k + 1],
+                " of ", c.nin() + static_cast<int>(i));
+  }
   const TensorSpec last = infer_steps(c.attrs, c.in, c.node_name).back();
   c.set(0, last.dtype, last.shape);
 }

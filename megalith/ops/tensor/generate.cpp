@@ -136,6 +136,7 @@ void padding_reference(const KernelArgs& a) {
 }
 
 // Row by row: what lies on the input is copied, the rest is filled in or taken from the row.
+bool has_rows(const KernelQuery& q) { return q.in[0].shape.ndim() > 0; }
 void padding_rows(const KernelArgs& a) {
   const param::Padding& p = a.param<param::Padding>();
   const Tensor &x = a.in[0], &y = a.out[0];
@@ -272,7 +273,7 @@ MEGALITH_OPS(tensor_generate) {
   add("MaskedFill", "Input 0 with a number written where the mask is set.", &Fill::kSchema, 2, infer_masked_fill,
       masked_fill_reference, grad_masked_fill, reads_mask);
   add("Padding", "The input with borders added.", &Padding::kSchema, 1, infer_padding, padding_reference, grad_padding,
-      grads::reads_nothing, {{.name = "rows", .run = padding_rows}});
+      grads::reads_nothing, {{.name = "rows", .run = padding_rows, .accepts = has_rows}});
   add("PaddingBackward", "The gradient of Padding: input 0 summed over the elements that repeat one of input 1.",
       &Padding::kSchema, 2, infer_padding_backward, padding_backward_reference, grad_padding_backward,
       grads::reads_nothing);

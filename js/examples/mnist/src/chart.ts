@@ -1,6 +1,12 @@
 // A line chart of a series that grows, and points of a second one.
 import { context, redrawn } from "./page.js";
 
+/** The least of 1, 1.2, 2, 4, 6 and 8 times a power of ten that is not below v: a quarter of it is short to write. */
+function ceiling(v: number): number {
+  const power = 10 ** Math.floor(Math.log10(Math.max(v, 1e-6)));
+  return power * ([1, 1.2, 2, 4, 6, 8].find((k) => k * power >= v) ?? 10);
+}
+
 export class Chart {
   private readonly line: [number, number][] = [];
   private readonly points: [number, number][] = [];
@@ -27,22 +33,23 @@ export class Chart {
 
   private draw(): void {
     const { c, w, h, color } = context(this.canvas);
-    const [left, right, top, bottom] = [44, w - 10, 10, h - 24];
+    c.font = "12px system-ui, sans-serif";
     // No more vertices than pixels.
     const skip = Math.max(1, Math.floor(this.line.length / (2 * w)));
     const line = this.line.filter((_, i) => i % skip === 0);
     const most = Math.max(1, this.line.at(-1)?.[0] ?? 0, this.points.at(-1)?.[0] ?? 0);
     const sorted = Float64Array.from([...line, ...this.points].map(([, y]) => y).filter(Number.isFinite)).sort();
-    const max = this.range.max ?? Math.max(1e-6, sorted[Math.ceil(0.995 * (sorted.length - 1))] ?? 1);
+    const max = this.range.max ?? ceiling(sorted[Math.ceil(0.995 * (sorted.length - 1))] ?? 1);
+    const format = this.range.format ?? ((v: number) => String(Number(v.toPrecision(3))));
+    const ticks = Array.from({ length: 5 }, (_, i) => (max * i) / 4);
+    const [right, top, bottom] = [w - 10, 10, h - 24];
+    const left = 16 + Math.max(...ticks.map((y) => c.measureText(format(y)).width));
     const px = (x: number) => left + ((right - left) * x) / most;
     const py = (y: number) => bottom - (bottom - top) * Math.min(1, y / max);
-    const format = this.range.format ?? ((v: number) => String(Number(v.toPrecision(2))));
-    c.font = "12px system-ui, sans-serif";
     c.fillStyle = color("soft");
     c.strokeStyle = color("line");
     c.lineWidth = 1;
-    for (let i = 0; i <= 4; ++i) {
-      const y = (max * i) / 4;
+    for (const y of ticks) {
       c.beginPath();
       c.moveTo(left, py(y));
       c.lineTo(right, py(y));

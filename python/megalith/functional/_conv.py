@@ -42,20 +42,23 @@ def _sparse(op: str, groups) -> str:
 _made = {}
 
 
-def _call(op: str, name: str, inputs, stride, padding, dilation, groups, compute_mode=None, expand=pair):
+def _call(op: str, name: str, inputs, stride, padding, dilation, groups, compute_mode=None, expand=pair, regions=None):
     """Calls a convolution op; ops with the same numbers are made once."""
     compute = None if compute_mode is None else _compute(compute_mode)
     key = None
     if all(
-        type(v) is int or (type(v) is tuple and all(type(e) is int for e in v)) for v in (stride, padding, dilation)
+        type(v) is int or (type(v) is tuple and all(type(e) is int for e in v))
+        for v in (stride, padding, dilation, regions or 0)
     ):
-        key = (name, stride, padding, dilation, groups, compute)
+        key = (name, stride, padding, dilation, groups, compute, regions)
         made = _made.get(key) if type(groups) is int else None
         if made is not None:
             return _core.apply1(made, *inputs)
     params = _geometry(op, stride, padding, dilation, expand)
     if compute is not None:
         params["compute_mode"] = compute
+    if regions is not None:
+        params["spatial_groups_h"], params["spatial_groups_w"] = pair(regions, op, "spatial_groups", 1)
     made = _core.Op(name, mode="CROSS_CORRELATION", sparse=_sparse(op, groups), **params)
     if key is not None:
         if len(_made) > 1024:  # numbers that change with every call
@@ -347,11 +350,9 @@ def local_conv2d(
         Tensor([[[[ 3. 40.]]]], device=xpux:0)
     """
     check_tensor("local_conv2d", inp=inp, weight=weight)
-    mode = _mode("local_conv2d", conv_mode)
-    inp, weight = _core.convert_inputs(inp, weight)
-    out = _ops.GroupLocal(
-        inp, weight, mode=mode, sparse="DENSE", **_geometry("local_conv2d", stride, padding, dilation)
-    )
+    _mode("local_conv2d", conv_mode)
+    inputs = _core.convert_inputs(inp, weight)
+    out = _call("local_conv2d", "GroupLocal", inputs, stride, padding, dilation, 1)
     return out if bias is None else out + bias
 
 
@@ -382,11 +383,9 @@ def local_share_conv2d(
     """
     op = "local_share_conv2d"
     check_tensor(op, inp=inp, weight=weight)
-    mode = _mode(op, conv_mode)
-    rows, columns = pair(spatial_groups, op, "spatial_groups", 1)
-    inp, weight = _core.convert_inputs(inp, weight)
-    out = _ops.LocalShareForward(inp, weight, mode=mode, sparse=_sparse(op, groups), spatial_groups_h=rows,
-                                 spatial_groups_w=columns, **_geometry(op, stride, padding, dilation))  # fmt: skip
+    _mode(op, conv_mode)
+    inputs = _core.convert_inputs(inp, weight)
+    out = _call(op, "LocalShareForward", inputs, stride, padding, dilation, groups, regions=spatial_groups)
     return out if bias is None else out + bias
 
 

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cstring>
+#include <optional>
 
 #include "megalith/kernels/scratch.h"
 #include "megalith/kernels/simd.h"
@@ -17,23 +18,18 @@
 #define MEGALITH_NHWC_ROWS
 namespace megalith::nhwc {
 
-// One tap of a depthwise row: where its values start in the image, by result pixel, and its weights.
-struct DepthTap {
+// Results of a depthwise convolution that all meet the same taps: pixel (row, o) tap t at
+// x[row * x_row + o * x_step + offset[t]].
+struct DepthPart {
   const float* x;
-  const float* weight;
-  int64_t begin, end;  // the result pixels that meet the image
-};
-
-// Results [begin, end) of a row of `channels` channels.
-struct DepthRow {
-  const DepthTap* taps;
-  int64_t count;
-  int64_t x_step;  // from one result pixel to the next
-  int64_t begin, end, channels;
+  int64_t x_row, x_step;
+  const int64_t* offset;
+  const float* weights;   // (tap, channel)
+  const int64_t* weight;  // where those of a tap begin
+  int64_t taps, rows, columns, channels;
   float* y;
-  int64_t y_pixel;
+  int64_t y_row, y_pixel;
   const gemm::Epilogue* epilogue;
-  DepthTap* room;  // for as many taps again
 };
 
 // Sums over the pixels of a row of x * dy, added to `sums`.
@@ -65,9 +61,9 @@ HWY_INLINE V Finish(const gemm::Epilogue& e, int64_t at, int64_t n, V v) {
   return Activate(d, e, v);
 }
 
-// kPixels results of kLanes (or, at the end, `n`) channels; all taps meet the image.
+// kPixels results of kLanes (or, at the end, `n`) channels.
 template <int kPixels, bool kTail>
-HWY_INLINE void Inside(const DepthRow& r, const DepthTap* taps, int64_t count, int64_t o, int64_t c, int64_t n) {
+HWY_INLINE void Pixels(const DepthPart& b, int64_t row, int64_t o, int64_t c, int64_t n) {
   const D d;
   const auto load = [&](const float* p) {
     if constexpr (kTail)
@@ -77,14 +73,15 @@ HWY_INLINE void Inside(const DepthRow& r, const DepthTap* taps, int64_t count, i
   };
   V sum[kPixels];
   MEGALITH_UNROLL for (int p = 0; p < kPixels; ++p) sum[p] = hn::Zero(d);
-  for (int64_t t = 0; t < count; ++t) {
-    const V w = load(taps[t].weight + c);
-    const float* x = taps[t].x + o * r.x_step + c;
-    MEGALITH_UNROLL for (int p = 0; p < kPixels; ++p) sum[p] = hn::MulAdd(load(x + p * r.x_step), w, sum[p]);
+  const float* const x = b.x + row * b.x_row + o * b.x_step + c;
+  for (int64_t t = 0; t < b.taps; ++t) {
+    const V w = load(b.weights + b.weight[t] + c);
+    const float* at = x + b.offset[t];
+    MEGALITH_UNROLL for (int p = 0; p < kPixels; ++p) sum[p] = hn::MulAdd(load(at + p * b.x_step), w, sum[p]);
   }
   MEGALITH_UNROLL for (int p = 0; p < kPixels; ++p) {
-    float* y = r.y + (o + p) * r.y_pixel + c;
-    const V v = Finish(*r.epilogue, c, n, sum[p]);
+    float* y = b.y + row * b.y_row + (o + p) * b.y_pixel + c;
+    const V v = Finish(*b.epilogue, c, n, sum[p]);
     if constexpr (kTail)
       StoreFirst(v, d, y, n);
     else
@@ -92,39 +89,45 @@ HWY_INLINE void Inside(const DepthRow& r, const DepthTap* taps, int64_t count, i
   }
 }
 
-void Depthwise(const DepthRow& r) {
-  // Pixels that all taps meet go in groups; the others alone, with the taps that they have.
-  int64_t begin = r.begin, end = r.end;
-  for (int64_t t = 0; t < r.count; ++t) {
-    begin = std::max(begin, r.taps[t].begin);
-    end = std::min(end, r.taps[t].end);
+// Rows in groups of pixels, of which the last may cover some pixels again.
+template <int kPixels>
+HWY_INLINE void Groups(const DepthPart& b, int64_t c) {
+  for (int64_t row = 0; row < b.rows; ++row) {
+    for (int64_t o = 0; o < b.columns; o += kPixels)
+      Pixels<kPixels, false>(b, row, std::min(o, b.columns - kPixels), c, kLanes);
   }
-  DepthTap* some = r.room;
-  const auto edge = [&](int64_t o) {
-    int64_t n = 0;
-    for (int64_t t = 0; t < r.count; ++t) {
-      if (o >= r.taps[t].begin && o < r.taps[t].end) some[n++] = r.taps[t];
-    }
-    int64_t c = 0;
-    for (; c + kLanes <= r.channels; c += kLanes) Inside<1, false>(r, some, n, o, c, kLanes);
-    if (c < r.channels) Inside<1, true>(r, some, n, o, c, r.channels - c);
-  };
-  end = std::max(begin, end);
-  for (int64_t o = r.begin; o < std::min(begin, r.end); ++o) edge(o);
-  if (begin < r.end) {
-    int64_t c = 0;
-    for (; c + kLanes <= r.channels; c += kLanes) {
-      int64_t o = begin;
-      for (; o + kGroup <= end; o += kGroup) Inside<kGroup, false>(r, r.taps, r.count, o, c, kLanes);
-      for (; o + 2 <= end; o += 2) Inside<2, false>(r, r.taps, r.count, o, c, kLanes);
-      for (; o < end; ++o) Inside<1, false>(r, r.taps, r.count, o, c, kLanes);
-    }
-    if (c < r.channels) {
-      int64_t o = begin;
-      for (; o + 4 <= end; o += 4) Inside<4, true>(r, r.taps, r.count, o, c, r.channels - c);
-      for (; o < end; ++o) Inside<1, true>(r, r.taps, r.count, o, c, r.channels - c);
-    }
-    for (int64_t o = end; o < r.end; ++o) edge(o);
+}
+
+// Some rows by vectors of channels: what one of them sees of the image stays in the first cache from row to row.
+HWY_INLINE void DepthRows(const DepthPart& b) {
+  int64_t c = 0;
+  for (; c + kLanes <= b.channels; c += kLanes) {
+    if (b.columns >= kGroup)
+      Groups<kGroup>(b, c);
+    else if (b.columns >= 7)
+      Groups<7>(b, c);
+    else if (b.columns >= 3)
+      Groups<3>(b, c);
+    else
+      Groups<1>(b, c);
+  }
+  if (c == b.channels) return;
+  for (int64_t row = 0; row < b.rows; ++row) {
+    int64_t o = 0;
+    for (; o + 4 <= b.columns; o += 4) Pixels<4, true>(b, row, o, c, b.channels - c);
+    for (; o < b.columns; ++o) Pixels<1, true>(b, row, o, c, b.channels - c);
+  }
+}
+
+void Depthwise(const DepthPart& all) {
+  constexpr int64_t kLines = 448;  // of the first cache
+  const int64_t most = std::max<int64_t>(1, kLines * all.channels / std::max<int64_t>(1, all.x_row));
+  DepthPart b = all;
+  for (int64_t row = 0; row < all.rows; row += most) {
+    b.rows = std::min(most, all.rows - row);
+    b.x = all.x + row * all.x_row;
+    b.y = all.y + row * all.y_row;
+    DepthRows(b);
   }
 }
 
@@ -163,41 +166,6 @@ namespace megalith::nhwc {
 namespace {
 
 bool depthwise(const Filter& f) { return f.ins == 1 && f.outs == 1 && f.groups > 1; }
-
-void convolve_depthwise(const Image& x, const Axis& h, const Axis& w, const float* weights, const Image& y,
-                        const gemm::Epilogue& epilogue, Exec& exec) {
-  const Results<float> results(y, h, w, 0);
-  const bool direct = y.channel == 1;
-  const int64_t row_work = w.count * x.c * h.taps() * w.taps();
-  exec.parallel_for(x.n * h.count, std::max<int64_t>(1, 65536 / std::max<int64_t>(1, row_work)),
-                    [&](int64_t begin, int64_t end) {
-                      std::vector<DepthTap> taps(static_cast<size_t>(2 * h.taps() * w.taps()));
-                      float* buffer = direct ? nullptr : Scratch::get(Scratch::kSums, w.count * x.c);
-                      for (int64_t i = begin; i < end; ++i) {
-                        const int64_t n = i / h.count, oh = i % h.count;
-                        DepthRow r{taps.data(), 0,      w.step * x.c, 0,         w.count,
-                                   x.c,         buffer, x.c,          &epilogue, taps.data() + taps.size() / 2};
-                        if (direct) {
-                          r.y = y.data + n * y.image + (h.to_first + oh * h.to_step) * y.row + w.to_first * y.pixel;
-                          r.y_pixel = w.to_step * y.pixel;
-                        }
-                        for (int64_t a = 0; a < h.taps(); ++a) {
-                          const int64_t ih = oh * h.step + h.offset[static_cast<size_t>(a)];
-                          if (ih < 0 || ih >= x.h) continue;
-                          for (int64_t b = 0; b < w.taps(); ++b) {
-                            DepthTap& t = taps[static_cast<size_t>(r.count)];
-                            inside(w, b, x.w, t.begin, t.end);
-                            if (t.begin >= t.end) continue;
-                            t.x = x.data + n * x.image + ih * x.row + w.offset[static_cast<size_t>(b)] * x.c;
-                            t.weight = weights + (a * w.taps() + b) * x.c;
-                            ++r.count;
-                          }
-                        }
-                        MEGALITH_DISPATCH(Depthwise)(r);
-                        if (!direct) results.put(i * w.count, w.count, 0, x.c, buffer, x.c);
-                      }
-                    });
-}
 
 }  // namespace
 
@@ -253,8 +221,7 @@ class Lines {
     const int64_t stretch = whole ? w.taps() * channels : channels;
     for (int64_t i = 0, l = 0; i < h.taps(); ++i) {
       for (int64_t j = 0; j < (whole ? 1 : w.taps()); ++j, l += stretch) {
-        const int64_t at =
-            (h.offset[static_cast<size_t>(i)] - top_) * row_ + (w.offset[static_cast<size_t>(j)] - left_) * pixel_;
+        const int64_t at = tap(i, j);
         stretches_.push_back({at, l, stretch});
         for (int64_t k = 0; k < stretch;) {  // cut where one pass ends
           const int64_t some = std::min(stretch - k, gemm::kDepth - (l + k) % gemm::kDepth);
@@ -283,6 +250,9 @@ class Lines {
     int64_t at, l, k;
   };
   const std::vector<Stretch>& stretches() const { return stretches_; }
+  int64_t tap(int64_t i, int64_t j) const {
+    return (h_.offset[static_cast<size_t>(i)] - top_) * row_ + (w_.offset[static_cast<size_t>(j)] - left_) * pixel_;
+  }
   int64_t a_row() const { return w_.step * pixel_; }
   int64_t a_line() const { return h_.step * row_; }
   // What `lines` lines of the result see.
@@ -333,6 +303,88 @@ class Lines {
   std::vector<gemm::Run> runs_;  // of A and B
   std::vector<int64_t> passes_;  // where each begins in runs_, and their end
 };
+
+// Result pixels [begin, end) of an axis, which meet taps [first, last) of it.
+struct Stripe {
+  int64_t begin, end, first, last;
+};
+std::vector<Stripe> stripes(const Axis& a, int64_t begin, int64_t end, int64_t size) {
+  std::vector<Stripe> all;
+  for (int64_t o = begin; o < end; ++o) {
+    Stripe s{o, o + 1, 0, a.taps()};
+    const auto meets = [&](int64_t tap) {
+      const int64_t at = o * a.step + a.offset[static_cast<size_t>(tap)];
+      return at >= 0 && at < size;
+    };
+    while (s.first < s.last && !meets(s.first)) ++s.first;
+    while (s.first < s.last && !meets(s.last - 1)) --s.last;
+    if (!all.empty() && all.back().first == s.first && all.back().last == s.last)
+      ++all.back().end;
+    else
+      all.push_back(s);
+  }
+  return all;
+}
+
+void convolve_depthwise(const Image& x, const Axis& h, const Axis& w, const float* weights, const Image& y,
+                        const gemm::Epilogue& epilogue, Exec& exec) {
+  constexpr int64_t kSeen = 131072, kSums = 65536;  // floats of the image and of results, where they are moved
+  const int64_t width = w.taps(), taps = h.taps() * width, row_sums = w.count * x.c;
+  if (x.n * h.count * row_sums == 0) return;
+  const Results<float> results(y, h, w, 0);
+  const bool direct = y.channel == 1;
+  std::optional<Lines> lines;  // of an image in planes
+  if (x.channel != 1 && taps > 0) lines.emplace(x, h, w, 0, x.c);
+  std::vector<int64_t> offset;
+  for (int64_t i = 0; i < h.taps(); ++i) {
+    for (int64_t j = 0; j < width; ++j)
+      offset.push_back(lines ? lines->tap(i, j)
+                             : h.offset[static_cast<size_t>(i)] * x.row + w.offset[static_cast<size_t>(j)] * x.c);
+  }
+  const std::vector<Stripe> columns = lines ? std::vector<Stripe>{{0, w.count, 0, width}} : stripes(w, 0, w.count, x.w);
+  int64_t rows = h.count;
+  while (rows > 1 && ((lines && lines->floats(rows) > kSeen) || (!direct && rows * row_sums > kSums) ||
+                      (exec.threads() > 1 && x.n * ((h.count + rows - 1) / rows) < 4 * exec.threads() && rows > 4)))
+    rows = (rows + 1) / 2;
+  const int64_t bands = (h.count + rows - 1) / rows;
+  exec.parallel_for(
+      x.n * bands, std::max<int64_t>(1, 65536 / (rows * row_sums * (taps + 1))), [&](int64_t begin, int64_t end) {
+        float* const room = lines ? Scratch::get(Scratch::kImage, lines->floats(rows)) : nullptr;
+        float* const sums = direct ? nullptr : Scratch::get(Scratch::kSums, rows * row_sums);
+        std::vector<int64_t> met(static_cast<size_t>(2 * taps));
+        for (int64_t task = begin; task < end; ++task) {
+          const int64_t n = task / bands, oh = task % bands * rows, some = std::min(rows, h.count - oh);
+          DepthPart p{.offset = met.data(), .weights = weights, .weight = met.data() + taps, .channels = x.c};
+          p.epilogue = &epilogue;
+          const float* const seen = lines ? lines->at(n, oh, some, room) : x.data + n * x.image + oh * h.step * x.row;
+          p.x_row = lines ? lines->a_line() : h.step * x.row;
+          p.x_step = w.step * x.c;
+          float* const to =
+              direct ? y.data + n * y.image + (h.to_first + oh * h.to_step) * y.row + w.to_first * y.pixel : sums;
+          p.y_row = direct ? h.to_step * y.row : row_sums;
+          p.y_pixel = direct ? w.to_step * y.pixel : x.c;
+          for (const Stripe& r :
+               lines ? std::vector<Stripe>{{oh, oh + some, 0, h.taps()}} : stripes(h, oh, oh + some, x.h)) {
+            for (const Stripe& c : columns) {
+              p.taps = 0;
+              for (int64_t i = r.first; i < r.last; ++i) {
+                for (int64_t j = c.first; j < c.last; ++j, ++p.taps) {
+                  met[static_cast<size_t>(p.taps)] = offset[static_cast<size_t>(i * width + j)];
+                  met[static_cast<size_t>(taps + p.taps)] = (i * width + j) * x.c;
+                }
+              }
+              p.rows = r.end - r.begin;
+              p.columns = c.end - c.begin;
+              p.x = seen + (r.begin - oh) * p.x_row + c.begin * p.x_step;
+              p.y = to + (r.begin - oh) * p.y_row + c.begin * p.y_pixel;
+              MEGALITH_DISPATCH(Depthwise)(p);
+            }
+          }
+          if (!direct) results.put((n * h.count + oh) * w.count, some * w.count, 0, x.c, sums, x.c);
+        }
+        Scratch::release(Scratch::kImage);
+      });
+}
 
 // How many lines and columns of the result a task makes.
 struct LineCut {
@@ -419,7 +471,8 @@ void convolve_pixels(const Image& x, int64_t group, int64_t channels, gemm::Prod
 }  // namespace
 
 bool reads_planes(const Image& x, const Axis& h, const Axis& w, const Filter& f) {
-  if (x.channel == 1 || x.pixel != 1 || f.ins * f.outs == 1 || h.taps() * w.taps() == 0) return false;
+  if (x.channel == 1 || x.pixel != 1 || h.taps() * w.taps() == 0) return false;
+  if (depthwise(f)) return Lines(x, h, w, 0, x.c).fit(1);
   if (Patches<float>(x, h, w, 0, f.ins).plain()) return x.row == x.w && x.h * x.w >= 64;
   return f.groups == 1 && x.n * h.count * w.count > 0 && Lines(x, h, w, 0, f.ins).pay();
 }

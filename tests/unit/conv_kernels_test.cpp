@@ -152,6 +152,10 @@ TEST_SUITE("kernels") {
       CHECK(check_kernels("Convolution", p, {x, f}, kSums, &dice, true) > 0);
       CHECK(check_kernels("ConvolutionBackwardData", p, {f, dy, x}, kSums, &dice, true) > 0);
       CHECK(check_kernels("ConvolutionBackwardFilter", p, {x, dy, f}, kSums, &dice, true) > 0);
+      p.sparse = param::ConvolutionSparse::GROUP;
+      const Tensor each = dice.floats({20, 1, 1, 3, 3}, false);
+      CHECK(check_kernels("Convolution", p, {dy, each}, kSums, &dice, true) > 0);
+      CHECK(check_kernels("ConvolutionBackwardData", p, {each, dy, dy}, kSums, &dice, true) > 0);
     }
   }
 

@@ -82,7 +82,7 @@ void Tile(const RowPanels& s, int64_t image) {
           xv = hn::MaskedLoad(hn::LoadMaskBits(d, masks + step * 2), d, from + i * x_image);
         else
           xv = hn::LoadU(d, from + i * x_image);
-#if HWY_ARCH_X86 && HWY_COMPILER_GCC
+#if HWY_COMPILER_GCC_ACTUAL && (HWY_TARGET == HWY_AVX2 || HWY_TARGET == HWY_AVX3)
         asm("" : "+v"(xv.raw));  // GCC would read it again for every product, mostly across two lines of the cache
 #endif
         MEGALITH_EACH(k, kRows) {

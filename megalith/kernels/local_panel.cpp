@@ -39,7 +39,7 @@ constexpr int kSteps = kVectors == 1 ? 2 : 1;
 template <int kVectors>
 constexpr int kMostItems = std::max(1, std::min(14, kAccumulators / kVectors));
 
-constexpr int64_t kFloatsAhead = 2048;
+constexpr int64_t kFloatsAhead = 4096;
 
 // Items [i0, i0 + kItems) of one cell, or, with kCells, one item of each of kItems cells.
 template <int kItems, int kVectors, bool kCells>

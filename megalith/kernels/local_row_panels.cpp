@@ -47,8 +47,6 @@ void Tile(const RowPanels& s, int64_t image) {
   const uint8_t* const masks = s.masks;
   const bool far = s.far && image == 0;
   const float* x = s.x + image * x_image;
-  // Pieces of images are too short for the processor to see them come.
-  const float* ahead = image + kImages < s.images ? x + kImages * x_image : s.x_next;
   const int64_t out_image = s.out_image, out_channel = s.out_channel, out_row = s.out_row, shift = s.shift,
                 out_rows = s.out_rows;
   float* const out = s.out + image * out_image;
@@ -63,10 +61,6 @@ void Tile(const RowPanels& s, int64_t image) {
   };
   const auto take_row = [&](int64_t r, auto phase) HWY_ATTR __attribute__((always_inline)) {
     constexpr int kPhase = decltype(phase)::value;
-    if (ahead) {
-      MEGALITH_EACH(i, kImages) hwy::Prefetch(ahead + i * x_image);
-      ahead += x_row;
-    }
     for (int64_t step = 0; step < steps; ++step) {
       if (far) {
         MEGALITH_EACH(i, kRows * kOut) hwy::Prefetch(w + i * columns + 1024);

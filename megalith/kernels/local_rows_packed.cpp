@@ -163,8 +163,6 @@ bool forward_rows_packed(const Geometry& g, const float* src, const Tensor& filt
                   .out_row = g.ow};
       for (int64_t oc = 0; oc < g.ocpg; oc += s.channels) {
         s.channels = o.channels_at(oc);
-        if (masks && oc + s.channels == g.ocpg && task + 1 < end)
-          s.x_next = src + ((task + 1) / blocks * g.icpg * g.ih + base) * g.iw;
         for (int64_t j = 0; j < g.ow; j += lanes()) {
           s.columns = std::min(lanes(), g.ow - j);
           const uint8_t* const row_masks = mask.data() + (masks ? j / lanes() * 2 * x_at.size() : 0);

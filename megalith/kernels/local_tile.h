@@ -77,7 +77,6 @@ inline constexpr int64_t kMostLanes = 16;
 struct RowPanels {
   const float* x = nullptr;
   int64_t x_image = 0, x_row = 0;
-  const float* x_next = nullptr;  // may be null: x of the call behind this one
   const int64_t* x_at = nullptr;  // of every step, in a row
   // With 16 lanes and one channel: which of them a step reads, two bytes each; others are 0, and nothing is read for
   // them. May be null.

@@ -5,6 +5,10 @@
 namespace megalith::grads {
 
 Var constant(double v, DType dtype) {
+  if (dtype.id == DTypeEnum::Int32) {
+    const auto whole = static_cast<int32_t>(v);
+    return Tensor::of<int32_t>(dtype, {1}, {&whole, 1});
+  }
   const auto value = static_cast<float>(v);
   Tensor t = Tensor::empty(dtype, {1});
   dispatch_float(dtype, [&](auto tag) {

@@ -55,6 +55,21 @@ std::vector<Var> emit_same(const GradContext& c, const char* op, const std::vect
 std::vector<Var> norm_gradient(const GradContext& c);
 GradReads reads_norm(const Attrs&, const std::vector<bool>&);
 
+// What the gradient of a normalization reads, and what flows back to its outputs (undefined: nothing). The statistics
+// and the weight broadcast to x.
+struct NormBackward {
+  Var x, dy, weight, mean, rstd;
+  Var to_dx, to_dweight, to_dbias;
+};
+// The gradients of that; all in the shape of x, the weight's not summed yet.
+struct NormSecond {
+  Var dy, x, weight;
+};
+NormSecond norm_second(const NormBackward& n);
+// The same for the ops (dy, x, [weight,] mean, spread) -> (dx [, dweight, dbias]) whose statistics are of rows of x as
+// it lies in memory; `rstd` is what the spread stands for, and `weight_shape` one of the weight that broadcasts to x.
+std::vector<Var> norm_backward_gradient(const GradContext& c, const Var& rstd, const Var& weight_shape);
+
 // The three ops of a convolution, each linear in its first two inputs: forward(x, w), data(w, dy, x), filter(x, dy, w).
 // Inputs that a variant has behind the first two (regions) are handed on; x of `data` and w of `filter` come last and
 // only tell the shape. Each gradient is made of the other two ops.

@@ -202,6 +202,23 @@ def ConvBiasForward(
     compute_mode: Literal['DEFAULT', 'FLOAT32'] | int = ...,
     output_dtype: Any = ...,
 ) -> Any: ...
+def ConvBiasRelu6(
+    *inputs: TensorBase,
+    nonlineMode: Literal['IDENTITY', 'RELU', 'SIGMOID', 'H_SWISH'] | int = ...,
+    mode: Literal['CROSS_CORRELATION', 'CONVOLUTION'] | int = ...,
+    sparse: Literal['DENSE', 'GROUP'] | int = ...,
+    format: Literal['NCHW', 'NHWC', 'NHWCD4', 'NCHW4', 'NCHW8', 'NCHW32', 'NCHW88', 'NCHW44', 'NCHW44_DOT',
+        'NCHW4_NCHW32', 'NCHW32_NCHW4', 'NCHW4_NCHW', 'NHWC_NCHW', 'NHWC_NCHW4_IC_SMALL', 'NCHW_NCHW4_IC_SMALL',
+        'CHWN4', 'NCHW64', 'NCHW4_NHWC'] | int = ...,
+    pad_h: int = ...,
+    pad_w: int = ...,
+    stride_h: int = ...,
+    stride_w: int = ...,
+    dilate_h: int = ...,
+    dilate_w: int = ...,
+    compute_mode: Literal['DEFAULT', 'FLOAT32'] | int = ...,
+    output_dtype: Any = ...,
+) -> Any: ...
 def Convolution(
     *inputs: TensorBase,
     mode: Literal['CROSS_CORRELATION', 'CONVOLUTION'] | int = ...,

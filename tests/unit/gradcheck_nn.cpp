@@ -79,7 +79,7 @@ void add_pooling(Adder add) {
     const char* name = enum_info<PoolingMode>().name_of(static_cast<uint32_t>(m));
     const Tensor x = shuffled({1, 2, 4, 5}, -2, 0.1, 1);
     param::Pooling p{.mode = m, .pad_h = 1, .stride_h = 2, .stride_w = 1, .window_h = 3, .window_w = 2};
-    add("Pooling", name, p, {x}).second = m != PoolingMode::MAX;
+    add("Pooling", name, p, {x}).second = true;
     p.format = param::ConvolutionFormat::NHWC;
     add("Pooling", std::string(name) + " NHWC", p, {x});
     const param::AdaptivePooling a{.mode = m};
@@ -113,7 +113,9 @@ void add_normalization(Adder add) {
   const auto channels = [](double lo, double hi, uint32_t seed) { return uniform({1, 3, 1, 1}, lo, hi, seed); };
   const std::vector<Tensor> five = {x, channels(0.5, 1.5, 2), channels(-1, 1, 3), channels(-1, 1, 4),
                                     channels(0.5, 1.5, 5)};
-  add("BatchNorm", "training", param::BN{.epsilon = 1e-3}, {five[0], five[1], five[2]}).options.outs = {3};
+  Case& training = add("BatchNorm", "training", param::BN{.epsilon = 1e-3}, {five[0], five[1], five[2]});
+  training.options.outs = {3};
+  training.second = true;
   Case& running = add("BatchNorm", "training, running statistics", param::BN{.epsilon = 1e-3, .avg_factor = 0.1}, five);
   running.options.outs = {5};
   running.options.wrt = {true, true, true, false, false};
@@ -128,7 +130,7 @@ void add_normalization(Adder add) {
       in.push_back(uniform(weights, 0.5, 1.5, 2));
       in.push_back(uniform(weights, -1, 1, 3));
     }
-    add(op, label, p, in);
+    add(op, label, p, in).second = std::string_view(op) != "GeneralNorm";
   };
   norm("LayerNorm", "affine", param::LayerNorm{.normalized_dim = 2, .normalized_size = 4}, {2, 2});
   norm("LayerNorm", "", param::LayerNorm{.affine = false, .normalized_dim = 3, .normalized_size = 12}, {});
@@ -195,7 +197,8 @@ void add_vision(Adder add) {
     const char* name = enum_info<InterpolationMode>().name_of(static_cast<uint32_t>(m));
     for (const std::vector<int32_t>& size : std::vector<std::vector<int32_t>>{{7, 3}, {3, 8}})
       add("Resize", cat(name, " ", size[0], "x", size[1]), param::Resize{.imode = m, .format = ConvolutionFormat::NCHW},
-          {x, ints(size)});
+          {x, ints(size)})
+          .second = true;
   }
   // Sampling positions stay away from pixel borders.
   const Tensor mat = numbers({1, 3, 3}, {0.9f, 0.05f, 0.6f, 0.04f, 0.95f, 0.55f, 0.01f, 0.015f, 1});
@@ -212,6 +215,14 @@ void add_vision(Adder add) {
     Tensor map = uniform({1, 2, 3, 2}, 0.2, 0.8, 5);
     for (int64_t k = 0; k < map.count(); ++k) map.data<float>()[k] += static_cast<float>((k * 3) % 4);
     add("Remap", name, param::Remap{.border_type = b, .format = ConvolutionFormat::NCHW, .scalar = 0.3f}, {x, map});
+    Case& image = add("Remap", cat(name, ", image"),
+                      param::Remap{.border_type = b, .format = ConvolutionFormat::NCHW, .scalar = 0.3f}, {x, map});
+    image.options.wrt = {true, false};
+    image.second = true;
+    Case& seen = add("WarpPerspective", cat(name, ", image"), param::WarpPerspective{.bmode = b, .border_val = 0.3f},
+                     {x, mat, ints({3, 3})});
+    seen.options.wrt = {true, false, false};
+    seen.second = true;
   }
   const Tensor rois = numbers({2, 5}, {0, 0, 0, 3, 3, 0, 1, 1, 4, 3});
   for (const auto m : {param::ROIPoolingMode::MAX, param::ROIPoolingMode::AVERAGE}) {
@@ -225,6 +236,7 @@ void add_vision(Adder add) {
             {shuffled({1, 2, 5, 5}, -2, 0.1, 3), rois});
     c.options.wrt = {true, false};
     c.options.step = 0.002;
+    c.second = m == param::ROIAlignMode::AVERAGE;
   }
   // MegEngine's gradient of the first image pairs the displacements with x and y exchanged; it is right where there is
   // only one displacement.

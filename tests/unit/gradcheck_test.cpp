@@ -109,17 +109,19 @@ void for_cases(void (*check)(const Case&), bool (*wanted)(const Case&)) {
 }  // namespace
 
 TEST_CASE("every_op_with_a_gradient_has_a_gradcheck_case") {
-  std::set<std::string> covered;
+  std::set<std::string> covered, twice;
   std::set<std::string> modes;
   for (const Case& c : cases()) {
     covered.insert(c.op);
+    if (c.second) twice.insert(c.op);
     if (c.op == "Elemwise") modes.insert(c.label.substr(0, c.label.find(' ')));
   }
   // MultiHeadAttn has tests of its own.
   covered.insert("MultiHeadAttn");
   for (const OpDef* op : Registry::get().ops()) {
     CAPTURE(op->name);
-    if (op->grad) CHECK(covered.count(op->name) == 1);
+    const std::string name = op->name;  // "PoolingBackward": Pooling's second order covers it
+    if (op->grad) CHECK(covered.count(name) + twice.count(name.substr(0, name.find("Backward"))) > 0);
   }
   // Modes for integers only.
   for (const char* m : {"SHL", "SHR", "RMULH", "NOT", "AND", "OR", "XOR"}) modes.insert(m);

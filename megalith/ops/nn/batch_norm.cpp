@@ -275,6 +275,19 @@ GradReads reads_bn(const Attrs& attrs, const std::vector<bool>& needs) {
   return {~5u | (needs[1] || needs[4] ? 1u : 0u), 0};
 }
 
+// Of (x, dy, mean, rstd, scale, reserved) -> (dscale, dbias, dx). The statistics follow from x: their part is in its
+// gradient.
+std::vector<Var> grad_backward(const GradContext& c) {
+  if (c.dtype(0).id != DTypeEnum::Float32) grads::unsupported(c, "has a gradient for Float32 only");
+  const grads::NormSecond s =
+      grads::norm_second({c.in[0], c.in[1], c.in[4], c.in[2], c.in[3], c.dout[2], c.dout[0], c.dout[1]});
+  std::vector<Var> r(c.in.size());
+  if (c.needs[0]) r[0] = s.x;
+  if (c.needs[1]) r[1] = s.dy;
+  if (c.needs[4] && s.weight.defined()) r[4] = grads::sum_like(s.weight, c.in[4]);
+  return r;
+}
+
 }  // namespace
 }  // namespace megalith
 
@@ -310,5 +323,6 @@ MEGALITH_OPS(nn_batch_norm) {
                       .accepts = norm::all_floats,
                       .strided = true,
                       .order = Order::kLikeInput},
-                     {.name = "reference", .run = run_backward}}});
+                     {.name = "reference", .run = run_backward}},
+         .grad = grad_backward});
 }

@@ -190,6 +190,11 @@ void run_backward(const KernelArgs& a) {
   });
 }
 
+// Statistics of rows: those of LayerNorm are. GeneralNorm may have axes behind the normalized ones.
+std::vector<Var> grad_backward(const GradContext& c) {
+  return grads::norm_backward_gradient(c, c.in.back(), c.in.size() == 5 ? grads::shape_of(c.in[2]) : Var());
+}
+
 template <class P>
 void add_norm(Registry& r, const char* name, const char* doc, const char* back, const char* back_doc) {
   r.add({.name = name,
@@ -213,7 +218,9 @@ void add_norm(Registry& r, const char* name, const char* doc, const char* back, 
          .outputs = outputs_backward<P>,
          .infer = infer_backward<P>,
          .kernels = {{.name = "vector", .run = backward_vector<P>, .accepts = norm::all_floats},
-                     {.name = "reference", .run = run_backward<P>}}});
+                     {.name = "reference", .run = run_backward<P>}},
+
+         .grad = std::is_same_v<P, param::LayerNorm> ? grad_backward : nullptr});
 }
 
 }  // namespace

@@ -161,6 +161,16 @@ void run_backward(const KernelArgs& a) {
   });
 }
 
+// The spread is the variance; weights are per channel.
+std::vector<Var> grad_backward(const GradContext& c) {
+  using namespace grads;
+  const Var variance = add(c.in.back(), constant(c.attrs.param<param::GroupNorm>().eps, DTypeEnum::Float32));
+  const Var rstd = emit1("PowC", param::PowC{.exp = -0.5f}, {variance});
+  if (c.in.size() != 5) return norm_backward_gradient(c, rstd, {});
+  const Var one = constant(1, DTypeEnum::Int32);
+  return norm_backward_gradient(c, rstd, emit1("Concat", param::Axis{0}, {one, size_of(c.in[1], 1), one, one}));
+}
+
 template <bool kInstance>
 void add_norm(Registry& r, const char* name, const char* doc, const char* back, const char* back_doc) {
   r.add({.name = name,
@@ -184,7 +194,8 @@ void add_norm(Registry& r, const char* name, const char* doc, const char* back, 
          .outputs = outputs_backward,
          .infer = infer_backward<kInstance>,
          .kernels = {{.name = "vector", .run = backward_vector<kInstance>, .accepts = norm::all_floats},
-                     {.name = "reference", .run = run_backward<kInstance>}}});
+                     {.name = "reference", .run = run_backward<kInstance>}},
+         .grad = grad_backward});
 }
 
 }  // namespace

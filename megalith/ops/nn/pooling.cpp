@@ -147,11 +147,29 @@ GradReads reads_pooling(const Attrs& attrs, const std::vector<bool>&) {
   return {max ? 1u : 0u, max ? 1u : 0u};
 }
 
-// Averaging is linear: the gradient of its gradient is the op itself.
+// The gradient of pooling is linear in its gradient. That of an average is the op itself; of a maximum, the sum over
+// what is as large as the result in its window.
 std::vector<Var> grad_backward(const GradContext& c) {
-  if (c.attrs.param<param::Pooling>().mode == param::PoolingMode::MAX)
-    grads::unsupported(c, "no gradient for mode MAX");
-  return {{}, {}, c.needs[2] ? emit1("Pooling", c.attrs.params, {c.dout[0]}) : Var()};
+  const auto& p = c.attrs.param<param::Pooling>();
+  if (!c.needs[2]) return {{}, {}, {}};
+  if (p.mode != param::PoolingMode::MAX) return {{}, {}, emit1("Pooling", c.attrs.params, {c.dout[0]})};
+  if (p.format != param::ConvolutionFormat::NCHW) grads::unsupported(c, "no gradient for mode MAX but in NCHW");
+  const Params windows = param::Images2Neibs{.pad_h = p.pad_h,
+                                             .pad_w = p.pad_w,
+                                             .stride_h = p.stride_h,
+                                             .stride_w = p.stride_w,
+                                             .window_h = p.window_h,
+                                             .window_w = p.window_w};
+  const Var x = emit1("Images2Neibs", windows, {c.in[0]}), d = emit1("Images2Neibs", windows, {c.dout[0]});
+  const Var top = grads::add_axis(grads::add_axis(c.in[1], 4), 5);
+  const Var largest = grads::call(grads::E::EQ, {x, top});
+  const Var part = grads::sum_like(grads::mul(d, largest), top);
+  return {{}, {}, grads::remove_axis(grads::remove_axis(part, 5), 4)};
+}
+
+GradReads reads_backward(const Attrs& attrs, const std::vector<bool>& needs) {
+  const GradReads r = reads_pooling(attrs, needs);
+  return {r.in ? 3u : 0u, 0};
 }
 
 double flops_pooling(const KernelQuery& q) {
@@ -259,5 +277,5 @@ MEGALITH_OPS(nn_pooling) {
                       .order = Order::kLikeInput},
                      {.name = "reference", .run = run_backward}},
          .grad = grad_backward,
-         .grad_reads = grads::reads_nothing});
+         .grad_reads = reads_backward});
 }

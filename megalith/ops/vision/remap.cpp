@@ -1,4 +1,5 @@
 // Images sampled at the positions of a map.
+#include "megalith/ops/grad_util.h"
 #include "megalith/ops/vision/image.h"
 #include "megalith/var.h"
 
@@ -179,6 +180,16 @@ std::vector<Var> grad_remap(const GradContext& c) {
   return g;
 }
 
+// Of (map, dy, image) -> dimage, which is linear in dy: <d, dimage> is <dy, Remap(d)> without the border's value.
+std::vector<Var> grad_backward_data(const GradContext& c) {
+  Params p = c.attrs.params;
+  p.as<param::Remap>().scalar = 0;
+  std::vector<Var> g(3);
+  if (c.needs[0]) g[0] = emit1("RemapBackwardMat", p, {c.dout[0], c.in[0], c.in[1]});
+  if (c.needs[1]) g[1] = emit1("Remap", p, {c.dout[0], c.in[0]});
+  return g;
+}
+
 }  // namespace
 }  // namespace megalith
 
@@ -200,7 +211,7 @@ MEGALITH_OPS(vision_remap) {
       grad_remap);
   add("RemapBackwardData", "RemapBackwardDataV1",
       "Gradient of Remap with respect to the image; inputs: map, gradient, image.", 3, infer_backward_data,
-      backward_data_reference, nullptr);
+      backward_data_reference, grad_backward_data);
   add("RemapBackwardMat", "RemapBackwardMatV1",
       "Gradient of Remap with respect to the map; inputs: image, map, gradient.", 3, infer_backward_mat,
       backward_mat_reference, nullptr);

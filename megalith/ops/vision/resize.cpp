@@ -1,6 +1,7 @@
 // Resampling of images to another height and width.
 #include "megalith/kernels/rows.h"
 #include "megalith/kernels/scratch.h"
+#include "megalith/ops/grad_util.h"
 #include "megalith/ops/vision/resize_area.h"
 #include "megalith/var.h"
 
@@ -249,6 +250,15 @@ std::vector<Var> grad_resize(const GradContext& c) {
   return {emit1("ResizeBackward", c.attrs.params, {c.dout[0], c.in[0]}), {}};
 }
 
+// Linear in the gradient: what flows back, resized to its size.
+std::vector<Var> grad_resize_backward(const GradContext& c) {
+  if (!c.needs[0]) return {{}, {}};
+  const int first = c.attrs.param<param::Resize>().format == param::ConvolutionFormat::NHWC ? 1 : 2;
+  const Var size =
+      emit1("Concat", param::Axis{0}, {grads::size_of(c.in[0], first), grads::size_of(c.in[0], first + 1)});
+  return {emit1("Resize", c.attrs.params, {c.dout[0], size}), {}};
+}
+
 using P3 = param::Resize3D;
 
 void infer_resize3d(InferContext& c) {
@@ -333,6 +343,7 @@ MEGALITH_OPS(vision_resize) {
          .max_inputs = 2,
          .infer = infer_resize_backward,
          .kernels = {{.name = "reference", .run = resize_backward_reference}},
+         .grad = grad_resize_backward,
          .exact = true});
   r.add({.name = "Resize3D",
          .doc = "Volumes resampled linearly to the depth, height and width given by input 1.",

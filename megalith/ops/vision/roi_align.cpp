@@ -1,6 +1,7 @@
 // Pooling of regions of interest from bilinear samples on a regular grid.
 #include "megalith/kernels/copy.h"
 #include "megalith/kernels/vision.h"
+#include "megalith/ops/grad_util.h"
 #include "megalith/ops/vision/image.h"
 #include "megalith/var.h"
 
@@ -232,6 +233,17 @@ std::vector<Var> grad_roi_align(const GradContext& c) {
   return {emit1("ROIAlignBackward", c.attrs.params, {c.dout[0], c.in[0], c.in[1], c.out[1]}), {}};
 }
 
+// Linear in the gradient: the samples that were taken, of what flows back. Which were the largest is input 3's to say,
+// for the maximum.
+std::vector<Var> grad_backward(const GradContext& c) {
+  if (c.attrs.param<param::ROIAlign>().mode == param::ROIAlignMode::MAX)
+    grads::unsupported(c, "no gradient for mode MAX");
+  if (!c.needs[0]) return {{}, {}, {}, {}};
+  Attrs attrs;
+  attrs.params = c.attrs.params;
+  return {emit(Registry::get().at("ROIAlign"), attrs, {c.dout[0], c.in[2]})[0], {}, {}, {}};
+}
+
 }  // namespace
 }  // namespace megalith
 
@@ -257,5 +269,6 @@ MEGALITH_OPS(vision_roi_align) {
          .max_inputs = 4,
          .infer = infer_roi_align_backward,
          .kernels = {{.name = "reference", .run = roi_align_backward_reference}},
+         .grad = grad_backward,
          .exact = true});
 }

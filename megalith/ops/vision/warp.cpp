@@ -1,4 +1,5 @@
 // Images seen through a perspective or affine transformation of the output coordinates.
+#include "megalith/ops/grad_util.h"
 #include "megalith/ops/vision/image.h"
 #include "megalith/var.h"
 
@@ -357,6 +358,24 @@ std::vector<Var> grad_warp_perspective(const GradContext& c) {
   return g;
 }
 
+// Of (matrices, [mat_idx,] dy, image) -> dimage, which is linear in dy: <d, dimage> is <dy, WarpPerspective(d)> without
+// the border's value.
+std::vector<Var> grad_backward_data(const GradContext& c) {
+  Params p = c.attrs.params;
+  p.as<param::WarpPerspective>().border_val = 0;
+  const size_t at = c.in.size() - 2;  // of dy
+  std::vector<Var> g(c.in.size());
+  std::vector<Var> in(c.in.begin(), c.in.begin() + static_cast<std::ptrdiff_t>(at));
+  in.insert(in.begin(), c.dout[0]);
+  std::vector<Var> mat = in;
+  mat.push_back(c.in[at]);
+  if (c.needs[0]) g[0] = emit1("WarpPerspectiveBackwardMat", p, mat);
+  const int first = c.attrs.param<param::WarpPerspective>().format == param::ConvolutionFormat::NHWC ? 1 : 2;
+  in.push_back(emit1("Concat", param::Axis{0}, {grads::size_of(c.in[at], first), grads::size_of(c.in[at], first + 1)}));
+  if (c.needs[at]) g[at] = emit1("WarpPerspective", p, in);
+  return g;
+}
+
 }  // namespace
 }  // namespace megalith
 
@@ -379,6 +398,7 @@ MEGALITH_OPS(vision_warp) {
          .max_inputs = 4,
          .infer = infer_backward_data,
          .kernels = {{.name = "reference", .run = backward_data_reference}},
+         .grad = grad_backward_data,
          .exact = true});
   r.add(
       {.name = "WarpPerspectiveBackwardMat",

@@ -71,7 +71,7 @@ def _one_case(inputs, spec, repeat, resize, transform):
     parts = spec.split(";")
     if len(parts) == 1 and parts[0].startswith("#"):
         parts = [f"{name}:{parts[0]}" for name in inputs]
-    if len(parts) == 1 and len(inputs) == 1 and parts[0].split(":")[0] not in inputs:
+    if len(parts) == 1 and len(inputs) == 1 and parts[0].split(":")[0] not in inputs and ":#" not in parts[0]:
         parts = [f"{next(iter(inputs))}:{parts[0]}"]
     case = {}
     for part in parts:

@@ -68,14 +68,14 @@ test-js: js
 demo-js: js
 	@export $(NODE_PATH_OF); cd js && node scripts/demo.mjs
 
-# What CI runs: the full set, the Python package and the documentation, the quick set under ThreadSanitizer and with a
-# second compiler, and mge.js. test-more: for another processor, under AddressSanitizer, a short run of every fuzz target,
-# and all tests of mge.js; an hour on two cores.
-test: test-release test-python docs test-tsan check-js
-	@if ./scripts/install-deps.sh $(CLANG); then $(MAKE) --no-print-directory test-clang; else \
-	  echo "make test: clang-19 can't be installed here, so NOT tested: the clang build"; fi
+# What CI runs: the full set, the Python package and the documentation, mge.js, and the quick set under ThreadSanitizer, on
+# another processor, with a second compiler, and with that one's ASan and UBSan, where all fuzz targets run for a short time.
+# test-more: gcc's ASan and UBSan, and all tests of mge.js.
+test: test-release test-python docs check-js test-tsan test-aarch64
+	@if ./scripts/install-deps.sh $(CLANG); then $(MAKE) --no-print-directory test-clang fuzz; else \
+	  echo "make test: clang-19 can't be installed here, so NOT tested: the clang build and the fuzz targets"; fi
 
-test-more: test-aarch64 fuzz test-js
+test-more: test-asan test-js
 
 test-release: build
 	@ctest --preset release

@@ -5,7 +5,7 @@ from typing import Iterable, Union
 from .._errors import require
 from ..functional._compose import elwise
 from ..tensor import Parameter
-from .optimizer import Optimizer, f32, rest
+from .optimizer import Optimizer, check_settings, f32, rest
 
 
 class Adadelta(Optimizer):
@@ -39,10 +39,8 @@ class Adadelta(Optimizer):
         eps: float = 1e-6,
         weight_decay: float = 0.0,
     ):
-        require(lr >= 0.0, f"Invalid learning rate: {lr}")
-        require(0.0 <= rho <= 1.0, f"Invalid rho value: {rho}")
-        require(eps >= 0.0, f"Invalid epsilon value: {eps}")
-        require(weight_decay >= 0.0, f"Invalid weight_decay value: {weight_decay}")
+        check_settings(lr=lr, eps=eps, weight_decay=weight_decay)
+        require(0.0 <= rho <= 1.0, f"rho is {rho}, expected a number in [0, 1]")
         super().__init__(params, dict(lr=lr, rho=rho, eps=eps, weight_decay=weight_decay))
         self._disable_type_convert = True
 

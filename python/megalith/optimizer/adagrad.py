@@ -2,10 +2,9 @@
 
 from typing import Iterable, Union
 
-from .._errors import require
 from ..functional._compose import elwise
 from ..tensor import Parameter
-from .optimizer import Optimizer
+from .optimizer import Optimizer, check_settings
 
 
 class Adagrad(Optimizer):
@@ -39,10 +38,7 @@ class Adagrad(Optimizer):
         eps: float = 1e-10,
         weight_decay: float = 0.0,
     ):
-        require(lr >= 0.0, f"Invalid learning rate: {lr}")
-        require(lr_decay >= 0, f"Invalid learning rate decay: {lr_decay}")
-        require(eps >= 0.0, f"Invalid epsilon value: {eps}")
-        require(weight_decay >= 0.0, f"Invalid weight_decay value: {weight_decay}")
+        check_settings(lr=lr, lr_decay=lr_decay, eps=eps, weight_decay=weight_decay)
         super().__init__(params, dict(lr=lr, lr_decay=lr_decay, eps=eps, weight_decay=weight_decay))
         self._disable_type_convert = True
 

@@ -2,21 +2,9 @@
 
 from typing import Iterable, Tuple, Union
 
-from .._errors import ArgumentError
 from ..functional._compose import elwise
 from ..tensor import Parameter
-from .optimizer import Optimizer, f32, rest
-
-
-def check_adam(lr, betas, weight_decay):
-    """Raises a ValueError for settings that make no sense."""
-    if lr < 0.0:
-        raise ArgumentError(f"Invalid learning rate: {lr}")
-    if weight_decay < 0.0:
-        raise ArgumentError(f"Invalid weight_decay value: {weight_decay}")
-    for i in (0, 1):
-        if not 0.0 <= betas[i] < 1.0:
-            raise ArgumentError(f"Invalid beta parameter at index {i}: {betas[i]}")
+from .optimizer import Optimizer, check_settings, f32, rest
 
 
 def adam_delta(states, grad, betas, eps):
@@ -58,7 +46,7 @@ class Adam(Optimizer):
         eps: float = 1e-8,
         weight_decay: float = 0.0,
     ):
-        check_adam(lr, betas, weight_decay)
+        check_settings(betas, lr=lr, weight_decay=weight_decay)
         super().__init__(params, dict(lr=lr, weight_decay=weight_decay, betas=betas, eps=eps))
         self._disable_type_convert = True
 

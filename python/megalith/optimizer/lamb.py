@@ -5,8 +5,7 @@ from typing import Iterable, Tuple, Union
 from .. import _core
 from ..functional._compose import elwise, reduce
 from ..tensor import Parameter
-from .adam import check_adam
-from .optimizer import Optimizer, f32, rest
+from .optimizer import Optimizer, check_settings, f32, rest
 
 
 def lamb_step(mean, square, param, grad, step, betas, lr, weight_decay, eps, bias_correction, always_adapt):
@@ -63,7 +62,7 @@ class LAMB(Optimizer):
         weight_decay: float = 0.0,
         always_adapt: bool = False,
     ):
-        check_adam(lr, betas, weight_decay)
+        check_settings(betas, lr=lr, weight_decay=weight_decay)
         super().__init__(params, dict(lr=lr, weight_decay=weight_decay, betas=betas, eps=eps))
         self.bias_correction = bias_correction
         self.always_adapt = always_adapt

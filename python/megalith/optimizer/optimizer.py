@@ -21,6 +21,14 @@ class _RequiredParameter:
 required = _RequiredParameter()
 
 
+def check_settings(betas=(), **settings):
+    """Raises a ValueError for a setting that is negative or no number, and for a beta outside of [0, 1)."""
+    for name, value in settings.items():
+        require(value >= 0.0, f"{name} is {value}, expected at least 0")
+    for i, beta in enumerate(betas):
+        require(0.0 <= beta < 1.0, f"betas[{i}] is {beta}, expected at least 0 and less than 1")
+
+
 def f32(value) -> float:
     """A number as float32 holds it."""
     return float(np.float32(value))

@@ -5,7 +5,7 @@ from typing import Iterable, Union
 from .._errors import require
 from ..functional._compose import elwise
 from ..tensor import Parameter
-from .optimizer import Optimizer
+from .optimizer import Optimizer, check_settings
 
 
 class SGD(Optimizer):
@@ -38,9 +38,7 @@ class SGD(Optimizer):
         nesterov: bool = False,
         weight_decay: float = 0.0,
     ):
-        require(lr >= 0.0, f"Invalid learning rate: {lr}")
-        require(momentum >= 0.0, f"Invalid momentum value: {momentum}")
-        require(weight_decay >= 0.0, f"Invalid weight_decay value: {weight_decay}")
+        check_settings(lr=lr, momentum=momentum, weight_decay=weight_decay)
         require(not nesterov or momentum > 0.0, "Nesterov momentum requires a momentum")
         super().__init__(params, dict(lr=lr, momentum=momentum, weight_decay=weight_decay))
         self.nesterov = nesterov

@@ -9,7 +9,7 @@ from .._errors import require
 from ..core._imperative_rt.core2 import apply
 from ..module.module import Module
 from ..tensor import Parameter, Tensor
-from .node import ModuleNode, Node, TensorNode, _next_ids, next_id
+from .node import GraphPart, ModuleNode, Node, TensorNode
 from .pytree import tree_flatten
 from .utils import get_subattr
 
@@ -73,7 +73,7 @@ def full_args(signature, args, kwargs):
     return bound.args, bound.kwargs
 
 
-class Expr:
+class Expr(GraphPart):
     """What makes nodes of nodes.
 
     Attributes:
@@ -88,10 +88,10 @@ class Expr:
     const_val = None
     arg_def = None
     out_def = None
-    _top_graph = None
+    _kind = "expr"
 
     def __init__(self) -> None:
-        self._id = next_id("expr")
+        self._id = self._new_id()
         self._disable_remove = False
 
     def enable_remove(self):
@@ -250,31 +250,6 @@ class Expr:
     def return_val(self, new_outputs):
         nodes, self.out_def = tree_flatten(new_outputs)
         self.outputs = [node for node in nodes if isinstance(node, Node)]
-
-    @property
-    def top_graph(self):
-        """The graph that it belongs to."""
-        return self._top_graph
-
-    @classmethod
-    def _get_next_id(cls):
-        return _next_ids["expr"]
-
-    @classmethod
-    def _set_next_id(cls, id: int = 0):
-        _next_ids["expr"] = id
-
-    def __copy__(self):
-        return self
-
-    def __deepcopy__(self, memo):
-        return memo.get(id(self), self)
-
-    def __getstate__(self):
-        return {k: v for k, v in self.__dict__.items() if k != "_top_graph"}
-
-    def __setstate__(self, state):
-        self.__dict__.update(state)
 
     def _text(self, spec):
         raise NotImplementedError

@@ -8,16 +8,48 @@ import numpy as np
 from ..module.module import Module
 from ..tensor import Tensor
 
-_next_ids = {"node": 0, "expr": 0}
+
+class GraphPart:
+    """What nodes and expressions share: a number, the graph that they belong to, and that copies are themselves."""
+
+    _next_ids = {"node": 0, "expr": 0}
+    _kind = "node"
+    _top_graph = None
+
+    @property
+    def top_graph(self):
+        """The graph that it belongs to."""
+        return self._top_graph
+
+    @classmethod
+    def _new_id(cls) -> int:
+        """A number for a new one; finished graphs number theirs anew."""
+        cls._next_ids[cls._kind] += 1
+        return cls._next_ids[cls._kind] - 1
+
+    @classmethod
+    def _get_next_id(cls):
+        return cls._next_ids[cls._kind]
+
+    @classmethod
+    def _set_next_id(cls, id: int = 0):
+        cls._next_ids[cls._kind] = id
+
+    def __copy__(self):
+        return self
+
+    def __deepcopy__(self, memo):
+        return memo.get(id(self), self)
+
+    def __getstate__(self):
+        return {k: v for k, v in self.__dict__.items() if k != "_top_graph"}
+
+    def __setstate__(self, state):
+        self.__dict__.update(state)
+        self._top_graph = None
 
 
-def next_id(kind: str) -> int:
-    """A number for a new node or expression; finished graphs number theirs anew."""
-    _next_ids[kind] += 1
-    return _next_ids[kind] - 1
-
-
-class Node:
+class Node(GraphPart):
     """A value: the result of an expression.
 
     Attributes:
@@ -28,10 +60,9 @@ class Node:
     def __init__(self, expr, name: str, qualname: str):
         self.expr = expr
         self.users = []
-        self._id = next_id("node")
+        self._id = self._new_id()
         self._name = name
         self._qualname = qualname
-        self._top_graph = None
 
     def __repr__(self):
         return format(self, "")
@@ -63,32 +94,6 @@ class Node:
     def qualname(self):
         """Where it comes from in the traced module, such as ``Net.block.[out]``."""
         return self._qualname
-
-    @property
-    def top_graph(self):
-        """The graph that it belongs to."""
-        return self._top_graph
-
-    @classmethod
-    def _get_next_id(cls):
-        return _next_ids["node"]
-
-    @classmethod
-    def _set_next_id(cls, id: int = 0):
-        _next_ids["node"] = id
-
-    def __copy__(self):
-        return self
-
-    def __deepcopy__(self, memo):
-        return memo.get(id(self), self)
-
-    def __getstate__(self):
-        return {k: v for k, v in self.__dict__.items() if k != "_top_graph"}
-
-    def __setstate__(self, state):
-        self.__dict__.update(state)
-        self._top_graph = None
 
 
 class ModuleNode(Node):

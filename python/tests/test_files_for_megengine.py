@@ -84,3 +84,14 @@ def test_comparisons_are_written_with_their_type(mode):
     for graph in _files(f):
         (node,) = [n for n in graph.nodes() if n.type == "ElemwiseMultiType"]
         assert mode in str(node.op.params) and node.op.output_dtype[0] == mge.Tensor([True])._dtype_id
+
+
+def test_a_number_of_classes_is_an_input():
+    f = trace(symbolic=True, capture_as_const=True)(lambda x, n: F.one_hot(x, n))
+    f(mge.Tensor([0, 2, 1]), mge.Tensor(3))
+    out = io.BytesIO()
+    f.dump(out, arg_names=["x", "n"])
+    graph = _core.Graph.loads(out.getvalue())[0]
+    feeds = {"x": mge.Tensor([0, 3]), "n": mge.Tensor([4])}
+    (got,) = graph.compile([v for v, _ in graph.outputs]).run(feeds)
+    np.testing.assert_array_equal(got.numpy(), np.eye(4)[[0, 3]])

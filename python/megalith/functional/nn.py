@@ -489,7 +489,9 @@ def one_hot(inp: Tensor, num_classes: int) -> Tensor:
          [1 0 0]], dtype=int32, device=xpux:0)
     """
     check_tensor("one_hot", inp=inp)
-    num_classes = integer("one_hot", "num_classes", num_classes, 1)
+    count = integer("one_hot", "num_classes", num_classes, 1)
+    if not isinstance(num_classes, Tensor):  # one is recorded as what it is computed from
+        num_classes = count
     if inp.dtype.kind not in "iu":
         raise ArgumentTypeError(f"one_hot: inp has type {inp.dtype}, expected integers")
     flat = reshape(inp, (-1 if inp.size else 0,))

@@ -64,7 +64,7 @@ std::vector<bool> computed_constants(const Graph& g) {
     const bool all = leaf || (pure && std::all_of(n.inputs.begin(), n.inputs.end(), known));
     // What writes into a tensor keeps its shape, whatever is written.
     const std::string_view name = n.op->name;
-    const bool writes = name.starts_with("IndexingSet") || name == "SetSubtensor";
+    const bool writes = !n.inputs.empty() && (name.starts_with("IndexingSet") || name == "SetSubtensor");
     for (const ValueId v : n.outputs) {
       constant[static_cast<size_t>(v)] = all;
       computed[static_cast<size_t>(v)] = (all && !leaf) || (writes && known(n.inputs[0]));
@@ -101,7 +101,7 @@ ValueId unchanged_input(const Graph& g, const Node& n) {
 void drop_what_loader_drops(Graph& g) {
   const std::vector<bool> computed = computed_constants(g);
   const auto reshapes = [&](const Node& n) {
-    return (is(n, "Reshape") || is(n, "Broadcast")) && computed[static_cast<size_t>(n.inputs[0])];
+    return (is(n, "Reshape") || is(n, "Broadcast")) && !n.inputs.empty() && computed[static_cast<size_t>(n.inputs[0])];
   };
   const auto unchanged = [&](const GraphOutput& o) { return unchanged_input(g, g.node(g.value(o.value).node)); };
   if (std::none_of(g.nodes.begin(), g.nodes.end(), reshapes) &&
@@ -134,24 +134,25 @@ void drop_what_loader_drops(Graph& g) {
   g.keep(kept);
 }
 
-// MegEngine reads no constant without elements: it becomes a part of one that has some.
+// MegEngine reads no constant without elements: it becomes a part of one that has some, unless that one is large.
+constexpr uint64_t kMostFilled = 1 << 20;  // bytes
 void fill_empty_constants(Graph& g) {
   for (size_t i = 0; i < g.nodes.size();) {
     const Node& n = g.nodes[i];
     const bool constant = n.op->kind == OpKind::kConstant && n.attrs.tensors.size() == 1;
     const Tensor t = constant ? n.attrs.tensors[0].value : Tensor();
-    if (!t.defined() || t.count() > 0 || t.dtype().is_lowbit()) {
+    Shape filled = t.defined() ? t.shape() : Shape();
+    for (int k = 0; k < filled.ndim(); ++k) filled[k] = std::max<int64_t>(filled[k], 1);
+    if (!t.defined() || t.count() > 0 || t.dtype().is_lowbit() || tensor_bytes(t.dtype(), filled) > kMostFilled) {
       ++i;
       continue;
     }
     i = replace_node(g, i, [&](const Node&) -> std::vector<ValueId> {
-      Shape filled = t.shape();
       std::vector<int32_t> items;
       std::vector<Var> in(1);
       const int32_t zero = 0;
       for (int k = 0; k < filled.ndim(); ++k) {
-        if (filled[k] > 0) continue;
-        filled[k] = 1;
+        if (t.dim(k) > 0) continue;
         items.insert(items.end(), {k, 0, 1, 0, 0});  // up to 0
         in.emplace_back(g, g.add_constant(Tensor::of<int32_t>(DTypeEnum::Int32, {1}, {&zero, 1})));
       }

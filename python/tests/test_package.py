@@ -49,7 +49,8 @@ def test_the_native_stub_has_what_the_module_has():
     tree = ast.parse((HERE / "_core.pyi").read_text())
     stubbed = {n.name for n in tree.body if isinstance(n, (ast.FunctionDef, ast.ClassDef))}
     theirs = {n for n, v in vars(megalith._core).items() if callable(v) and not n.startswith("__")}
-    assert theirs <= stubbed
+    elements = {dtype.type.__name__ for dtype in megalith._core.number_types().values()}  # made by that call
+    assert theirs - elements <= stubbed
 
 
 @installed

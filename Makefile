@@ -13,7 +13,9 @@ build: deps
 	@cmake --preset release > /dev/null
 	@cmake --build --preset release -j $(JOBS)
 
-demo: build
+demo: deps
+	@cmake --preset release > /dev/null
+	@cmake --build --preset release -j $(JOBS) --target digits mgl
 	@build/release/examples/digits tests/golden/cases/mnist/lenet_u8_28x28/model_v2.mge tests/golden/mnist/images.npy tests/golden/mnist/labels.npy
 	@echo; echo "The same model from the command line:"; echo
 	@$(MGL) run tests/golden/cases/mnist/lenet_u8_28x28/model_v2.mge --input data:tests/golden/mnist/images.npy --iter 50

@@ -47,22 +47,24 @@ docs: wheel
 # demo site into js/examples/mnist/dist.
 EMSCRIPTEN ?= build/emscripten
 NODE_PATH_OF = PATH="$$(./scripts/install-node.sh build/node):$$PATH"
-js:
+js-deps:
+	@./scripts/install-deps.sh chromium
 	@$(NODE_PATH_OF) ./scripts/install-emscripten.sh $(EMSCRIPTEN)
+	@export $(NODE_PATH_OF); cd js && npm ci --no-audit --no-fund --loglevel error
+
+js: js-deps
 	@export $(NODE_PATH_OF); for preset in wasm wasm-threads; do \
 	  cmake --preset $$preset -DMEGALITH_EMSCRIPTEN=$(abspath $(EMSCRIPTEN)) > /dev/null && \
 	  cmake --build --preset $$preset -j $(JOBS) --target mge_js || exit 1; done
-	@export $(NODE_PATH_OF); cd js && npm ci --no-audit --no-fund --loglevel error && npm run --silent build
+	@export $(NODE_PATH_OF); cd js && npm run --silent build
 
 # The package alone: its levels in Node, bundlers, README, and the demo in Chromium: it trains, reads a drawn digit, saves
 # and loads. The rest of test-js is the core's own quick set as WebAssembly, the levels in Chromium, MNIST from scratch,
 # Deno and Bun.
 check-js: js
-	@./scripts/install-deps.sh chromium
 	@export $(NODE_PATH_OF); cd js && npm run check
 
 test-js: js
-	@./scripts/install-deps.sh chromium
 	@export $(NODE_PATH_OF); cmake --build --preset wasm -j $(JOBS) && \
 	  cmake --build --preset wasm --target mge_js_lenet && ctest --preset wasm -L quick -j $(JOBS)
 	@export $(NODE_PATH_OF); cd js && npm test && npm run test:trimmed && npm run test:runtimes
@@ -70,12 +72,17 @@ test-js: js
 demo-js: js
 	@export $(NODE_PATH_OF); cd js && node scripts/demo.mjs
 
-# What CI runs: the full set, the Python package and the documentation, mge.js, and the quick set under ThreadSanitizer, on
-# another processor, with a second compiler, and with that one's ASan and UBSan, where all fuzz targets run for a short time.
-# test-more: gcc's ASan and UBSan, and all tests of mge.js.
-test: test-release test-python docs check-js test-tsan test-aarch64
-	@if ./scripts/install-deps.sh $(CLANG); then $(MAKE) --no-print-directory test-clang fuzz; else \
-	  echo "make test: clang-19 can't be installed here, so NOT tested: the clang build and the fuzz targets"; fi
+# What CI runs: the full set, the Python package and the documentation, the quick set under ThreadSanitizer, with a second
+# compiler, with that one's ASan and UBSan, where all fuzz targets run for a short time, and on another processor; and
+# mge.js. test-more: gcc's ASan and UBSan, and all tests of mge.js.
+test: test-release test-python docs test-tsan
+	@$(call where,./scripts/install-deps.sh $(CLANG),test-clang fuzz)
+	@$(call where,./scripts/install-deps.sh $(AARCH64),test-aarch64)
+	@$(call where,$(MAKE) --no-print-directory js-deps,check-js)
+
+# Tests that a machine has no tools for are named, and left out.
+where = if $(1); then $(MAKE) --no-print-directory $(2); else \
+	  echo "make test: its tools can't be installed here, so NOT tested: $(2)"; fi
 
 test-more: test-asan test-js
 
@@ -85,8 +92,9 @@ test-release: build
 # The quick set of one preset. asan and tsan are gcc's AddressSanitizer with UBSan, and ThreadSanitizer; fuzz has clang's
 # ASan and UBSan; aarch64 runs under qemu-user.
 CLANG := clang-19 libclang-rt-19-dev
+AARCH64 := g++-aarch64-linux-gnu qemu-user-static
 test-clang test-fuzz: PACKAGES := $(CLANG)
-test-aarch64: PACKAGES := g++-aarch64-linux-gnu qemu-user-static
+test-aarch64: PACKAGES := $(AARCH64)
 QUICK := test-asan test-tsan test-clang test-aarch64 test-fuzz
 $(QUICK): test-%:
 	@./scripts/install-deps.sh $(PACKAGES)
@@ -119,4 +127,4 @@ format:
 clean:
 	@rm -rf build
 
-.PHONY: deps build demo check test test-more test-release wheel test-python js check-js test-js demo-js docs $(QUICK) fuzz bench bench-cpp clean format
+.PHONY: deps build demo check test test-more test-release wheel test-python js-deps js check-js test-js demo-js docs $(QUICK) fuzz bench bench-cpp clean format

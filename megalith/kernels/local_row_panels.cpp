@@ -34,6 +34,25 @@ constexpr int kAccumulators = 12;
 static_assert(kDepth == 3);
 #define MEGALITH_EACH(i, n) MEGALITH_UNROLL for (int i = 0; i < n; ++i)
 
+// take(r, phase) for all rows, where phase is r % kRows; then what rows from below the last would finish.
+template <int kRows, class Take, class Store>
+HWY_INLINE void InTurn(int64_t rows, const Take& take, const Store& store) {
+  for (int64_t r = 0; r < rows; r += kRows) {
+    take(r, std::integral_constant<int, 0>());
+    if constexpr (kRows > 1) {
+      if (r + 1 < rows) take(r + 1, std::integral_constant<int, 1>());
+      if (r + 2 < rows) take(r + 2, std::integral_constant<int, 2>());
+    }
+  }
+  for (int64_t r = rows - (kRows - 1); r < rows; ++r) {
+    switch ((r + kRows) % kRows) {
+      case 0: store(r, std::integral_constant<int, 0>()); break;
+      case 1: store(r, std::integral_constant<int, 1 % kRows>()); break;
+      default: store(r, std::integral_constant<int, kRows - 1>());
+    }
+  }
+}
+
 template <int kRows, int kImages, int kOut, bool kMasks>
 void Tile(const RowPanels& s, int64_t image) {
   const D d;
@@ -96,23 +115,7 @@ void Tile(const RowPanels& s, int64_t image) {
     store(r - (kRows - 1), std::integral_constant<int, kLast>());
     MEGALITH_EACH(i, kImages) { MEGALITH_EACH(o, kOut) acc[kLast][i][o] = hn::Zero(d); }
   };
-  for (int64_t r = 0; r < rows; r += kRows) {
-    take_row(r, std::integral_constant<int, 0>());
-    if constexpr (kRows > 1) {
-      if (r + 1 < rows) take_row(r + 1, std::integral_constant<int, 1>());
-      if (r + 2 < rows) take_row(r + 2, std::integral_constant<int, 2>());
-    }
-  }
-  // Rows that would take their last taps from below.
-  if constexpr (kRows > 1) {
-    for (int64_t r = rows - 2; r < rows; ++r) {
-      switch ((r + kRows) % kRows) {
-        case 0: store(r, std::integral_constant<int, 0>()); break;
-        case 1: store(r, std::integral_constant<int, 1>()); break;
-        default: store(r, std::integral_constant<int, 2>());
-      }
-    }
-  }
+  InTurn<kRows>(rows, take_row, store);
 }
 
 template <int kRows, int kOut, bool kMasks>
@@ -145,6 +148,60 @@ int64_t RowChannels(int64_t images, int64_t depth) {
   return channels;
 }
 
+// Windows of 3 x 3 in rows of less than kLanes columns, one channel: an image row is read once, and what lies left and
+// right of every column is in the same vector, 0 in the last lane.
+template <int kImages>
+void Depthwise(const DepthwiseRows& s, int64_t image) {
+  const D d;
+  V acc[kDepth][kImages];  // the sums of output row i are acc[i % kDepth]
+  MEGALITH_EACH(k, kDepth) { MEGALITH_EACH(i, kImages) acc[k][i] = hn::Zero(d); }
+  const int64_t x_image = s.x_image, out_image = s.out_image, columns = s.columns, rows = s.rows, shift = s.shift,
+                out_rows = s.out_rows;
+  const float *x = s.x + image * x_image, *w = s.w;
+  float* const out = s.out + image * out_image;
+  const int64_t next = image + 2 * kImages <= s.images ? kImages * x_image : s.next - image * x_image;
+  int32_t lane[2 * kLanes];
+  for (int32_t i = 0; i < 2 * kLanes; ++i) lane[i] = i % kLanes;
+  const auto before = hn::SetTableIndices(d, lane + kLanes - 1), behind = hn::SetTableIndices(d, lane + 1);
+  const auto store = [&](int64_t row, auto place) HWY_ATTR __attribute__((always_inline)) {
+    row += shift;
+    if (row < 0 || row >= out_rows) return;
+    float* to = out + row * columns;
+    MEGALITH_EACH(i, kImages) StoreFirst(acc[decltype(place)::value][i], d, to + i * out_image, columns);
+  };
+  const auto take_row = [&](int64_t r, auto phase) HWY_ATTR __attribute__((always_inline)) {
+    constexpr int kPhase = decltype(phase)::value;
+    V xv[kImages][kDepth];
+    MEGALITH_EACH(i, kImages) {
+      xv[i][1] = LoadFirst(d, x + i * x_image, columns);
+      xv[i][0] = hn::TableLookupLanes(xv[i][1], before);
+      xv[i][2] = hn::TableLookupLanes(xv[i][1], behind);
+    }
+    MEGALITH_EACH(kw, kDepth) {
+      MEGALITH_EACH(k, kDepth) {
+        const V wv = hn::Load(d, w + (kw * kDepth + k) * kLanes);
+        MEGALITH_EACH(i, kImages) {
+          V& sum = acc[(kPhase + kDepth - k) % kDepth][i];
+          sum = hn::Add(sum, hn::Mul(xv[i][kw], wv));
+        }
+      }
+    }
+    MEGALITH_EACH(i, kImages) hwy::Prefetch(x + next + i * x_image);
+    x += columns;
+    w += kDepth * kDepth * kLanes;
+    constexpr int kLast = (kPhase + 1) % kDepth;
+    store(r - (kDepth - 1), std::integral_constant<int, kLast>());
+    MEGALITH_EACH(i, kImages) acc[kLast][i] = hn::Zero(d);
+  };
+  InTurn<kDepth>(rows, take_row, store);
+}
+
+void DepthwiseImages(const DepthwiseRows& s) {
+  int64_t image = 0;
+  for (; image + 4 <= s.images; image += 4) Depthwise<4>(s, image);
+  for (; image < s.images; ++image) Depthwise<1>(s, image);
+}
+
 void LayRows(const float* from, int64_t rows, int64_t columns, float* to, int64_t pitch) {
   const D d;
   for (int64_t r = 0; r < rows; ++r, from += columns, to += pitch) {
@@ -162,6 +219,7 @@ namespace megalith::local {
 
 void row_panels(const RowPanels& s) { MEGALITH_DISPATCH(PanelRows)(s); }
 int64_t row_channels(int64_t images, int64_t depth) { return MEGALITH_DISPATCH(RowChannels)(images, depth); }
+void depthwise_rows(const DepthwiseRows& s) { MEGALITH_DISPATCH(DepthwiseImages)(s); }
 void lay_rows(const float* from, int64_t rows, int64_t columns, float* to, int64_t pitch) {
   MEGALITH_DISPATCH(LayRows)(from, rows, columns, to, pitch);
 }

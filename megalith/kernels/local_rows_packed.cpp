@@ -17,14 +17,18 @@ int64_t whole_vectors(int64_t n) { return (n + kMostLanes - 1) / kMostLanes * kM
 // of the image its weight is 0, as the image is: a product of zeros changes no sum, because none is ever -0.
 struct Order {
   const Geometry& g;
-  int64_t depth, tile, steps;   // steps: of one row of the window
-  int64_t first = 0, last = 0;  // depth: rows of the image that are read
+  bool depthwise;                     // for depthwise_rows
+  int64_t depth, tile, width, steps;  // width: of a row of weights; steps: of one row of the window
+  int64_t first = 0, last = 0;        // depth: rows of the image that are read
   std::vector<Stretch> rows;
 
   explicit Order(const Geometry& geometry)
       : g(geometry),
+        depthwise(lanes() >= 8 && g.icpg == 1 && g.ocpg == 1 && g.fh == kDepth && g.fw == kDepth && g.stride_h == 1 &&
+                  g.pad_w == 1 && g.iw < lanes()),
         depth(g.fh == kDepth && g.stride_h == 1 ? kDepth : 1),
-        tile(row_channels(g.n, depth)),
+        tile(depthwise ? 1 : row_channels(g.n, depth)),
+        width(depthwise ? lanes() : g.ow),
         steps(g.fw * g.icpg),
         last(std::min(g.ih, g.oh + g.fh - 1 - g.pad_h)) {
     rows = stretches(1, g.oh, g.fh, g.ih, [&](int64_t o, int64_t k) { return g.input_row(o, k); })[0];
@@ -38,7 +42,7 @@ struct Order {
     for (const Stretch& s : rows) n += std::max<int64_t>(0, std::min(oh, s.end) - s.begin) * (s.high - s.low);
     return n;
   }
-  int64_t floats() const { return g.group * g.ocpg * weight_rows() * steps * g.ow; }
+  int64_t floats() const { return g.group * g.ocpg * weight_rows() * steps * width; }
   // Every output row takes a tap at least.
   bool all_inside() const {
     return std::all_of(rows.begin(), rows.end(), [](const Stretch& s) { return s.low < s.high; });
@@ -52,6 +56,7 @@ void fill(const Order& o, const float* filter, int64_t group, float* to) {
       const bool inside = oh >= 0 && oh < g.oh && g.input_col(ow, kw) >= 0 && g.input_col(ow, kw) < g.iw;
       *to = inside ? filter[g.filter_at(group, oh, ow) + ((ic * g.fh + kh) * g.fw + kw) * g.ocpg + oc] : 0.f;
     }
+    if (o.depthwise) to = std::fill_n(to, o.width - n, 0.f);
   };
   // for each step and tap, channels
   const auto put_row = [&](int64_t oc, int64_t j, int64_t n, int64_t low, int64_t high, auto&& output) {
@@ -88,6 +93,42 @@ bool few_images(const Geometry& g) {
          5 * width <= 6 * g.ow;
 }
 
+namespace {
+
+void forward_depthwise(const Order& o, const float* src, const float* weights, float* dst, Exec& exec) {
+  const Geometry& g = o.g;
+  const int64_t in = g.ih * g.iw, out = g.oh * g.ow, per_group = o.floats() / g.group;
+  const auto at = [&](int64_t n, int64_t group) { return (n * g.group + group) * in; };
+  // A few groups whose weights stay in the first cache, for some images.
+  constexpr int64_t kGroups = 4, kImages = 8;
+  exec.parallel_for(g.group, 1 + 65536 / (g.n * per_group), [&](int64_t begin, int64_t end) {
+    DepthwiseRows s{.x_image = g.group * in,
+                    .out_image = g.group * out,
+                    .rows = o.last - o.first,
+                    .columns = g.iw,
+                    .shift = o.first + g.pad_h,
+                    .out_rows = g.oh};
+    for (int64_t first = begin, last; first < end; first = last) {
+      last = std::min(end, first + kGroups);
+      for (int64_t n = 0; n < g.n; n += kImages) {
+        s.images = std::min(kImages, g.n - n);
+        for (int64_t group = first; group < last; ++group) {
+          const int64_t next = group + 1 < last    ? at(n, group + 1)
+                               : n + kImages < g.n ? at(n + kImages, first)
+                                                   : at(0, last);
+          s.x = src + at(n, group) + o.first * g.iw;
+          s.w = weights + group * per_group;
+          s.out = dst + (n * g.group + group) * out;
+          s.next = next - at(n, group);
+          depthwise_rows(s);
+        }
+      }
+    }
+  });
+}
+
+}  // namespace
+
 bool forward_rows_packed(const Geometry& g, const float* src, const Tensor& filter, float* dst, Exec& exec) {
   if (g.flip || g.stride_w != 1 || g.n == 0) return false;
   const Order o(g);
@@ -103,6 +144,10 @@ bool forward_rows_packed(const Geometry& g, const float* src, const Tensor& filt
   });
   if (!packed) return false;
   const auto* const weights = reinterpret_cast<const float*>(packed->data());
+  if (o.depthwise) {
+    forward_depthwise(o, src, weights, dst, exec);
+    return true;
+  }
 
   // With masks the image is read where it lies, which pays where it is read for one channel only. Without them rows of
   // it are laid with zeros in between, in which the windows of one row end and those of the next one begin.

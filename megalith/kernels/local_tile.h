@@ -92,6 +92,21 @@ struct RowPanels {
 void row_panels(const RowPanels& s);
 int64_t row_channels(int64_t images, int64_t depth);  // the most channels that one call takes
 inline constexpr int64_t kDepth = 3;                  // of row_panels, besides 1
+
+// Images of one channel with windows of 3 x 3 and a column of zeros left and right. w has for each row of x, for each
+// column of the window, for each of its rows, lanes() weights, those behind the columns 0, and is aligned. Rows of x
+// give to those of out as in RowPanels.
+struct DepthwiseRows {
+  const float* x = nullptr;
+  const float* w = nullptr;
+  float* out = nullptr;
+  int64_t images = 0, x_image = 0, out_image = 0;
+  int64_t rows = 0, columns = 0;  // of x; columns < lanes()
+  int64_t shift = 0, out_rows = 0;
+  int64_t next = 0;  // so far from x lies the first image of the next call
+};
+void depthwise_rows(const DepthwiseRows& s);
+
 // Rows of `columns` floats, one behind the other, to rows `pitch` apart. Up to kMostLanes - 1 floats behind the last
 // one become 0.
 void lay_rows(const float* from, int64_t rows, int64_t columns, float* to, int64_t pitch);

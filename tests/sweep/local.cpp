@@ -59,14 +59,18 @@ enum Kind { kLocal, kGroupLocal, kLocalShare };
 Case draw(Dice& dice, Kind kind) {
   for (;;) {
     const int64_t widths[] = {1, 2, 3, 5, 7, 8, 15, 16, 17, 24, 31, 32, 33, 64, 70, 130};
-    const int64_t ocpg = dice.one_in(2) ? dice.in(1, 9) : widths[dice.upto(15)];
-    const int64_t icpg = dice.one_in(3) ? dice.in(1, 24) : dice.in(1, 5);
+    int64_t ocpg = dice.one_in(2) ? dice.in(1, 9) : widths[dice.upto(15)];
+    int64_t icpg = dice.one_in(3) ? dice.in(1, 24) : dice.in(1, 5);
     int64_t group = kind == kLocal || dice.one_in(2) ? 1 : dice.in(1, 4);
-    const int64_t fh = dice.in(1, dice.one_in(4) ? 7 : 3), fw = dice.in(1, dice.one_in(4) ? 7 : 3);
-    const int64_t sh = dice.one_in(2) ? 1 : dice.in(1, 3), sw = dice.one_in(2) ? 1 : dice.in(1, 4);
+    int64_t fh = dice.in(1, dice.one_in(4) ? 7 : 3), fw = dice.in(1, dice.one_in(4) ? 7 : 3);
+    int64_t sh = dice.one_in(2) ? 1 : dice.in(1, 3), sw = dice.one_in(2) ? 1 : dice.in(1, 4);
     // now and then wider than the window: outputs without a single tap
-    const int64_t ph = dice.one_in(3) ? 0 : dice.in(0, dice.one_in(4) ? fh + 2 : fh / 2);
-    const int64_t pw = dice.one_in(3) ? 0 : dice.in(0, dice.one_in(4) ? fw + 3 : fw / 2);
+    int64_t ph = dice.one_in(3) ? 0 : dice.in(0, dice.one_in(4) ? fh + 2 : fh / 2);
+    int64_t pw = dice.one_in(3) ? 0 : dice.in(0, dice.one_in(4) ? fw + 3 : fw / 2);
+    if (kind == kGroupLocal && dice.one_in(4)) {  // as MobileNet has them
+      group = dice.in(1, 9), icpg = ocpg = 1;
+      fh = fw = 3, sh = sw = 1, pw = 1, ph = dice.in(0, 2);
+    }
     int64_t oh = dice.in(1, 6), ow = dice.one_in(4) ? dice.in(1, 40) : dice.in(1, 8), sgh = oh, sgw = ow;
     if (kind == kLocalShare) {
       sgh = dice.in(1, 3), sgw = dice.in(1, 3);

@@ -70,7 +70,10 @@ struct Step {
     MEGALITH_UNROLL for (int q = 0; q < kGates; ++q) {
       MEGALITH_EACH(v) {
         const int i = place(q) * kVectors + v;
-        in[i] = at(g.input, v, q);
+        if (g.input.data)
+          in[i] = at(g.input, v, q);
+        else
+          in[i] = kKind == Kind::kGru && q == 2 ? at(g.hidden, v, 3) : hn::Zero(d);
         if (g.bias) in[i] = hn::Add(in[i], at.Load(g.bias + q * g.bias_gate + at.unit + v * kLanes));
         sum[i] = hn::Add(at(g.hidden, v, q), in[i]);
         if (kKind != Kind::kGru) at.Store(sum[i], g.sums, v, q);

@@ -19,9 +19,10 @@ struct Units {
 struct Gates {
   Kind kind = Kind::kTanh;
   int64_t rows = 0, units = 0;
-  Units<const float> hidden;    // W_hh h
-  Units<const float> input;     // W_ih x + biases; those of a GRU's n without b_hh
-  const float* bias = nullptr;  // added to `input` unless null: gates `units_all` apart
+  Units<const float> hidden;  // W_hh h
+  Units<const float> input;   // W_ih x + biases; those of a GRU's n without b_hh. Missing: `hidden` has W_ih x as well,
+                              // that of a GRU's n as a fourth gate
+  const float* bias = nullptr;  // added to `input` unless null: gates `bias_gate` apart
   int64_t bias_gate = 0;
   const float* n_bias = nullptr;  // GRU, may be null: b_hh of n
   Units<const float> h_old;       // GRU

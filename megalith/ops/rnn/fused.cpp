@@ -1,6 +1,8 @@
-// Recurrent networks over sequences. The input's share of the gates comes from matrix products over many steps at once;
-// a step then is one product with the hidden weights, unit by unit with all of a unit's gates side by side, whose sums
-// go through the gates' functions while they are in the first cache. Weights are packed once (megalith/packed.h).
+// Recurrent networks over sequences. With few rows of a batch, the input's share of the gates comes from matrix
+// products over many steps at once; a step then is one product with the hidden weights, unit by unit with all of a
+// unit's gates side by side, whose sums go through the gates' functions while they are in the first cache. With many
+// rows, a step's one product takes input and state together: weights are cheap there, and sums that wait for their step
+// are not. Weights are packed once (megalith/packed.h).
 //
 // Threads have rows of the batch and directions of their own, which need no waiting; where those are too few, they
 // share the units of every step.
@@ -20,6 +22,14 @@ using recurrent::Units;
 constexpr int64_t kChunkRows = 512;   // of a product of inputs: what it makes stays in the caches until it is used
 constexpr int64_t kRowsOfThread = 8;  // fewer rows of a batch are no work of their own
 
+// Many rows of a batch: input and state go through one product. It depends on sizes alone, as the sums' order does.
+constexpr int64_t kJoinedRows = 16;
+constexpr int64_t kJoinedWeights = 4 << 20;  // floats of a layer's direction that each step may read
+
+bool joined(const Dims& d, int64_t layer) {
+  return d.batch >= kJoinedRows && d.rows() * (d.layer_input(layer) + d.hidden) <= kJoinedWeights;
+}
+
 // Rows of states lie so that they do not fall into the same places of the first cache.
 int64_t padded(int64_t n) { return (n + 15) / 16 * 16 + 16; }
 
@@ -29,22 +39,29 @@ struct PackedWeights {
   bool backward, grouped;
   std::shared_ptr<Storage> storage;
 
+  bool with_input(int64_t layer) const { return !backward && joined(d, layer); }
   int64_t input_floats(int64_t layer) const {
-    return backward ? gemm::packed_floats(d.rows(), d.layer_input(layer))
-                    : gemm::packed_floats(d.layer_input(layer), d.rows());
+    return backward            ? gemm::packed_floats(d.rows(), d.layer_input(layer))
+           : with_input(layer) ? 0
+                               : gemm::packed_floats(d.layer_input(layer), d.rows());
   }
-  // Forward: for each panel of units, for each gate, a panel of the transposed hidden weights.
-  int64_t hidden_floats() const { return hidden_panels() * gemm::panel_width() * (backward ? d.rows() : d.hidden); }
+  // Forward: for each panel of units, for each gate, a panel of the transposed hidden weights, below the input's where
+  // they are joined.
+  int64_t hidden_depth(int64_t layer) const {
+    return backward ? d.rows() : d.hidden + (with_input(layer) ? d.layer_input(layer) : 0);
+  }
+  int64_t floats(int64_t layer) const {
+    return input_floats(layer) + hidden_panels() * gemm::panel_width() * hidden_depth(layer);
+  }
   int64_t at(int64_t layer, int64_t dir) const {
-    const int64_t before =
-        layer == 0 ? 0 : input_floats(0) + hidden_floats() + (layer - 1) * (input_floats(1) + hidden_floats());
-    return d.dirs * before + (layer == d.layers ? 0 : dir * (input_floats(layer) + hidden_floats()));
+    const int64_t before = layer == 0 ? 0 : floats(0) + (layer - 1) * floats(1);
+    return d.dirs * before + (layer == d.layers ? 0 : dir * floats(layer));
   }
   const float* input(int64_t layer, int64_t dir) const {
     return reinterpret_cast<const float*>(storage->data()) + at(layer, dir);
   }
   Panels hidden(int64_t layer, int64_t dir) const {
-    return {input(layer, dir) + input_floats(layer), hidden_panels(), backward ? d.rows() : d.hidden, grouped};
+    return {input(layer, dir) + input_floats(layer), hidden_panels(), hidden_depth(layer), grouped};
   }
   int64_t hidden_panels() const { return gemm::panels(d.hidden) * (backward ? 1 : d.gates()); }
 
@@ -57,37 +74,44 @@ struct PackedWeights {
       for (int64_t layer = 0; layer < d.layers; ++layer) {
         for (int64_t dir = 0; dir < d.dirs; ++dir) {
           float* out = reinterpret_cast<float*>(to) + at(layer, dir);
-          fill(cell_weights(d, weights.data<float>(), layer, dir), d.layer_input(layer), out, exec);
+          fill(cell_weights(d, weights.data<float>(), layer, dir), layer, out, exec);
         }
       }
     });
   }
 
  private:
-  void fill(const CellWeights<float>& w, int64_t in, float* to, Exec& exec) const {
-    const int64_t H = d.hidden, G = d.gates();
-    if (backward)
+  void fill(const CellWeights<float>& w, int64_t layer, float* to, Exec& exec) const {
+    const int64_t H = d.hidden, G = d.gates(), in = d.layer_input(layer);
+    float* hidden = to + input_floats(layer);
+    const Panels panels{hidden, hidden_panels(), hidden_depth(layer), grouped};
+    if (backward) {
       gemm::pack_b(w.w_ih, in, 1, d.rows(), in, to, exec);
-    else
+      pack_panels(panels, hidden, {{w.w_hh, H, 1}}, H, 1, exec);
+    } else if (with_input(layer)) {
+      pack_panels(panels, hidden, {{w.w_ih, 1, in}, in, {w.w_hh, 1, H}}, H, G, exec);
+    } else {
       gemm::pack_b(w.w_ih, 1, in, in, d.rows(), to, exec);
-    float* hidden = to + (backward ? gemm::packed_floats(d.rows(), in) : gemm::packed_floats(in, d.rows()));
-    const Panels panels{hidden, hidden_panels(), backward ? d.rows() : H, grouped};
-    if (backward)
-      pack_panels(panels, hidden, {w.w_hh, H, 1}, H, 1, exec);
-    else
-      pack_panels(panels, hidden, {w.w_hh, 1, H}, H, G, exec);
+      pack_panels(panels, hidden, {{w.w_hh, 1, H}}, H, G, exec);
+    }
   }
 };
+
+void copy_rows(const float* from, int64_t from_row, float* to, int64_t to_row, int64_t rows, int64_t n) {
+  for (int64_t i = 0; i < rows; ++i) std::memcpy(to + i * to_row, from + i * from_row, static_cast<size_t>(n) * 4);
+}
 
 // One direction of one layer on its way forward.
 struct Forward {
   const Dims& d;
   bool reverse = false;
   Panels weights;  // for each panel of units, its gates
-  const float* n_bias = nullptr;
-  Units<const float> sums;  // of the inputs and biases; row 0 is step `first` of the sequence
+  const float *bias = nullptr, *n_bias = nullptr;
+  Units<const float> sums;  // of the inputs and biases; row 0 is step `first` of the sequence; null when joined
   int64_t first = 0;
-  float* h[2] = {};  // states, in turns
+  const float* x = nullptr;  // joined: of step 0
+  int64_t inputs = 0;        // joined: these many floats of x before each state
+  float* h[2] = {};          // states, in turns
   int64_t h_row = 0;
   const float* c_first = nullptr;  // LSTM
   float* c = nullptr;              // LSTM: the state, or when training the states of all steps
@@ -99,26 +123,52 @@ struct Forward {
   // Rows [row, row_end) of the batch and units of the panels [u, u_end) in the i-th step.
   void step(int64_t i, int64_t row, int64_t row_end, int64_t u, int64_t u_end) const {
     const int64_t G = d.gates(), panel = gemm::panel_width();
-    const int64_t at_once = units_at_once(d.kind, row_end - row);
-    const int64_t width = std::min(at_once, u_end - u) * G * panel;
+    const bool two_sums = d.kind == Kind::kGru && x;  // of a GRU's n
+    const int64_t at_once = two_sums ? 1 : units_at_once(d.kind, row_end - row), tile_panels = two_sums ? 4 : G;
+    const int64_t width = std::min(at_once, u_end - u) * tile_panels * panel;
     float* tile = Scratch::get(Scratch::kSums, std::min(row_end - row, kTileRows) * width);
     to_and_fro(i, u, u_end, at_once, [&](int64_t from, int64_t to) {
       each_piece(row, row_end, kTileRows, [&](int64_t begin, int64_t end) {
-        for (int64_t v = from; v < to; ++v) fetch(i, begin, end, v * panel);
-        weights.multiply(i, end - begin, h[i % 2] + begin * h_row, h_row, from * G, to * G, tile, width);
+        if (!x) {
+          for (int64_t v = from; v < to; ++v) fetch(i, begin, end, v * panel);
+        }
+        if (two_sums)
+          gru_sums(i, begin, end, from, tile, width);
+        else
+          weights.multiply(i, end - begin, h[i % 2] - inputs + begin * h_row, h_row, from * G, to * G, tile, width);
         for (int64_t v = from; v < to; ++v)
-          recurrent::forward(gates(i, begin, end, v * panel, tile + (v - from) * G * panel, width));
+          recurrent::forward(gates(i, begin, end, v * panel, tile + (v - from) * tile_panels * panel, width));
       });
     });
+    if (x && i + 1 < d.seq) {
+      const int64_t all = gemm::panels(d.hidden), at = inputs * u / all;
+      take_input(i + 1, row, row_end, at, inputs * u_end / all - at);
+    }
+  }
+
+  // Brings n floats of each row's input in the i-th step to its place before the state.
+  void take_input(int64_t i, int64_t row, int64_t row_end, int64_t at, int64_t n) const {
+    copy_rows(x + (step_of(i) * d.batch + row) * inputs + at, inputs, h[i % 2] - inputs + row * h_row + at, h_row,
+              row_end - row, n);
   }
 
  private:
+  // r and z of a panel of units, and the state's and the input's share of n.
+  void gru_sums(int64_t i, int64_t row, int64_t row_end, int64_t u, float* tile, int64_t width) const {
+    const int64_t panel = gemm::panel_width(), k = weights.k, rows = row_end - row;
+    const float *h_at = h[i % 2] + row * h_row, *n = weights.data + (u * 3 + 2) * k * panel;
+    weights.multiply(i, rows, h_at - inputs, h_row, u * 3, u * 3 + 2, tile, width);
+    Panels{n + inputs * panel, 1, k - inputs}.multiply(i, rows, h_at, h_row, 0, 1, tile + 2 * panel, width);
+    Panels{n, 1, inputs}.multiply(i, rows, h_at - inputs, h_row, 0, 1, tile + 3 * panel, width);
+  }
+
   recurrent::Gates gates(int64_t i, int64_t row, int64_t row_end, int64_t unit, const float* tile,
                          int64_t width) const {
     const int64_t H = d.hidden, t = step_of(i), from = t * d.batch + row;
     recurrent::Gates g{.kind = d.kind, .rows = row_end - row, .units = std::min(gemm::panel_width(), H - unit)};
     g.hidden = {tile, width, gemm::panel_width()};
-    g.input = {sums.data + (from - first * d.batch) * sums.row + unit, sums.row, sums.gate};
+    if (!x) g.input = {sums.data + (from - first * d.batch) * sums.row + unit, sums.row, sums.gate};
+    if (bias) g.bias = bias + unit, g.bias_gate = H;
     if (n_bias) g.n_bias = n_bias + unit;
     g.h_old = {h[i % 2] + row * h_row + unit, h_row};
     g.h_new = {h[(i + 1) % 2] + row * h_row + unit, h_row};
@@ -186,10 +236,6 @@ void each_step(const Dims& d, Exec& exec, int64_t steps, Fn&& fn) {
   });
 }
 
-void copy_rows(const float* from, int64_t from_row, float* to, int64_t to_row, int64_t rows, int64_t n) {
-  for (int64_t i = 0; i < rows; ++i) std::memcpy(to + i * to_row, from + i * from_row, static_cast<size_t>(n) * 4);
-}
-
 void add_biases(const Dims& d, const CellWeights<const float>& w, float* to) {
   const int64_t both = d.kind == Kind::kGru ? 2 * d.hidden : d.rows();
   for (int64_t j = 0; j < d.rows(); ++j) to[j] = w.b_ih[j] + (j < both ? w.b_hh[j] : 0.f);
@@ -197,21 +243,22 @@ void add_biases(const Dims& d, const CellWeights<const float>& w, float* to) {
 
 void forward_layer(const Dims& d, const ForwardArgs& a, const PackedWeights& weights, int64_t layer, const float* in,
                    float* out, Exec& exec) {
-  const int64_t H = d.hidden, R = d.rows(), I = d.layer_input(layer), h_row = padded(H);
-  const int64_t steps = d.training && d.saved() ? d.seq : std::max<int64_t>(1, std::min(d.seq, kChunkRows / d.batch));
-  const int64_t width = d.training && d.saved() ? d.saved() * H : R;
-  const bool in_reserve = d.training && d.saved();
-  // States, biases, then sums where they are not kept.
-  const int64_t states = 2 * d.batch * h_row;
-  float* scratch = Scratch::get(Scratch::kGates, d.dirs * (states + R + (in_reserve ? 0 : steps * d.batch * width)));
+  const int64_t H = d.hidden, R = d.rows(), I = d.layer_input(layer);
+  const bool keeps = d.training && d.saved(), with_input = weights.with_input(layer);
+  const int64_t inputs = with_input ? I : 0, h_row = padded(inputs + H);
+  // Sums of inputs lie in the reserve, where gates' values overwrite them, or here for some steps at once.
+  const int64_t steps = keeps || with_input ? d.seq : std::max<int64_t>(1, std::min(d.seq, kChunkRows / d.batch));
+  const int64_t width = keeps ? d.saved() * H : R, sums = keeps || with_input ? 0 : steps * d.batch * width;
+  const int64_t states = d.batch * h_row;
+  float* scratch = Scratch::get(Scratch::kGates, d.dirs * (2 * states + R + sums));
   std::vector<Forward> directions;
   std::vector<const float*> biases;
   for (int64_t dir = 0; dir < d.dirs; ++dir) {
     const CellWeights<const float> w = cell_weights<const float>(d, a.weights.data<float>(), layer, dir);
     const int64_t state = (layer * d.dirs + dir) * d.state();
-    Forward f{.d = d, .reverse = dir == 1, .weights = weights.hidden(layer, dir), .h_row = h_row};
-    f.h[0] = scratch, f.h[1] = scratch + states / 2;
-    scratch += states;
+    Forward f{.d = d, .reverse = dir == 1, .weights = weights.hidden(layer, dir), .inputs = inputs, .h_row = h_row};
+    f.h[0] = scratch + inputs, f.h[1] = scratch + states + inputs;
+    scratch += 2 * states;
     copy_rows(a.h + state, H, f.h[0], h_row, d.batch, H);
     if (d.bias) {
       add_biases(d, w, scratch);
@@ -219,9 +266,15 @@ void forward_layer(const Dims& d, const ForwardArgs& a, const PackedWeights& wei
     }
     biases.push_back(d.bias ? scratch : nullptr);
     scratch += R;
-    if (in_reserve) f.saved = a.reserve + d.saved_at(layer, dir);
-    f.sums = {in_reserve ? f.saved : scratch, width, H};
-    if (!in_reserve) scratch += steps * d.batch * width;
+    if (keeps) f.saved = a.reserve + d.saved_at(layer, dir);
+    if (with_input) {
+      f.x = in;
+      f.bias = biases.back();
+      if (d.seq > 0) f.take_input(0, 0, d.batch, 0, I);
+    } else {
+      f.sums = {keeps ? f.saved : scratch, width, H};
+      scratch += sums;
+    }
     if (d.kind == Kind::kLstm) {
       f.c_first = a.c + state;
       f.c = d.training ? a.reserve + d.cells_at(layer, dir) : a.c_out + state;
@@ -231,7 +284,7 @@ void forward_layer(const Dims& d, const ForwardArgs& a, const PackedWeights& wei
   }
   for (int64_t i = 0; i < d.seq; i += steps) {
     const int64_t end = std::min(d.seq, i + steps);
-    for (int64_t dir = 0; dir < d.dirs; ++dir) {
+    for (int64_t dir = 0; dir < d.dirs && !with_input; ++dir) {
       Forward& f = directions[static_cast<size_t>(dir)];
       f.first = std::min(f.step_of(i), f.step_of(end - 1));
       gemm::Epilogue bias{.bias = biases[static_cast<size_t>(dir)]};

@@ -17,7 +17,7 @@ struct Side {
     panels = {nullptr, gemm::panels(c.hidden) * G, k, c.batch <= kFewRows};
     const auto bytes = static_cast<size_t>(panels.count * k * gemm::panel_width()) * sizeof(float);
     storage = packed(w, mix_bits(static_cast<uint64_t>(G), panels.grouped ? 7 : 8), bytes, [&](std::byte* to) {
-      pack_panels(panels, reinterpret_cast<float*>(to), {w.data<float>(), 1, k}, c.hidden, G, exec);
+      pack_panels(panels, reinterpret_cast<float*>(to), {{w.data<float>(), 1, k}}, c.hidden, G, exec);
     });
     panels.data = reinterpret_cast<const float*>(storage->data());
   }

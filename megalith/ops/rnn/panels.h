@@ -75,16 +75,27 @@ inline int64_t units_at_once(recurrent::Kind kind, int64_t rows) {
   return rows > kFewRows ? (many_gates ? 1 : 4) : (many_gates ? 8 : 16);
 }
 
+// One matrix below the other; the first one has `k` rows, or all of them.
+struct Stacked {
+  gemm::Matrix first;
+  int64_t k = INT64_MAX;
+  gemm::Matrix second = {};
+};
+
 // Fills panels.count panels at `to` with B(l, j), which has `units` columns for each of `gates` gates: for each panel
 // of units, a panel of each gate.
-inline void pack_panels(const Panels& panels, float* to, gemm::Matrix b, int64_t units, int64_t gates, Exec& exec) {
+inline void pack_panels(const Panels& panels, float* to, const Stacked& b, int64_t units, int64_t gates, Exec& exec) {
   const int64_t panel = gemm::panel_width(), k = panels.k;
   exec.parallel_for(panels.count, std::max<int64_t>(1, 32768 / (k * panel)), [&](int64_t begin, int64_t end) {
     for (int64_t i = begin; i < end; ++i) {
       float* out = panels.grouped ? Scratch::get(Scratch::kSums, k * panel) : to + panels.offset(i);
       const int64_t unit = i / gates * panel;
-      gemm::pack_b(b.data + (i % gates * units + unit) * b.col, b.row, b.col, k, std::min(panel, units - unit), out, 0,
-                   0, 1);
+      const auto pack = [&](const gemm::Matrix& m, int64_t rows, float* at) {
+        gemm::pack_b(m.data + (i % gates * units + unit) * m.col, m.row, m.col, rows, std::min(panel, units - unit), at,
+                     0, 0, 1);
+      };
+      pack(b.first, std::min(b.k, k), out);
+      if (b.k < k) pack(b.second, k - b.k, out + b.k * panel);
       if (!panels.grouped) continue;
       const int64_t step = panels.group_size(i / Panels::kGroup) * panel;
       for (int64_t l = 0; l < k; ++l) std::copy_n(out + l * panel, panel, to + panels.offset(i) + l * step);

@@ -57,6 +57,13 @@ Tensor outline(const Tensor& t) {
   return Tensor::zeros(t.dtype(), {1}).view(Layout(t.shape(), still));
 }
 
+// The same value for ops that no gradient flows through; a Recorder still knows it.
+Var unlinked(const Var& v) {
+  Var r = v.tensor();
+  r.trace = v.trace;
+  return r;
+}
+
 Var ones_like(const Var& y) {
   Tensor one = Tensor::empty(DTypeEnum::Float32, {1});
   *one.data<float>() = 1;
@@ -67,7 +74,7 @@ Var ones_like(const Var& y) {
     v = emit(Registry::get().at("TypeCvt"), attrs, {v})[0];
   }
   if (y.tensor().shape() == Shape{1}) return v;
-  return emit1("Broadcast", {v, emit1("GetVarShape", {Var(y.tensor())})});
+  return emit1("Broadcast", {v, emit1("GetVarShape", {unlinked(y)})});
 }
 
 }  // namespace
@@ -122,7 +129,7 @@ void drop_unread(TapeNode& node) {
     if (i < 32 && !(reads.in >> i & 1)) node.in[i].set_tensor(outline(node.in[i].tensor()));
   }
   for (size_t i = 0; i < node.out.size(); ++i) {
-    if (i < 32 && !(reads.out >> i & 1)) node.out[i] = outline(node.out[i]);
+    if (i < 32 && !(reads.out >> i & 1)) node.out[i].set_tensor(outline(node.out[i].tensor()));
   }
 }
 }  // namespace
@@ -137,7 +144,7 @@ void remember(const OpDef* op, const Attrs& attrs, const std::vector<Var>& in, s
   node->in = in;
   node->custom = std::move(custom);
   for (size_t i = 0; i < out.size(); ++i) {
-    node->out.push_back(out[i].tensor());
+    node->out.push_back(unlinked(out[i]));
     out[i].mutable_link() = std::make_shared<GradLink>(GradLink{node, static_cast<int>(i), 0});
   }
   // A recorder knows captured values by their memory.
@@ -177,7 +184,7 @@ std::vector<Var> Tape::gradients(const std::vector<Var>& ys, const std::vector<V
   for (const auto& node : nodes) {
     if (std::none_of(node->in.begin(), node->in.end(), wants)) continue;
     for (size_t i = 0; i < node->out.size(); ++i) {  // through integers and bools no gradient flows
-      if (node->out[i].dtype().is_float()) wanted[{node.get(), static_cast<int>(i)}] = true;
+      if (node->out[i].tensor().dtype().is_float()) wanted[{node.get(), static_cast<int>(i)}] = true;
     }
   }
   for (size_t i = 0; i < ys.size(); ++i) {

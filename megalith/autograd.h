@@ -21,7 +21,7 @@ struct TapeNode {
   const OpDef* op = nullptr;
   Attrs attrs;
   std::vector<Var> in;
-  std::vector<Tensor> out;
+  std::vector<Var> out;   // unlinked
   Backward custom;        // used instead of op->grad when set
   bool released = false;  // its tape is gone
   ~TapeNode();

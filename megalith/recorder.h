@@ -28,7 +28,8 @@ class Recorder {
   void name_captured(const Var& v, const std::string& name);  // what a value from outside is called, should it be read
   // Where calls are made: "net.block". Calls are named by it and by what they compute, "net.block.ADD".
   void set_scope(const std::string& scope) { scope_ = scope; }
-  ValueId value_of(const Var& v);  // captures it when it came from outside
+  bool made(const Var& v) const { return v.trace.recorder == id_; }  // as an input or by a recorded call
+  ValueId value_of(const Var& v);                                    // captures it when it came from outside
 
   // What differs between the calls of two recordings: "" when they are the same, shapes and values apart.
   static std::string difference(const Graph& a, const Graph& b);

@@ -76,8 +76,8 @@ std::vector<Var> emit_eager(const OpDef& op, const Attrs& attrs, const std::vect
     t.set_place(place);
     out.emplace_back(std::move(t));
   }
-  remember(&op, attrs, inputs, out);
   if (Recorder* recorder = Recorder::active()) recorder->record(op, attrs, inputs, out);
+  remember(&op, attrs, inputs, out);  // knows what the recorder calls the results
   return out;
 }
 

@@ -390,6 +390,8 @@ void bind_recorder_class(nb::module_& m) {
       .def("name_captured", [](Recorder& self, PyVar& t, const std::string& name) { self.name_captured(t.var, name); })
       .def("set_scope", &Recorder::set_scope)
       .def("value_of", [](Recorder& self, PyVar& t) { return self.value_of(t.var); })
+      .def(
+          "made", [](Recorder& self, PyVar& t) { return self.made(t.var); }, "Whether a recorded call made the value.")
       .def_static("difference", &Recorder::difference, "What differs between two recordings, shapes and values apart.")
       .def("take", [](Recorder& self) { return new_graph(std::move(self.graph())); }, "The graph; recording is over.");
 }

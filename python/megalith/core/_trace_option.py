@@ -5,6 +5,7 @@ from .. import _core
 _use_symbolic_shape = False
 _use_xla_backend = False
 _recorder = None  # what writes down the calls of a function that is traced
+_state = None  # the Tensors of modules and optimizers that its later calls read anew
 
 
 def use_symbolic_shape() -> bool:

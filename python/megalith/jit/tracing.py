@@ -5,8 +5,10 @@ import functools
 from typing import Any
 
 from .. import _core
-from .._errors import ArgumentError
+from .._errors import ArgumentError, ArgumentTypeError
 from ..core import _trace_option
+from ..module import Module
+from ..optimizer import Optimizer
 from ..tensor import Tensor
 from ..utils.naming import AutoNaming
 
@@ -76,6 +78,64 @@ def _unflatten(structure, leaves):
     return structure
 
 
+def _check_leaves(results, function):
+    """Raises unless nested lists, tuples and dicts hold Tensors alone: nothing else comes out of a graph."""
+    if isinstance(results, (list, tuple)):
+        for r in results:
+            _check_leaves(r, function)
+    elif isinstance(results, dict):
+        _check_leaves(list(results.values()), function)
+    elif not isinstance(results, Tensor):
+        raise ArgumentTypeError(
+            f"trace of {function}: with without_host it returns Tensors, but one is {type(results).__name__}"
+        )
+
+
+class StateOfCalls:
+    """Tensors that live longer than a call: those of modules that are arguments or are called, and of optimizers.
+
+    While a function is recorded they are inputs of the graph, so that later calls read their values of that time.
+    """
+
+    def __init__(self, recorder, arguments):
+        self._recorder = recorder
+        self._read = {}  # id of a Tensor: its value of the graph
+        self.tensors = {}
+        self._add_arguments(arguments)
+
+    def _add_arguments(self, value):
+        if isinstance(value, (list, tuple)):
+            for v in value:
+                self._add_arguments(v)
+        elif isinstance(value, dict):
+            self._add_arguments(list(value.values()))
+        elif isinstance(value, Module):
+            self._add(value.tensors())
+        elif isinstance(value, Optimizer):
+            self.add_optimizer(value)
+
+    def add_module(self, module):
+        self._add(module.tensors(recursive=False))
+
+    def add_optimizer(self, optimizer):
+        self._add(optimizer._get_params())
+        for states in optimizer._state.values():
+            self._add(states.values())
+
+    def _add(self, tensors):
+        for t in tensors:
+            if id(t) not in self._read and not self._recorder.made(t):
+                name = f"state_{len(self.tensors)}"
+                self._recorder.add_input(t, name)
+                self._read[id(t)] = self._recorder.value_of(t)
+                self.tensors[name] = t
+
+    def changed(self) -> list:
+        """The Tensors that the call gave another value, with its number in the graph."""
+        now = [(t, self._recorder.value_of(t)) for t in self.tensors.values()]
+        return [(t, value) for t, value in now if value != self._read[id(t)]]
+
+
 class trace:
     """A function that is recorded as a graph when it is called.
 
@@ -87,7 +147,10 @@ class trace:
         symbolic_shape: whether ``shape`` is a Tensor while the function runs, so that the graph works for inputs of other
             sizes.
         profiling: whether :meth:`get_profile` can tell when ops ran.
-        sublinear_memory_config, dtr_config, opt_level, graph_opt_config, without_host: accepted for compatibility.
+        without_host: later calls run the recorded graph and no Python. The Tensors of modules and optimizers are read when a
+            call begins and take their new values when it ends; other Tensors from outside, and numbers such as learning
+            rates, stay what they were in the first call.
+        sublinear_memory_config, dtr_config, opt_level, graph_opt_config: accepted for compatibility.
 
     The first call records; later calls run, and raise TraceError when their ops differ from the recorded ones.
 
@@ -119,6 +182,9 @@ class trace:
         self._capture_as_const = capture_as_const or record_only
         self._record_only = record_only
         self._symbolic_shape = symbolic_shape
+        self._without_host = without_host
+        self._state = None  # with without_host: Tensors of modules and optimizers, by the graph's names
+        self._updates = []  # those of them that a call changes
         self._profiling = profiling
         self._profile = None
         self._model = None
@@ -133,9 +199,15 @@ class trace:
         return self if instance is None else functools.partial(self, instance)
 
     def __call__(self, *args, **kwargs):
-        global active_trace
         if active_trace is not None:  # traced functions called by traced functions belong to them
             return self.__wrapped__(*args, **kwargs)
+        if self._without_host and self._graph is not None:
+            return self.execute(*args, **kwargs)
+        return self._record(args, kwargs)
+
+    def _record(self, args, kwargs):
+        """Calls the function and keeps or compares what it does."""
+        global active_trace
         names, tensors = self._name_inputs(args, kwargs)
         recorder = self._recorder = _core.Recorder()
         for name, tensor in zip(names, tensors):
@@ -146,6 +218,8 @@ class trace:
         recorder.set_scope(AutoNaming.get_scope())
         symbolic = _trace_option.set_symbolic_shape(self._symbolic_shape)
         try:
+            if self._without_host:
+                self._state = _trace_option._state = StateOfCalls(recorder, (args, kwargs))
             if self._profiling:
                 _core.start_call_log()
             results = self.__wrapped__(*args, **kwargs)
@@ -153,12 +227,14 @@ class trace:
             if self._profiling:
                 self._profile = _core.stop_call_log()
             _trace_option.set_symbolic_shape(symbolic)
-            active_trace = _trace_option._recorder = None
+            active_trace = _trace_option._recorder = _trace_option._state = None
             recorder.stop()
             self._recorder = None
         leaves = []
         if results is not None:
             _flatten(results, leaves)
+        if self._without_host:
+            _check_leaves(results, self.__name__)
         if self._graph is None:
             self._keep(recorder, names, results, leaves)
         elif not self._record_only:
@@ -179,7 +255,12 @@ class trace:
     @property
     def without_host(self) -> bool:
         """Whether calls after the first run the recorded graph and no Python; see :meth:`execute`."""
-        return False
+        return self._without_host
+
+    @property
+    def traced(self) -> bool:
+        """Whether the graph that calls run in place of Python is there."""
+        return self._without_host and self._graph is not None
 
     @property
     def ops(self) -> list:
@@ -202,7 +283,7 @@ class trace:
 
     def compile(self):
         """Plans the recorded graph, for :meth:`execute`."""
-        self._model = self._recorded().compile(self._outputs, True)
+        self._model = self._recorded().compile([*self._outputs, *(var for _, var in self._updates)], True)
 
     def execute(self, *args, **kwargs):
         """Runs the recorded graph, and none of the function's Python.
@@ -217,13 +298,17 @@ class trace:
         """
         if self._model is None:
             self.compile()
-        inputs = dict(zip(self._input_names, self.flatten_inputs(*args, **kwargs)))
-        if len(inputs) != len(self._input_names):
-            raise ArgumentError(f"{self.__name__} takes {len(self._input_names)} Tensors, not {len(inputs)}")
+        tensors = self.flatten_inputs(*args, **kwargs)
+        if len(tensors) != len(self._input_names):
+            raise ArgumentError(f"{self.__name__} takes {len(self._input_names)} Tensors, not {len(tensors)}")
+        inputs = dict(zip(self._input_names, tensors), **(self._state.tensors if self._state else {}))
         used = {name for name, *_ in self._model.inputs()}
         values = self._model.run({k: v for k, v in inputs.items() if k in used})
         for value, scalar in zip(values, self._scalars):
             value._scalar = scalar
+        for (tensor, _), value in zip(self._updates, values[len(self._outputs) :]):
+            value._scalar = tensor._scalar
+            tensor._reset(value)
         return _unflatten(self._structure, iter(values))
 
     compile_and_exec = trace_without_host = trace_without_host_overall = execute
@@ -264,9 +349,11 @@ class trace:
             self._output_names = list(results)
         for leaf in leaves:
             recorder.add_output(leaf, "")
+        changed = self._state.changed() if self._state else []
         graph = self._graph = recorder.take()
         _number_names(graph)
         self._outputs = [var for var, _ in graph.outputs]
+        self._updates = [(tensor, graph.value(number)) for tensor, number in changed]
         self._structure, self._scalars = _unflatten(results, iter(self._outputs)), [leaf._scalar for leaf in leaves]
         self._input_names = names
 

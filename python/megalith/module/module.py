@@ -167,6 +167,8 @@ class Module(metaclass=ABCMeta):
         """Names what a trace records here, and this module's own Tensors, by the path of the modules that are called."""
         scope = AutoNaming.get_scope()
         recorder.set_scope(scope)
+        if _trace_option._state is not None:
+            _trace_option._state.add_module(self)
         for key, value in self.__dict__.items():
             if isinstance(value, Tensor):
                 name = value._custom_name or key

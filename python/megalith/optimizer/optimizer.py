@@ -10,6 +10,7 @@ from typing import Iterable as Iter
 import numpy as np
 
 from .._errors import ArgumentError, ArgumentTypeError, require
+from ..core import _trace_option
 from ..tensor import Parameter, Tensor
 
 
@@ -123,6 +124,8 @@ class Optimizer(metaclass=ABCMeta):
         Returns:
             This optimizer.
         """
+        if _trace_option._state is not None:
+            _trace_option._state.add_optimizer(self)
         for group in self.param_groups:
             if isinstance(group["params"], set):
                 raise ArgumentTypeError("optimized parameters need to be in an ordered collection, not in a set")

@@ -2,23 +2,13 @@
 
 #include <algorithm>
 #include <atomic>
-#include <chrono>
 #include <memory>
-#include <thread>
 #include <vector>
+
+#include "megalith/platform/spin.h"
 
 namespace megalith {
 namespace {
-
-using Clock = std::chrono::steady_clock;
-
-inline void pause() {
-#if defined(__x86_64__) || defined(__i386__)
-  __builtin_ia32_pause();
-#elif defined(__aarch64__)
-  asm volatile("yield");
-#endif
-}
 
 // How often a thread looks before it offers its processor to others.
 constexpr int kSpins = 2000;
@@ -27,17 +17,12 @@ constexpr int64_t kLate = 200'000;  // nanoseconds
 // Teams rest for so many times the time that was lost.
 constexpr int64_t kRest = 20;
 
-int64_t now() { return std::chrono::duration_cast<std::chrono::nanoseconds>(Clock::now().time_since_epoch()).count(); }
-
 std::atomic<int64_t> rest_until{0};
 
 template <class Fn>
 void wait_for(Fn&& done) {
-  for (int i = 0; i < kSpins; ++i) {
-    if (done()) return;
-    pause();
+  while (!wait_awake(kSpins, kLate, done)) {
   }
-  while (!done()) std::this_thread::yield();
 }
 
 // The first thread that comes leads: it hands out the parts of each step, takes one itself, and waits for the others.
@@ -87,14 +72,12 @@ struct Team {
         return std::all_of(with.begin(), with.end(),
                            [&](const Member* m) { return m->answer.number.load(std::memory_order_acquire) == number; });
       };
-      bool late = false;
-      for (int i = 0; i < kSpins && (late = !answered()); ++i) pause();
-      if (!late) continue;
-      const int64_t start = now();
+      if (wait_awake(kSpins, 0, answered)) continue;
+      const int64_t start = now_ns();
       wait_for(answered);
-      const int64_t lost = now() - start;
+      const int64_t lost = now_ns() - start;
       if (lost < kLate) continue;
-      rest_until.store(now() + kRest * lost, std::memory_order_relaxed);
+      rest_until.store(now_ns() + kRest * lost, std::memory_order_relaxed);
       alone = true;
       for (Member* m : with) tell(*m, ++number, step, -1, 0);
       with.clear();
@@ -133,7 +116,7 @@ struct Team {
 
 void run_in_steps(Exec& exec, int64_t steps, FunctionRef<void(int64_t, int, int)> fn) {
   const int threads = exec.threads();
-  if (threads == 1 || steps <= 1 || now() < rest_until.load(std::memory_order_relaxed)) {
+  if (threads == 1 || steps <= 1 || now_ns() < rest_until.load(std::memory_order_relaxed)) {
     for (int64_t i = 0; i < steps; ++i) fn(i, 0, 1);
     return;
   }

@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "megalith/platform/limits.h"
+#include "megalith/platform/spin.h"
 
 #if (defined(__unix__) || defined(__APPLE__)) && !defined(__EMSCRIPTEN__)
 #include <pthread.h>
@@ -32,44 +33,60 @@ thread_local bool inside_loop = false;
 // of it is lost, and its locks may be held by threads that exist no more.
 std::atomic<uint32_t> forks{0};
 
-inline void pause() {
-#if defined(__x86_64__) || defined(__i386__)
-  __builtin_ia32_pause();
-#elif defined(__aarch64__)
-  asm volatile("yield");
-#endif
-}
-
-// How often a thread looks before it sleeps: some 10 to 20 microseconds, about what waking up costs. Longer would take
-// the processor from the one that is waited for when there are more threads than processors.
+// How often a thread looks before it offers its processor to others, and for how long it does that before it sleeps:
+// loops of one plan follow each other sooner, and waking up costs some 50 microseconds.
 constexpr int kSpins = 300;
+constexpr int64_t kYield = 100'000;  // nanoseconds
 
+// What is left of one thread's share of a loop, in a cache line of its own.
+struct alignas(64) Share {
+  std::atomic<int64_t> next{0};
+  int64_t end = 0;
+};
+
+// Each thread begins with a share that is the same for every loop of a size, and when that is done helps with the
+// others': what a loop wrote is read by the next one on the same processor, as far as they run over the same things.
 struct Job {
   FunctionRef<void(int64_t, int64_t)> fn;
-  int64_t n, piece;
-  std::atomic<int64_t> next{0};
+  int64_t piece;
+  std::vector<Share>& shares;
+  size_t parts;  // shares in use
   std::exception_ptr error;
   std::mutex error_mutex;
   const uint32_t forks_before = forks.load(std::memory_order_relaxed);
 
+  Job(FunctionRef<void(int64_t, int64_t)> f, int64_t n, int64_t p, std::vector<Share>& s)
+      : fn(f), piece(p), shares(s), parts(static_cast<size_t>(std::min<int64_t>(std::ssize(s), (n - 1) / p + 1))) {
+    const int64_t pieces = (n - 1) / piece + 1, count = static_cast<int64_t>(parts);
+    for (int64_t i = 0; i < count; ++i) {
+      Share& share = shares[static_cast<size_t>(i)];
+      share.next.store(pieces * i / count * piece, std::memory_order_relaxed);
+      share.end = std::min(n, pieces * (i + 1) / count * piece);
+    }
+  }
+
   bool forked() const { return forks.load(std::memory_order_relaxed) != forks_before; }
 
-  void work() {
+  void work(size_t thread) {
     inside_loop = true;
-    for (;;) {
-      const int64_t begin = next.fetch_add(piece, std::memory_order_relaxed);
-      if (begin >= n) break;
+    for (size_t i = 0; i < parts && !forked(); ++i) work_on(shares[(thread + i) % parts]);
+    inside_loop = false;
+  }
+
+  void work_on(Share& share) {
+    while (share.next.load(std::memory_order_relaxed) < share.end) {
+      const int64_t begin = share.next.fetch_add(piece, std::memory_order_relaxed);
+      if (begin >= share.end) return;
       try {
-        fn(begin, std::min(begin + piece, n));
-        if (forked()) break;
+        fn(begin, std::min(begin + piece, share.end));
+        if (forked()) return;
       } catch (...) {
-        if (forked()) break;
+        if (forked()) return;
         std::lock_guard lock(error_mutex);
         if (!error) error = std::current_exception();
-        next.store(n, std::memory_order_relaxed);
+        for (size_t i = 0; i < parts; ++i) shares[i].next.store(shares[i].end, std::memory_order_relaxed);
       }
     }
-    inside_loop = false;
   }
 };
 
@@ -80,6 +97,7 @@ struct Job {
 struct ThreadPool::Impl {
   const int threads;
   std::vector<std::thread> workers;
+  std::vector<Share> shares;
   std::mutex run_mutex;  // held during a loop
 
   std::mutex mutex;  // of everything below
@@ -90,7 +108,7 @@ struct ThreadPool::Impl {
   int sleeping = 0;
   bool stop = false;
 
-  explicit Impl(int n) : threads(n) {}
+  explicit Impl(int n) : threads(n), shares(static_cast<size_t>(n)) {}
 
   ~Impl() {
     {
@@ -102,10 +120,10 @@ struct ThreadPool::Impl {
     for (std::thread& w : workers) w.join();
   }
 
-  void worker() {
+  void worker(size_t thread) {
     uint32_t seen = 0;
     for (;;) {
-      for (int i = 0; i < kSpins && generation.load(std::memory_order_acquire) == seen; ++i) pause();
+      wait_awake(kSpins, kYield, [&] { return generation.load(std::memory_order_acquire) != seen; });
       Job* mine = nullptr;
       {
         std::unique_lock lock(mutex);
@@ -118,7 +136,7 @@ struct ThreadPool::Impl {
         if (!mine) continue;  // it is over already
         inside.fetch_add(1, std::memory_order_relaxed);
       }
-      mine->work();
+      mine->work(thread);
       if (mine->forked()) {  // the only thread of a child, without the caller that it worked for
         std::fputs("megalith: a worker of a parallel loop was forked and has nowhere to return to\n", stderr);
         std::abort();
@@ -134,9 +152,9 @@ struct ThreadPool::Impl {
 
   void run(Job& j) {
     if (workers.empty()) {
-      for (int i = 1; i < threads; ++i) workers.emplace_back([this] { worker(); });
+      for (int i = 1; i < threads; ++i) workers.emplace_back([this, i] { worker(static_cast<size_t>(i)); });
     }
-    const auto helpers = static_cast<int>(std::min<int64_t>(threads - 1, (j.n + j.piece - 1) / j.piece - 1));
+    const int helpers = static_cast<int>(j.parts) - 1;
     int asleep;
     {
       std::lock_guard lock(mutex);
@@ -145,14 +163,14 @@ struct ThreadPool::Impl {
       asleep = sleeping;
     }
     for (int i = 0; i < std::min(asleep, helpers); ++i) wake.notify_one();
-    j.work();
+    j.work(0);
     if (j.forked())
       throw Error("a parallel loop can't go on in a child forked inside of it: its workers are the parent's");
     {
       std::lock_guard lock(mutex);
       job = nullptr;
     }
-    for (int i = 0; i < kSpins && inside.load(std::memory_order_acquire) != 0; ++i) pause();
+    if (wait_awake(kSpins, kYield, [&] { return inside.load(std::memory_order_acquire) == 0; })) return;
     std::unique_lock lock(mutex);
     left.wait(lock, [&] { return inside.load(std::memory_order_relaxed) == 0; });
   }
@@ -213,7 +231,7 @@ void ThreadPool::parallel_for(int64_t n, int64_t grain, FunctionRef<void(int64_t
   std::unique_lock lock(impl_->run_mutex, std::try_to_lock);
   if (!lock) return fn(0, n);  // another thread's loop has the workers
   // Several pieces for each thread: who is interrupted holds up little.
-  Job job{fn, n, std::max(grain, (n - 1) / (impl_->threads * 8) + 1), {}, {}, {}};
+  Job job(fn, n, std::max(grain, (n - 1) / (impl_->threads * 8) + 1), impl_->shares);
   impl_->run(job);
   if (job.error) std::rethrow_exception(job.error);
 }

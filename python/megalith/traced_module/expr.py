@@ -490,6 +490,8 @@ def function_name(func):
     """Module and name under which everybody finds a function."""
     from .patcher import public_functions
 
+    if isinstance(func, tuple):  # of a file, not looked up yet
+        return func
     known = public_functions().get(id(func))
     return known[1:] if known is not None else (func.__module__, func.__qualname__)
 

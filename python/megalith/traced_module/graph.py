@@ -9,11 +9,11 @@ from .. import _html
 from .._errors import require
 from ..module.module import Module
 from ..tensor import Tensor
-from .expr import CallFunction, CallMethod, Expr, Input
+from .expr import CallFunction, CallMethod, Expr, Input, is_call_module
 from .filters import ExprFilter, NodeFilter
 from .node import ModuleNode, Node, TensorNode
 from .pytree import TreeDef, tree_flatten
-from .serialization import load_expr
+from .serialization import WRITTEN_AS, load_expr
 
 
 class NameSpace:
@@ -471,8 +471,11 @@ class InternalGraph:
             self._relink()
         else:
             self._restore(state)
+            for expr in self._exprs:
+                expr.version = WRITTEN_AS
         for expr in list(self._exprs):
-            load_expr(expr)
+            if not is_call_module(expr):  # those are repaired when the module is there
+                load_expr(expr)
 
     def _restore(self, state):
         """Takes over a flat state."""

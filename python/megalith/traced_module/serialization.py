@@ -4,6 +4,7 @@ import importlib
 
 from ..module.module import Module
 
+WRITTEN_AS = "1.13.0"  # the release of MegEngine whose signatures our own files have
 OPDEF_LOADER = {}
 FUNCTIONAL_LOADER = {}
 TENSORMETHOD_LOADER = {}

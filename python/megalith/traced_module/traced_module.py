@@ -7,7 +7,7 @@ from typing import Any, Callable, Dict, Sequence, Tuple, Type
 from .._errors import require
 from ..module.module import Module
 from .checker import TracedModuleChecker
-from .expr import CallMethod, GetAttr, full_args, signature_of
+from .expr import CallMethod, GetAttr, full_args, is_call_module, signature_of
 from .filters import (
     BaseFilter,
     ExprFilter,
@@ -204,13 +204,16 @@ class TracedModule(Module):
         return state
 
     def __setstate__(self, state):
-        from .serialization import restored
+        from .serialization import load_expr, restored
 
         state = {k: restored(v) for k, v in state.items() if k != "dump_info"}
         super().__setstate__(state)
         self._modules[:] = [n for n in self._modules if n in state and _holds_modules(state[n])]
         for graph in self.argdef_graph_map.values():
             graph._module = self
+            for expr in graph._exprs:
+                if is_call_module(expr):
+                    load_expr(expr)
 
     def __copy__(self):
         new = TracedModule.__new__(TracedModule)

@@ -24,7 +24,13 @@ constexpr float kLowest = std::numeric_limits<float>::lowest();
 
 using Mode = param::PoolingMode;
 
-HWY_INLINE V Larger(V best, V v) { return hn::IfThenElse(best < v, v, best); }
+HWY_INLINE V Larger(V best, V v) {
+#if HWY_TARGET == HWY_WASM
+  return hn::Max(v, best);  // one instruction, pmax, that does just this
+#else
+  return hn::IfThenElse(best < v, v, best);
+#endif
+}
 
 // One column, as the reference does it.
 float Column(const Job& j, const float* x, const Range& rows, int64_t ow) {
@@ -73,6 +79,23 @@ std::pair<int64_t, int64_t> Inside(const Job& j) {
   return {std::min(first, j.out.w), std::clamp(second, std::min(first, j.out.w), j.out.w)};
 }
 
+// Calls at(ow) for windows two columns wide and two apart, `inside` the image: vectors of kLanes windows, of which the
+// last may take some again. Both columns come with the same loads, which go no further than the windows.
+bool InPairs(const Job& j, std::pair<int64_t, int64_t> inside) {
+  return HWY_TARGET != HWY_SCALAR && j.window_w == 2 && j.stride_w == 2 && inside.second - inside.first >= kLanes;
+}
+template <class At>
+HWY_INLINE void EachOfPairs(std::pair<int64_t, int64_t> inside, At at) {
+  for (int64_t ow = inside.first; ow < inside.second; ow += kLanes) at(std::min(ow, inside.second - kLanes));
+}
+#if HWY_TARGET == HWY_SCALAR
+HWY_INLINE void LoadPairs(const float* p, V& even, V& odd) { even = odd = hn::LoadU(D(), p); }  // not called
+HWY_INLINE void StorePairs(V even, V odd, float* p) {}
+#else
+HWY_INLINE void LoadPairs(const float* p, V& even, V& odd) { hn::LoadInterleaved2(D(), p, even, odd); }
+HWY_INLINE void StorePairs(V even, V odd, float* p) { hn::StoreInterleaved2(even, odd, D(), p); }
+#endif
+
 // kStride 1 or 2, or 0 for any other.
 template <int kStride, bool kMax>
 void RowAlongColumns(const Job& j, const float* x, float* y, int64_t oh, std::pair<int64_t, int64_t> inside) {
@@ -82,6 +105,18 @@ void RowAlongColumns(const Job& j, const float* x, float* y, int64_t oh, std::pa
   for (int64_t ow = inside.second; ow < j.out.w; ++ow) y[ow] = Column(j, x, rows, ow);
   const float divisor = inside.first < inside.second ? divisor_of(j, rows, columns_of(j, inside.first)) : 0;
   const int64_t stride = kStride ? kStride : j.stride_w, height = rows.count(), step = j.in.h_step, width = j.window_w;
+  const auto finished = [&](V v) HWY_ATTR { return kMax ? v : divisor > 0 ? v / hn::Set(d, divisor) : hn::Zero(d); };
+  if (kStride == 2 && InPairs(j, inside)) {
+    return EachOfPairs(inside, [&](int64_t ow) HWY_ATTR {
+      const float* p = x + ow * 2 - j.pad_w + rows.begin * step;
+      V v = hn::Set(d, kMax ? kLowest : 0), even, odd;
+      for (int64_t h = 0; h < height; ++h, p += step) {
+        LoadPairs(p, even, odd);
+        v = kMax ? Larger(Larger(v, even), odd) : v + even + odd;
+      }
+      hn::StoreU(finished(v), d, y + ow);
+    });
+  }
   for (int64_t ow = inside.first; ow < inside.second; ow += kLanes) {
     const int64_t count = std::min(kLanes, inside.second - ow), at = ow * stride - j.pad_w;
     const float* p = x + at + rows.begin * step;
@@ -102,13 +137,31 @@ void RowAlongColumns(const Job& j, const float* x, float* y, int64_t oh, std::pa
 #endif
     else
       v = gather([&](const float* q) HWY_ATTR { return LoadApart(q, stride, count); });
-    if (!kMax) v = divisor > 0 ? v / hn::Set(d, divisor) : hn::Zero(d);
+    v = finished(v);
     if (count == kLanes)
       hn::StoreU(v, d, y + ow);
     else
       StoreFirst(v, d, y + ow, count);
   }
 }
+
+// Of two by two elements, the commonest windows: a vector of channels of each, in the reference's order.
+struct Square {
+  const float* at;
+  size_t h_step, w_step;
+  static bool takes(const Job& j, const Range& rows, const Range& columns) {
+    return j.mode == Mode::MAX && rows.count() == 2 && columns.count() == 2;
+  }
+  HWY_INLINE void Load(size_t c, V (&v)[4]) const {
+    const D d;
+    const float* p = at + c;
+    v[0] = hn::LoadU(d, p);
+    v[1] = hn::LoadU(d, p + w_step);
+    v[2] = hn::LoadU(d, p + h_step);
+    v[3] = hn::LoadU(d, p + h_step + w_step);
+  }
+};
+HWY_INLINE V LargestOf(V best, const V (&v)[4]) { return Larger(Larger(Larger(Larger(best, v[0]), v[1]), v[2]), v[3]); }
 
 // Up to kVectors vectors of channels of one window.
 template <int kVectors>
@@ -182,6 +235,14 @@ void ForwardRows(const Job& j, const float* x, float* y, int64_t begin, int64_t 
       const Range columns = columns_of(j, ow);
       float* to = y + image * j.out.n_step + oh * j.out.h_step + ow * j.out.w_step;
       int64_t c = 0;
+      if (Square::takes(j, rows, columns)) {
+        const Square s{from + rows.begin * j.in.h_step + columns.begin * j.in.w_step, static_cast<size_t>(j.in.h_step),
+                       static_cast<size_t>(j.in.w_step)};
+        for (V v[4]; c + kLanes <= j.in.c; c += kLanes) {
+          s.Load(static_cast<size_t>(c), v);
+          hn::StoreU(LargestOf(hn::Set(D(), kLowest), v), D(), to + c);
+        }
+      }
       for (; c + 4 * kLanes <= j.in.c; c += 4 * kLanes)
         WindowOfChannels<4>(j, from + c, to + c, rows, columns, 4 * kLanes);
       for (; c < j.in.c; c += kLanes)
@@ -230,9 +291,41 @@ void ColumnBack(const Job& j, const float* x, float d, float* dx, int64_t dx_ste
       if (!max || x[h * j.in.h_step + w] == top) dx[h * dx_step + w] += d;
 }
 
+// Windows in pairs of columns which share no element: each element has the gradient of one window, added to 0.
+void PairsBack(const Job& j, const float* x, const float* diff, float* dx, int64_t dx_step, const Range& rows,
+               std::pair<int64_t, int64_t> inside) {
+  const D d;
+  const bool max = j.mode == Mode::MAX;
+  EachOfPairs(inside, [&](int64_t ow) HWY_ATTR {
+    const int64_t at = ow * 2 - j.pad_w;
+    V v = hn::LoadU(d, diff + ow), top = hn::Zero(d), even, odd;
+    if (max) {
+      top = LoadEven(x + rows.begin * j.in.h_step + at, kLanes);
+      for (int64_t h = rows.begin; h < rows.end; ++h) {
+        LoadPairs(x + h * j.in.h_step + at, even, odd);
+        top = Larger(Larger(top, even), odd);
+      }
+    } else {
+      v = v / hn::Set(d, divisor_of(j, rows, columns_of(j, ow)));
+    }
+    v = hn::Zero(d) + v;
+    for (int64_t h = rows.begin; h < rows.end; ++h) {
+      if (max) {
+        LoadPairs(x + h * j.in.h_step + at, even, odd);
+        even = hn::IfThenElseZero(even == top, v);
+        odd = hn::IfThenElseZero(odd == top, v);
+      } else {
+        even = odd = v;
+      }
+      StorePairs(even, odd, dx + h * dx_step + at);
+    }
+  });
+}
+
 void PlaneAlongColumns(const Job& j, const float* x, const float* dy, float* dx, int64_t dx_step,
                        std::pair<int64_t, int64_t> inside) {
   const D d;
+  const bool pairs = j.stride_h >= j.window_h && InPairs(j, inside);
   for (int64_t h = 0; h < j.in.h; ++h) std::fill_n(dx + h * dx_step, j.in.w, 0.f);
   for (int64_t oh = 0; oh < j.out.h; ++oh) {
     const Range rows = rows_of(j, oh);
@@ -241,7 +334,8 @@ void PlaneAlongColumns(const Job& j, const float* x, const float* dy, float* dx,
     // Every element gets its windows from left to right, as in the reference: with vectors, from the last tap to the
     // first; so no vector takes windows that share elements with columns which are still to come.
     for (int64_t ow = 0; ow < inside.first; ++ow) ColumnBack(j, x, diff[ow], dx, dx_step, rows, ow);
-    for (int64_t ow = inside.first; ow < inside.second; ow += kLanes) {
+    if (pairs) PairsBack(j, x, diff, dx, dx_step, rows, inside);
+    for (int64_t ow = pairs ? inside.second : inside.first; ow < inside.second; ow += kLanes) {
       const int64_t count = std::min(kLanes, inside.second - ow), at = ow * j.stride_w - j.pad_w;
       const V top_diff = LoadApart(diff + ow, 1, count);
       const auto add = [&](V v, V top) HWY_ATTR {
@@ -267,40 +361,69 @@ void PlaneAlongColumns(const Job& j, const float* x, const float* dy, float* dx,
   }
 }
 
-// Up to kLanes channels of one image.
-void ImageOfChannels(const Job& j, const float* x, const float* dy, float* dx, const Images& grad, int64_t count) {
+// One vector of channels of a window, or its first `count` lanes. kApart: no element lies in two windows, so each gets
+// the gradient of one, added to 0.
+template <bool kApart>
+HWY_INLINE void WindowBack(const Job& j, const float* x, const float* dy, float* dx, const Images& grad,
+                           const Range& rows, const Range& columns, int64_t count) {
   const D d;
-  const auto load = [&](const float* p) HWY_ATTR { return count == kLanes ? hn::LoadU(d, p) : LoadFirst(d, p, count); };
-  const auto store = [&](V v, float* p) HWY_ATTR {
-    if (count == kLanes)
-      hn::StoreU(v, d, p);
-    else
-      StoreFirst(v, d, p, count);
-  };
+  const auto load = [&](const float* p) HWY_ATTR { return count >= kLanes ? hn::LoadU(d, p) : LoadFirst(d, p, count); };
+  const bool max = j.mode == Mode::MAX;
+  V v = load(dy), top = hn::Zero(d);
+  if (max) {
+    top = load(x);
+    for (int64_t h = 0; h < rows.count(); ++h)
+      for (int64_t w = 0; w < columns.count(); ++w) top = Larger(top, load(x + h * j.in.h_step + w * j.in.w_step));
+  } else {
+    v = v / hn::Set(d, divisor_of(j, rows, columns));
+  }
+  if (kApart) v = hn::Zero(d) + v;
+  for (int64_t h = 0; h < rows.count(); ++h) {
+    for (int64_t w = 0; w < columns.count(); ++w) {
+      float* p = dx + h * grad.h_step + w * grad.w_step;
+      const V old = kApart ? hn::Zero(d) : load(p), sum = kApart ? v : old + v;
+      const V to = max ? hn::IfThenElse(load(x + h * j.in.h_step + w * j.in.w_step) == top, sum, old) : sum;
+      if (count >= kLanes)
+        hn::StoreU(to, d, p);
+      else
+        StoreFirst(to, d, p, count);
+    }
+  }
+}
+
+// `count` channels of one image.
+void ImageOfChannels(const Job& j, const float* x, const float* dy, float* dx, const Images& grad, int64_t count) {
+  const bool apart = j.stride_h >= j.window_h && j.stride_w >= j.window_w;
+  const auto window = apart ? WindowBack<true> : WindowBack<false>;
+  // What windows side by side write is not set to 0 before.
+  const bool tiles = j.stride_h == j.window_h && j.stride_w == j.window_w && j.pad_h == 0 && j.pad_w == 0;
+  const int64_t last_h = tiles ? j.out.h * j.stride_h : 0, last_w = tiles ? j.out.w * j.stride_w : 0;
   for (int64_t h = 0; h < grad.h; ++h)
-    for (int64_t w = 0; w < grad.w; ++w) store(hn::Zero(d), dx + h * grad.h_step + w * grad.w_step);
+    for (int64_t w = h < last_h ? last_w : 0; w < grad.w; ++w)
+      std::fill_n(dx + h * grad.h_step + w * grad.w_step, count, 0.f);
   for (int64_t oh = 0; oh < j.out.h; ++oh) {
     const Range rows = rows_of(j, oh);
     for (int64_t ow = 0; ow < j.out.w; ++ow) {
       const Range columns = columns_of(j, ow);
       if (rows.count() == 0 || columns.count() == 0) continue;
-      V v = load(dy + oh * j.out.h_step + ow * j.out.w_step), top = hn::Zero(d);
-      const auto at = [&](int64_t h, int64_t w) { return h * j.in.h_step + w * j.in.w_step; };
-      const bool max = j.mode == Mode::MAX;
-      if (max) {
-        top = load(x + at(rows.begin, columns.begin));
-        for (int64_t h = rows.begin; h < rows.end; ++h)
-          for (int64_t w = columns.begin; w < columns.end; ++w) top = Larger(top, load(x + at(h, w)));
-      } else {
-        v = v / hn::Set(d, divisor_of(j, rows, columns));
-      }
-      for (int64_t h = rows.begin; h < rows.end; ++h) {
-        for (int64_t w = columns.begin; w < columns.end; ++w) {
-          float* p = dx + h * grad.h_step + w * grad.w_step;
-          const V old = load(p);
-          store(max ? hn::IfThenElse(load(x + at(h, w)) == top, old + v, old) : old + v, p);
+      const float* from = x + rows.begin * j.in.h_step + columns.begin * j.in.w_step;
+      const float* diff = dy + oh * j.out.h_step + ow * j.out.w_step;
+      float* to = dx + rows.begin * grad.h_step + columns.begin * grad.w_step;
+      int64_t c = 0;
+      if (apart && Square::takes(j, rows, columns)) {
+        const Square s{from, static_cast<size_t>(j.in.h_step), static_cast<size_t>(j.in.w_step)};
+        const size_t h_step = static_cast<size_t>(grad.h_step), w_step = static_cast<size_t>(grad.w_step);
+        for (V v[4]; c + kLanes <= count; c += kLanes) {
+          s.Load(static_cast<size_t>(c), v);
+          const V top = LargestOf(v[0], v), g = hn::Zero(D()) + hn::LoadU(D(), diff + c);
+          float* p = to + c;
+          hn::StoreU(hn::IfThenElseZero(v[0] == top, g), D(), p);
+          hn::StoreU(hn::IfThenElseZero(v[1] == top, g), D(), p + w_step);
+          hn::StoreU(hn::IfThenElseZero(v[2] == top, g), D(), p + h_step);
+          hn::StoreU(hn::IfThenElseZero(v[3] == top, g), D(), p + h_step + w_step);
         }
       }
+      for (; c < count; c += kLanes) window(j, from + c, diff + c, to + c, grad, rows, columns, count - c);
     }
   }
 }
@@ -317,9 +440,8 @@ void BackwardPlanes(const Job& j, const float* x, const float* dy, float* dx, co
     }
     const int64_t chunks = channel_chunks(j.in.c), n = i / chunks, first = i % chunks * kChunk;
     const int64_t last = std::min(first + kChunk, j.in.c);
-    for (int64_t c = first; c < last; c += kLanes)
-      ImageOfChannels(j, x + n * j.in.n_step + c, dy + n * j.out.n_step + c, dx + n * grad.n_step + c, grad,
-                      std::min(kLanes, last - c));
+    ImageOfChannels(j, x + n * j.in.n_step + first, dy + n * j.out.n_step + first, dx + n * grad.n_step + first, grad,
+                    last - first);
   }
 }
 

@@ -114,7 +114,8 @@ test("the line finds the least squares", async () => {
   await says(p, "Converged");
   for (const what of ["slope", "intercept"]) {
     const [got, best] = [await p.textContent(`#${what}`), await p.textContent(`#best-${what}`)];
-    assert.ok(Math.abs(Number(got) - Number(best)) < 0.02, `${what} ${got}, least squares ${best}`);
+    const number = (text) => Number(text.replace("−", "-"));
+    assert.ok(Math.abs(number(got) - number(best)) < 0.02, `${what} ${got}, least squares ${best}`);
   }
   await p.click("#plot", { position: { x: 60, y: 60 } });
   await says(p, "Training|Converged");

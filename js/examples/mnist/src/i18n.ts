@@ -7,7 +7,7 @@ const zh: Record<string, string> = {
   looksLike: "看起来是", probabilities: "各数字的概率", train: "训练", model: "模型", convnet: "ConvNet，新权重", densenet: "DenseNet，新权重",
   lenet: "LeNet，已训练", fromFile: "已加载的文件", optimizer: "优化器", sgd: "SGD，动量 0.9", rate: "学习率", batch: "批大小", epochs: "轮数", data: "数据",
   some: "10,000 个数字（2 MB）", all: "70,000 个数字（11 MB）", start: "加载数据并训练", resume: "继续", stop: "停止", reset: "重置",
-  progress: "进度", loss: "损失", accuracy: "准确率", lossChart: "损失曲线", accuracyChart: "准确率曲线", keyTrain: "训练，每批", keyValidation: "验证，每轮",
+  progress: "进度", loss: "损失", accuracy: "准确率", lossChart: "损失曲线", lossSteps: "每步损失", accuracyChart: "准确率曲线", keyTrain: "训练，每批", keyValidation: "验证，每轮",
   test: "测试数字", testHelp: "加载数据后，这里显示测试集的前 100 个数字。", confusion: "混淆矩阵", confusionCaption: "行：实际数字。列：模型的回答。", file: "模型文件",
   fileHelp: "加载识别数字的 .mge 文件（也可拖放到页面上）；导出训练后的模型。MegEngine 可以加载导出的文件。",
   load: "加载 .mge", save: "导出 .mge", lineIntro: "一个权重和一个偏置，用梯度下降在下面的点上训练。点击图中可添加点。", plot: "数据点和拟合直线",

@@ -69,7 +69,7 @@ function draw(): void {
 
 function show(): void {
   for (const [id, { slope, intercept }] of [["", line], ["best-", best()]] as const) {
-    $(`#${id}slope`).textContent = slope.toFixed(3);
+    $(`#${id}slope`).textContent = slope.toFixed(3).replace("-", "−");
     $(`#${id}sign`).textContent = intercept < 0 ? "−" : "+";
     $(`#${id}intercept`).textContent = Math.abs(intercept).toFixed(3);
   }

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cstdint>
+#include <functional>
 #include <map>
 #include <numeric>
 
@@ -47,8 +48,10 @@ size_t place_blocks(std::vector<ArenaBlock>& blocks) {
   std::vector<size_t> by_time(blocks.size());
   std::iota(by_time.begin(), by_time.end(), size_t{0});
   const auto by = [&](double (*key)(const ArenaBlock&)) {
-    std::vector<size_t> r = by_time;
-    std::stable_sort(r.begin(), r.end(), [&](size_t a, size_t b) { return key(blocks[a]) > key(blocks[b]); });
+    std::multimap<double, size_t, std::greater<>> sorted;
+    for (size_t i : by_time) sorted.emplace(key(blocks[i]), i);
+    std::vector<size_t> r;
+    for (const auto& [k, i] : sorted) r.push_back(i);
     return r;
   };
   const std::vector<size_t> by_size = by([](const ArenaBlock& b) { return static_cast<double>(b.bytes); });

@@ -2,7 +2,7 @@
 
 #include <algorithm>
 #include <map>
-#include <unordered_set>
+#include <set>
 #include <utility>
 
 #include "megalith/recorder.h"
@@ -162,18 +162,22 @@ std::vector<Var> Tape::gradients(const std::vector<Var>& ys, const std::vector<V
   std::unique_ptr<NoTape> pause;
   if (state.tapes == 1) pause = std::make_unique<NoTape>();
 
-  std::unordered_set<TapeNode*> seen;
+  const auto earlier = [](const std::shared_ptr<TapeNode>& a, const std::shared_ptr<TapeNode>& b) {
+    return a->order != b->order ? a->order < b->order : a < b;
+  };
+  std::set<std::shared_ptr<TapeNode>, decltype(earlier)> seen(earlier);
   std::vector<std::shared_ptr<TapeNode>> nodes;
   const auto visit = [&](const Var& v) {
     if (!v.link() || !v.link()->node || v.link()->node->released) return;
-    if (seen.insert(v.link()->node.get()).second) nodes.push_back(v.link()->node);
+    if (seen.insert(v.link()->node).second) nodes.push_back(v.link()->node);
   };
   for (const Var& y : ys) visit(y);
   for (size_t i = 0; i < nodes.size(); ++i) {
     const std::shared_ptr<TapeNode> node = nodes[i];  // a copy: visiting may move the list
     for (const Var& v : node->in) visit(v);
   }
-  std::sort(nodes.begin(), nodes.end(), [](const auto& a, const auto& b) { return a->order < b->order; });
+  nodes.assign(seen.begin(), seen.end());
+  seen.clear();
 
   std::map<Key, Var> sums;  // of what flows back to a value
   std::map<Key, bool> wanted;

@@ -17,7 +17,7 @@ struct Model::Impl {
   std::unique_ptr<ThreadPool> own_pool;
   ThreadPool* pool = nullptr;
   std::unique_ptr<Executor> executor;
-  std::unordered_map<std::string, size_t> input_index;
+  std::map<std::string, size_t> input_index;
   std::vector<NodeId> input_nodes;
   size_t limit = 0;
   Executor::Observer observer;

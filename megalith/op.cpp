@@ -63,8 +63,6 @@ std::string inputs_text(const OpDef& op, int n) {
 Registry::Registry() {
   ops::register_all(*this);
   for (auto& [name, def] : ops_) sorted_.push_back(def.get());
-  std::sort(sorted_.begin(), sorted_.end(),
-            [](const OpDef* a, const OpDef* b) { return std::string_view(a->name) < b->name; });
 }
 
 const Registry& Registry::get() {

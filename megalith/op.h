@@ -8,7 +8,7 @@
 #include <span>
 #include <string>
 #include <string_view>
-#include <unordered_map>
+#include <map>
 #include <vector>
 
 #include "megalith/exec.h"
@@ -219,7 +219,7 @@ class Registry {
 
  private:
   Registry();
-  std::unordered_map<std::string_view, std::unique_ptr<OpDef>> ops_;
+  std::map<std::string_view, std::unique_ptr<OpDef>> ops_;
   std::vector<const OpDef*> sorted_;
 };
 

@@ -2,7 +2,7 @@
 
 #include <mutex>
 #include <new>
-#include <unordered_map>
+#include <map>
 
 #include "megalith/plan.h"
 #include "megalith/platform/huge_pages.h"
@@ -78,7 +78,7 @@ class PackedCache {
   }
 
   static constexpr size_t kMostEntries = 4096, kMostCopies = 4, kSmall = size_t{4} << 20;
-  std::unordered_map<uint64_t, Entry> entries_;
+  std::map<uint64_t, Entry> entries_;
   size_t bytes_ = 0;
 };
 

@@ -22,7 +22,7 @@ void append_key(std::string& key, const Tensor& t, bool with_value) {
 
 struct Executor::Impl : PlanBase {
   std::vector<NodeId> inputs = graph.inputs();
-  std::unordered_map<std::string, std::unique_ptr<Segment>> roots;
+  std::map<std::string, std::unique_ptr<Segment>> roots;
   std::vector<Tensor> values;        // bound at run time
   std::vector<const Segment*> path;  // the segments of the last run
   Observer observer;

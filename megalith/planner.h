@@ -4,7 +4,7 @@
 #include <memory>
 #include <span>
 #include <string>
-#include <unordered_map>
+#include <map>
 #include <utility>
 #include <vector>
 
@@ -39,7 +39,7 @@ struct Segment {
   std::vector<TensorSpec> specs;
   MemoryStats memory;
   std::vector<PlannedBlock> blocks;
-  std::unordered_map<std::string, std::unique_ptr<Segment>> next;
+  std::map<std::string, std::unique_ptr<Segment>> next;
 };
 
 // What all plans of one graph share.

@@ -4,6 +4,7 @@
 #include <emscripten/em_macros.h>
 
 #include <algorithm>
+#include <cerrno>
 #include <cstdarg>
 #include <cstdio>
 #include <cstring>
@@ -32,3 +33,6 @@ extern "C" int snprintf(char* to, size_t room, const char* format, ...) {
   va_end(args);
   return static_cast<int>(std::strlen(to));
 }
+
+// No texts for errors of the system: nothing here calls it.
+extern "C" int strerror_r(int, char*, size_t) { return EINVAL; }

@@ -1,6 +1,6 @@
 // Passes that need to know nothing about single ops: constant folding, common subexpressions, dead nodes.
 #include <cstring>
-#include <unordered_map>
+#include <map>
 
 #include "megalith/passes/facts.h"
 #include "megalith/plan.h"
@@ -105,7 +105,7 @@ void merge_equal(Graph& g) {
   constexpr size_t kCompared = 1024;  // bytes of constants that are worth comparing
   std::vector<ValueId> same(g.values.size());
   for (size_t v = 0; v < same.size(); ++v) same[v] = static_cast<ValueId>(v);
-  std::unordered_map<std::string, std::vector<size_t>> seen;
+  std::map<std::string, std::vector<size_t>> seen;
   const Facts facts(g);
   for (size_t i = 0; i < g.nodes.size(); ++i) {
     Node& n = g.nodes[i];

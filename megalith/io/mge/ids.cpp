@@ -2,7 +2,7 @@
 
 #include <bit>
 #include <string_view>
-#include <unordered_map>
+#include <map>
 
 namespace megalith::mge {
 namespace {
@@ -44,8 +44,8 @@ std::string bare(const std::string& name) {
 }
 
 struct Tables {
-  std::unordered_map<uint64_t, const OpDef*> v1, v0, v2;
-  std::unordered_map<uint8_t, const ParamSchema*> params;
+  std::map<uint64_t, const OpDef*> v1, v0, v2;
+  std::map<uint8_t, const ParamSchema*> params;
   Tables() {
     for (const OpDef* op : Registry::get().ops()) {
       if (!op->mge.v1_name) continue;
@@ -61,7 +61,7 @@ struct Tables {
   }
 };
 
-const OpDef* look_up(const std::unordered_map<uint64_t, const OpDef*>& t, uint64_t id) {
+const OpDef* look_up(const std::map<uint64_t, const OpDef*>& t, uint64_t id) {
   const auto it = t.find(id);
   return it == t.end() ? nullptr : it->second;
 }

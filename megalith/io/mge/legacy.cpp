@@ -1,7 +1,7 @@
 #include "megalith/io/mge/legacy.h"
 
 #include <algorithm>
-#include <unordered_map>
+#include <map>
 
 #include "megalith/io/mge/ids.h"
 
@@ -61,7 +61,7 @@ int slot_of(const LegacyTable& t, std::string_view name) {
 
 LegacyOp find_legacy(uint64_t id) {
   static const auto table = [] {
-    std::unordered_map<uint64_t, LegacyOp> t;
+    std::map<uint64_t, LegacyOp> t;
     for (const OpDef* op : Registry::get().ops()) {
       const std::string name = op->mge.v1_name ? op->mge.v1_name : "";
       const size_t n = name.size();

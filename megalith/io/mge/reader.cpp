@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <optional>
+#include <set>
 
 #include "megalith/io/mge/ids.h"
 #include "megalith/io/mge/legacy.h"
@@ -125,9 +126,8 @@ class Reader {
       at = 12;
     }
     at = read_graph(at, out);
-    std::vector<std::string> names;
-    for (NodeId n : out.graph.inputs()) names.push_back(out.graph.input_name(n));
-    std::sort(names.begin(), names.end());
+    std::multiset<std::string> names;
+    for (NodeId n : out.graph.inputs()) names.insert(out.graph.input_name(n));
     for (int i = 0; i < out.test_cases; ++i) {
       MgeFile one;
       at = read_graph(at, one);
@@ -136,14 +136,16 @@ class Reader {
         throw ModelError(
             cat("test case ", i, " has ", one.graph.outputs.size(), " values for ", names.size(), " inputs"));
       }
-      for (size_t k = 0; k < names.size(); ++k) {
+      size_t k = 0;
+      for (const std::string& name : names) {
         const Value& v = one.graph.value(one.graph.outputs[k].value);
         const Node& node = one.graph.node(v.node);
         if (static_cast<size_t>(v.index) >= node.attrs.tensors.size())
           throw ModelError(cat("test case ", i, ": value ", k, " is no constant"));
         if (!node.attrs.tensors[static_cast<size_t>(v.index)].value.defined())
           throw ModelError(cat("test case ", i, ": value ", k, " is missing"));
-        feeds[names[k]] = node.attrs.tensors[static_cast<size_t>(v.index)].value;
+        feeds[name] = node.attrs.tensors[static_cast<size_t>(v.index)].value;
+        ++k;
       }
       out.cases.push_back(std::move(feeds));
     }

@@ -1,7 +1,10 @@
 // What the indexing ops have in common: the list of (axis, begin, end, step, index) items and the places it selects.
 #pragma once
 
+#include <functional>
+
 #include "megalith/ops/op_util.h"
+#include "megalith/sort_few.h"
 
 namespace megalith {
 
@@ -69,7 +72,7 @@ inline Selection read_selection(const InferContext& c, const Layout& data, int f
     }
   }
   if (s.sub.shape.count() == 0) s.offset = 0;
-  std::sort(s.vectors.begin(), s.vectors.end());
+  sort_few(s.vectors.begin(), s.vectors.end(), std::less<>());
   return s;
 }
 

@@ -54,6 +54,12 @@ void select_first(std::vector<T>& v, size_t nth, Less less) {
   }
 }
 
+// Of any length in n log n; its code is an eighth of std::sort's.
+void sort_positions(std::vector<int32_t>& order, FunctionRef<bool(int32_t, int32_t)> less) {
+  std::make_heap(order.begin(), order.end(), less);
+  std::sort_heap(order.begin(), order.end(), less);
+}
+
 // `take(i, order)` for each row i of a matrix: the positions of its values in order, or, when `nth` is not negative, in
 // an order where those up to the nth come first.
 void each_order(const Tensor& in, bool descending, int64_t nth, Exec& exec,
@@ -64,11 +70,12 @@ void each_order(const Tensor& in, bool descending, int64_t nth, Exec& exec,
       std::vector<int32_t> order(static_cast<size_t>(n));
       for (int64_t i = b; i < e; ++i) {
         std::iota(order.begin(), order.end(), 0);
-        const auto less = row_order(keys + i * n, descending);
+        const auto by_value = row_order(keys + i * n, descending);
+        const FunctionRef<bool(int32_t, int32_t)> less = by_value;  // one sort for all types
         if (nth >= 0)
           select_first(order, static_cast<size_t>(nth), less);
         else
-          std::sort(order.begin(), order.end(), less);
+          sort_positions(order, less);
         take(i, order);
       }
     });

@@ -1,7 +1,9 @@
 // SVD: one-sided Jacobi rotations of the columns (of the transpose when the matrix is wide), in double.
+#include <functional>
 #include <numeric>
 
 #include "megalith/ops/grad_util.h"
+#include "megalith/sort_few.h"
 
 namespace megalith {
 namespace {
@@ -106,7 +108,7 @@ void svd_reference(const KernelArgs& a) {
       orthogonalize(left, right);
       std::vector<std::pair<double, size_t>> order;
       for (size_t j = 0; j < k; ++j) order.emplace_back(-std::sqrt(dot(left[j], left[j])), j);
-      std::sort(order.begin(), order.end());
+      sort_few(order.begin(), order.end(), std::less<>());
       std::vector<double> s;
       std::vector<Column> u, v;
       for (const auto& [minus, j] : order) {

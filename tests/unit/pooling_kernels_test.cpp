@@ -31,6 +31,10 @@ Case any_case(Dice& dice) {
   c.p.pad_w = static_cast<uint32_t>(dice.pick(0, dice.one_in(8) ? 6 : c.p.window_w / 2));
   c.p.stride_h = static_cast<uint32_t>(dice.pick(1, 4));
   c.p.stride_w = static_cast<uint32_t>(dice.pick(1, 4));
+  if (h > 1 && w > 1 && dice.one_in(4)) {  // the commonest, which have ways of their own
+    c.p.window_h = c.p.window_w = c.p.stride_h = c.p.stride_w = 2;
+    c.p.pad_h = c.p.pad_w = dice.one_in(3) ? 1 : 0;
+  }
   const auto shape = [&](int64_t y, int64_t x) -> Shape {
     switch (f) {
       case Format::NCHW: return {n, ch, y, x};

@@ -349,7 +349,8 @@ Cut cut_of(const Product& p, int threads) {
   const bool gathered = p.gather || p.gather_t;
   // Rows that are a multiple of 4 KiB apart fall into the same places of the first cache.
   const bool crowded = p.a.col == 1 && p.a.row % 1024 == 0 && p.m > 8;
-  const bool often = p.n > (p.a.col == 1 ? 16 : 4) * panel;  // rows lie better than columns
+  const int64_t n = p.n + (p.also ? p.also->n : 0);
+  const bool often = n > (p.a.col == 1 ? 16 : 4) * panel;  // rows lie better than columns
   c.pack_a = !gathered && p.m > 1 && (often || crowded) && p.k > 8;
   const bool pack = !p.packed_b && (p.b.col != 1 || p.m > 4 * tile);
   c.pack_b = pack && packs_tightly(1, p.k, p.n) && packed_floats(p.k, p.n) <= kPackedAtOnce;
@@ -419,6 +420,15 @@ void run_task(const Product& p, const Cut& cut, const float* packed_b, int64_t i
         g.a_tile_depth = depth;
       }
     }
+    multiply(g);
+    if (!p.also) continue;
+    // The same part of its columns.
+    const auto part = [&](int64_t j) { return panels(p.also->n) * panels(j) / panels(p.n) * panel; };
+    const int64_t from = part(j0);
+    g.n = std::min(part(j1), p.also->n) - from;
+    g.b = p.also->packed_b + from * p.k;
+    g.c = p.also->c + i0 * p.also->c_row + from;
+    g.c_row = p.also->c_row;
     multiply(g);
   }
   if (sums) (*p.sink)(i0, rows, j0, j1 - j0, sums, j1 - j0);

@@ -95,6 +95,7 @@ struct Product {
   const Sink* sink = nullptr;  // in place of `c`
   bool accumulate = false;     // C += A B
   const Epilogue* epilogue = nullptr;
+  const Product* also = nullptr;  // of the same A, which is read once: n, packed_b, c and c_row of its own
 };
 void product(const Product& p, Exec& exec);
 

@@ -215,18 +215,19 @@ void Backward(const GateGradients& g) {
   }
 }
 
-void ColumnSums(const float* from, int64_t row, int64_t rows, int64_t n, float* to) {
+void ColumnSums(const float* from, int64_t row, int64_t rows, int64_t n, float* to, bool accumulate) {
   const D d;
   int64_t j = 0;
   for (; j + 4 * kLanes <= n; j += 4 * kLanes) {
-    V s[4] = {hn::Zero(d), hn::Zero(d), hn::Zero(d), hn::Zero(d)};
+    V s[4];
+    for (int v = 0; v < 4; ++v) s[v] = accumulate ? hn::LoadU(d, to + j + v * kLanes) : hn::Zero(d);
     for (int64_t i = 0; i < rows; ++i) {
       for (int v = 0; v < 4; ++v) s[v] = hn::Add(s[v], hn::LoadU(d, from + i * row + j + v * kLanes));
     }
     for (int v = 0; v < 4; ++v) hn::StoreU(s[v], d, to + j + v * kLanes);
   }
   for (; j < n; ++j) {
-    float s = 0;
+    float s = accumulate ? to[j] : 0;
     for (int64_t i = 0; i < rows; ++i) s += from[i * row + j];
     to[j] = s;
   }
@@ -240,8 +241,8 @@ namespace megalith::recurrent {
 
 void forward(const Gates& g) { MEGALITH_DISPATCH(Forward)(g); }
 void backward(const GateGradients& g) { MEGALITH_DISPATCH(Backward)(g); }
-void column_sums(const float* from, int64_t row, int64_t rows, int64_t n, float* to) {
-  MEGALITH_DISPATCH(ColumnSums)(from, row, rows, n, to);
+void column_sums(const float* from, int64_t row, int64_t rows, int64_t n, float* to, bool accumulate) {
+  MEGALITH_DISPATCH(ColumnSums)(from, row, rows, n, to, accumulate);
 }
 
 }  // namespace megalith::recurrent

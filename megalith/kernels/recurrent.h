@@ -50,7 +50,7 @@ struct GateGradients {
 };
 void backward(const GateGradients& g);
 
-// to[j] = the sum over `rows` rows of from[i * row + j], in order, for j < n.
-void column_sums(const float* from, int64_t row, int64_t rows, int64_t n, float* to);
+// to[j] (+)= the sum over `rows` rows of from[i * row + j], in order, for j < n.
+void column_sums(const float* from, int64_t row, int64_t rows, int64_t n, float* to, bool accumulate);
 
 }  // namespace megalith::recurrent

@@ -320,8 +320,9 @@ struct Backward {
   const float *saved = nullptr, *cells = nullptr;  // of the forward run
   const float *h_first = nullptr, *c_first = nullptr;
   const float *y = nullptr, *dy = nullptr;  // of step 0
-  float* sums = nullptr;                    // gradients of all steps' gates
-  float* step_sums[2] = {};                 // of a step, in turns: those that meet the hidden weights
+  float* sums = nullptr;                    // gradients of the gates of some steps, `first` and behind
+  int64_t first = 0, sums_row = 0;
+  float* step_sums[2] = {};  // of a step, in turns: those that meet the hidden weights
   float* dh = nullptr;
   float* dc = nullptr;
   int64_t step_row = 0, dh_row = 0;
@@ -349,7 +350,7 @@ struct Backward {
     }
     g.dy = {dy + at * y_row + unit, y_row};
     g.dh = {dh + row * dh_row + unit, dh_row};
-    g.sums = {sums + at * sums_of(d) + unit, sums_of(d), H};
+    g.sums = {sums + (at - first * d.batch) * sums_row + unit, sums_row, H};
     g.sums_copy = {step_sums[i % 2] + row * step_row + unit, step_row, H};
     recurrent::backward(g);
   }
@@ -364,62 +365,74 @@ struct Backward {
   }
 };
 
-// The products of a layer's gradients with its inputs, weights and states.
-void weight_gradients(const Dims& d, const Backward& b, const PackedWeights& weights, int64_t layer, int64_t dir,
-                      const float* in, float* din, const CellWeights<float>& dw, Exec& exec) {
-  const int64_t H = d.hidden, R = d.rows(), I = d.layer_input(layer), N = d.seq * d.batch;
-  const int64_t width = Backward::sums_of(d), y_row = d.dirs * H;
-  gemm::product({.m = R, .n = I, .k = N, .a = {b.sums, 1, width}, .b = {in, I, 1}, .c = dw.w_ih, .c_row = I}, exec);
-  // The states before the steps: the first one, and the results of all steps but the last.
-  const int64_t rest = d.seq > 0 ? N - d.batch : 0, first = d.seq > 0 ? d.batch : 0;
-  const auto hidden = [&](int64_t rows, const float* sums, float* to) {
-    gemm::product({.m = rows,
-                   .n = H,
-                   .k = rest,
-                   .a = {sums + (b.reverse ? 0 : first * width), 1, width},
-                   .b = {b.y + (b.reverse ? first * y_row : 0), y_row, 1},
-                   .c = to,
-                   .c_row = H},
-                  exec);
-    gemm::product({.m = rows,
-                   .n = H,
-                   .k = first,
-                   .a = {sums + (b.reverse ? rest * width : 0), 1, width},
-                   .b = {b.h_first, H, 1},
-                   .c = to,
-                   .c_row = H,
-                   .accumulate = true},
-                  exec);
+// The products of the gates' gradients of steps [first, end) with their inputs, weights and states. `more`: they add to
+// those of other steps.
+void weight_gradients(const Dims& d, const Backward& b, int64_t end, const PackedWeights& weights, int64_t layer,
+                      int64_t dir, const float* in, float* din, const CellWeights<float>& dw, bool more, Exec& exec) {
+  const int64_t H = d.hidden, R = d.rows(), I = d.layer_input(layer), batch = d.batch, panel = gemm::panel_width();
+  const int64_t steps = end - b.first, N = steps * batch, width = b.sums_row, y_row = d.dirs * H;
+  float* inputs = Scratch::get(Scratch::kPanelsOfB, gemm::packed_floats(N, I) + gemm::packed_floats(N, H));
+  float* states = inputs + gemm::packed_floats(N, I);
+  gemm::pack_b(in + b.first * batch * I, I, 1, N, I, inputs, exec);
+  // The states before the steps: results of the steps before them, and the first one.
+  const int64_t t = b.first + (b.reverse ? 1 : -1), from = std::max<int64_t>(0, t), to = std::min(d.seq, t + steps);
+  const auto pack_states = [&](const float* h, int64_t row, int64_t step, int64_t count) {
+    exec.parallel_for(gemm::panels(H), 1 + 32768 / (N * panel + 1), [&](int64_t begin, int64_t last) {
+      gemm::pack_b(h, row, 1, count * batch, H, states + step * batch * panel, N * panel, begin, last);
+    });
+  };
+  if (to > from) pack_states(b.y + from * batch * y_row, y_row, from - t, to - from);
+  if (steps > 0 && to - from < steps) pack_states(b.h_first, H, b.reverse ? steps - 1 : 0, 1);
+  const auto product = [&](int64_t row, int64_t rows, float* with_inputs, float* with_states) {
+    gemm::Product of_states{.n = H, .packed_b = states, .c = with_states, .c_row = H};
+    gemm::Product p{.m = rows, .k = N, .a = {b.sums + row, 1, width}, .accumulate = more};
+    if (with_inputs) {
+      p.n = I, p.packed_b = inputs, p.c = with_inputs, p.c_row = I;
+      if (with_states) p.also = &of_states;
+    } else {
+      p.n = H, p.packed_b = states, p.c = with_states, p.c_row = H;
+    }
+    gemm::product(p, exec);
   };
   const bool gru = d.kind == Kind::kGru;
-  hidden(gru ? 2 * H : R, b.sums, dw.w_hh);
-  if (gru) hidden(H, b.sums + 3 * H, dw.w_hh + 2 * H * H);
+  product(0, gru ? 2 * H : R, dw.w_ih, dw.w_hh);
+  if (gru) {
+    product(2 * H, H, dw.w_ih + 2 * H * I, nullptr);
+    product(3 * H, H, nullptr, dw.w_hh + 2 * H * H);
+  }
+  Scratch::release(Scratch::kPanelsOfB);
   if (d.bias) {
     constexpr int64_t kColumns = 64;
     exec.parallel_for((R + kColumns - 1) / kColumns, 1 + 65536 / (kColumns * std::max<int64_t>(1, N)),
-                      [&](int64_t begin, int64_t end) {
-                        const int64_t j = begin * kColumns, n = std::min(R, end * kColumns) - j;
-                        recurrent::column_sums(b.sums + j, width, N, n, dw.b_ih + j);
+                      [&](int64_t begin, int64_t last) {
+                        const int64_t j = begin * kColumns, n = std::min(R, last * kColumns) - j;
+                        recurrent::column_sums(b.sums + j, width, N, n, dw.b_ih + j, more);
                       });
-    std::copy_n(dw.b_ih, R, dw.b_hh);
-    if (gru) recurrent::column_sums(b.sums + 3 * H, width, N, H, dw.b_hh + 2 * H);
+    if (gru) {
+      std::copy_n(dw.b_ih, 2 * H, dw.b_hh);
+      recurrent::column_sums(b.sums + 3 * H, width, N, H, dw.b_hh + 2 * H, more);
+    } else {
+      std::copy_n(dw.b_ih, R, dw.b_hh);
+    }
   }
   gemm::product({.m = N,
                  .n = I,
                  .k = R,
                  .a = {b.sums, width, 1},
                  .packed_b = weights.input(layer, dir),
-                 .c = din,
+                 .c = din + b.first * batch * I,
                  .c_row = I,
-                 .accumulate = dir > 0},
+                 .accumulate = d.dirs > 1},
                 exec);
 }
 
 void backward_layer(const Dims& d, const BackwardArgs& a, const PackedWeights& weights, int64_t layer, const float* in,
                     const float* out, const float* dout, float* din, Exec& exec) {
   const int64_t H = d.hidden, panel = gemm::panel_width(), all = gemm::panels(H);
-  const int64_t step_row = padded(d.rows()), dh_row = all * panel + 16;
-  const int64_t steps = d.batch * step_row, states = d.batch * dh_row, sums = d.seq * d.batch * Backward::sums_of(d);
+  const int64_t step_row = padded(d.rows()), dh_row = all * panel + 16, sums_row = padded(Backward::sums_of(d));
+  // Gates' gradients of as many steps as one pass of the products over them takes.
+  const int64_t some = std::max<int64_t>(1, std::min(d.seq, gemm::kDepth / d.batch));
+  const int64_t steps = d.batch * step_row, states = d.batch * dh_row, sums = some * d.batch * sums_row;
   float* scratch = Scratch::get(Scratch::kGates, d.dirs * (2 * steps + states + sums));
   std::vector<Backward> directions;
   for (int64_t dir = 0; dir < d.dirs; ++dir) {
@@ -438,23 +451,36 @@ void backward_layer(const Dims& d, const BackwardArgs& a, const PackedWeights& w
     b.step_sums[0] = scratch, b.step_sums[1] = scratch + steps;
     b.dh = scratch + 2 * steps;
     b.sums = b.dh + states;
-    b.step_row = step_row, b.dh_row = dh_row;
+    b.step_row = step_row, b.dh_row = dh_row, b.sums_row = sums_row;
     scratch = b.sums + sums;
     std::fill_n(b.dh, states, 0.f);
     copy_rows(a.dh + state, H, b.dh, dh_row, d.batch, H);
     directions.push_back(b);
   }
-  // The gates of a step need its units only, the states before them all gates.
-  each_step(d, exec, d.seq + 1, [&](int64_t k, int64_t dir, int64_t row, int64_t row_end, int64_t u, int64_t u_end) {
-    const Backward& b = directions[static_cast<size_t>(dir)];
-    if (k > 0) b.state(d.seq - k, row, row_end, u, u_end);
-    if (k < d.seq) b.gates(d.seq - 1 - k, row, row_end, u, u_end);
-  });
-  for (int64_t dir = 0; dir < d.dirs; ++dir) {
-    const Backward& b = directions[static_cast<size_t>(dir)];
-    copy_rows(b.dh, dh_row, a.dh_out + (layer * d.dirs + dir) * d.state(), H, d.batch, H);
-    weight_gradients(d, b, weights, layer, dir, in, din, cell_weights(d, a.dweights, layer, dir), exec);
-  }
+  if (d.dirs > 1) std::fill_n(din, d.seq * d.batch * d.layer_input(layer), 0.f);  // both add to it
+  int64_t done = 0;
+  do {
+    const int64_t end = std::min(d.seq, done + some);
+    for (int64_t dir = 0; dir < d.dirs; ++dir)
+      directions[static_cast<size_t>(dir)].first = dir == 1 ? done : d.seq - end;
+    // The gates of a step need its units only, the states before them all gates.
+    each_step(d, exec, end - done + (end == d.seq ? 1 : 0),
+              [&](int64_t i, int64_t dir, int64_t row, int64_t row_end, int64_t u, int64_t u_end) {
+                const Backward& b = directions[static_cast<size_t>(dir)];
+                const int64_t k = done + i;
+                if (k > 0) b.state(d.seq - k, row, row_end, u, u_end);
+                if (k < d.seq) b.gates(d.seq - 1 - k, row, row_end, u, u_end);
+              });
+    for (int64_t dir = 0; dir < d.dirs; ++dir) {
+      const Backward& b = directions[static_cast<size_t>(dir)];
+      weight_gradients(d, b, b.first + end - done, weights, layer, dir, in, din,
+                       cell_weights(d, a.dweights, layer, dir), done > 0, exec);
+    }
+    done = end;
+  } while (done < d.seq);
+  for (int64_t dir = 0; dir < d.dirs; ++dir)
+    copy_rows(directions[static_cast<size_t>(dir)].dh, dh_row, a.dh_out + (layer * d.dirs + dir) * d.state(), H,
+              d.batch, H);
 }
 
 }  // namespace

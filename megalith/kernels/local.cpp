@@ -165,6 +165,7 @@ void forward(const Geometry& g, const float* src, const Tensor& weights, float* 
   if (!kSmall) {
     if ((narrow(g) || few_images(g)) && forward_rows_packed(g, src, weights, dst, exec)) return;
     if (narrow(g)) return forward_rows(g, src, filter, dst, exec);
+    if (many_items(g)) return forward_items(g, src, filter, dst, exec);
     if (const CellPanels panels(g, g.n * g.rows * g.cols, weights, exec); panels) {
       if (groups_packed(g, panels, src, dst, exec)) return;
       return with_channels_last(g, src, dst, exec,

@@ -40,6 +40,9 @@ void forward(const Geometry& g, const half* src, const half* filter, half* dst, 
 // The same with lanes along the width, and whether that is the better way: a group has few output channels.
 void forward_rows(const Geometry& g, const float* src, const float* filter, float* dst, Exec& exec);
 bool narrow(const Geometry& g);
+// The same with lanes along images and the columns of a cell, and whether that is the better way.
+void forward_items(const Geometry& g, const float* src, const float* filter, float* dst, Exec& exec);
+bool many_items(const Geometry& g);
 // The gradients with lanes along the width: strides of 1 and few channels.
 void backward_data_rows(const Geometry& g, const float* filter, const float* diff, float* grad, Exec& exec);
 void backward_filter_rows(const Geometry& g, const float* src, const float* diff, float* grad, Exec& exec);

@@ -68,8 +68,9 @@ void CellPanels::sums(int64_t cell, PanelSums s) const {
   s.far = s.far && far(floats());
   s.w = reinterpret_cast<const float*>(storage_->data()) + offset(cell);
   s.w_cell = cell_floats(cell);
+  const int64_t out = s.out_at;
   for (const Panel& p : panels_) {
-    s.out_at = p.first;
+    s.out_at = out + p.first;
     s.columns = p.channels;
     s.vectors = p.vectors;
     panel_sums(s);
@@ -124,15 +125,15 @@ void forward_cells(const Geometry& g, const CellPanels& panels, int64_t first_ce
                   .far = true,
                   .x_cell = g.stride_w * g.icpg,
                   .out_cell = g.ocpg};
-      const int64_t at_once = g.n == 1 && panels.panels()[0].vectors == 1 ? next - cell : 1;
-      for (int64_t c = cell; c < next; c += at_once, from += g.stride_w * g.icpg, to += g.ocpg) {
-        for (int64_t n = 0; n < g.n; ++n) {
-          x[static_cast<size_t>(n)] = from + n * g.group * in * g.icpg;
-          out[static_cast<size_t>(n)] = to + n * g.group * positions * g.ocpg;
-        }
-        s.cells = at_once;
-        panels.sums(first_cell + c, s);
+      for (int64_t n = 0; n < g.n; ++n) {
+        x[static_cast<size_t>(n)] = from + n * g.group * in * g.icpg;
+        out[static_cast<size_t>(n)] = to + n * g.group * positions * g.ocpg;
       }
+      // One item of one vector is best done in some cells at once; several panels lie behind each other in every cell.
+      const bool many = panels.panels().size() == 1 && (g.n > 1 || panels.panels()[0].vectors == 1);
+      s.cells = many ? next - cell : 1;
+      for (int64_t c = cell; c < next; c += s.cells, s.x_at += s.x_cell, s.out_at += s.out_cell)
+        panels.sums(first_cell + c, s);
     }
   });
 }

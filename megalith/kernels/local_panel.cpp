@@ -50,7 +50,7 @@ void Panel(const PanelSums& s, int64_t i0) {
   V acc[kItems][kVectors];
   const float* x[kItems];
   MEGALITH_UNROLL for (int i = 0; i < kItems; ++i) {
-    x[i] = kCells ? s.x[0] + (i0 + i) * s.x_cell : s.x[i0 + i];
+    x[i] = kCells ? s.x[0] + s.x_at + (i0 + i) * s.x_cell : s.x[i0 + i] + s.x_at;
     MEGALITH_UNROLL for (int v = 0; v < kVectors; ++v) acc[i][v] = hn::Zero(d);
   }
   const bool far = (kCells || i0 == 0) && s.far;
@@ -124,30 +124,28 @@ void ItemsOf(const PanelSums& s) {
     return std::array<PanelFn, sizeof...(I)>{Panel<static_cast<int>(I) + 1, kVectors, false>...};
   }(std::make_index_sequence<kMostItems<kVectors>>());
   const int64_t tiles = (s.items + kMostItems<kVectors> - 1) / kMostItems<kVectors>;
-  for (int64_t t = 0, at = 0; t < tiles; ++t) {
-    const int64_t items = (s.items - at + tiles - t - 1) / (tiles - t);
-    kTable[static_cast<size_t>(items - 1)](s, at);
-    at += items;
+  PanelSums cell = s;
+  for (int64_t c = 0; c < s.cells; ++c) {
+    for (int64_t t = 0, at = 0; t < tiles; ++t) {
+      const int64_t items = (s.items - at + tiles - t - 1) / (tiles - t);
+      kTable[static_cast<size_t>(items - 1)](cell, at);
+      at += items;
+    }
+    cell.x_at += s.x_cell;
+    cell.out_at += s.out_cell;
+    cell.w += s.w_cell;
   }
 }
 
-template <int kVectors>
 void CellsOf(const PanelSums& s) {
-  constexpr int kAtOnce = std::min(4, std::max(1, kAccumulators / kVectors / 2));
+  constexpr int kAtOnce = std::min(4, kAccumulators / 2);
   int64_t at = 0;
-  for (; at + kAtOnce <= s.cells; at += kAtOnce) Panel<kAtOnce, kVectors, true>(s, at);
-  for (; at < s.cells; ++at) Panel<1, kVectors, true>(s, at);
+  for (; at + kAtOnce <= s.cells; at += kAtOnce) Panel<kAtOnce, 1, true>(s, at);
+  for (; at < s.cells; ++at) Panel<1, 1, true>(s, at);
 }
 
 void PanelsOf(const PanelSums& s) {
-  if (s.cells > 1) {
-    switch (s.vectors) {
-      case 1: return CellsOf<1>(s);
-      case 2: return CellsOf<2>(s);
-      case 4: return CellsOf<4>(s);
-      default: return CellsOf<8>(s);
-    }
-  }
+  if (s.cells > 1 && s.items == 1 && s.vectors == 1) return CellsOf(s);
   switch (s.vectors) {
     case 1: return ItemsOf<1>(s);
     case 2: return ItemsOf<2>(s);

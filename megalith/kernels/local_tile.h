@@ -37,6 +37,22 @@ void sums(const Sums& s);
 void sums_of_half(const Sums& s);
 int64_t lanes();  // floats in a vector
 
+// The same with lanes along x: for every channel c and item i, from +0:
+//   for run in runs: for k < run.k: s += x[run.x + k * x_step + i] * w[run.w + k * w_step + c]
+// and out[c * out_channel + i] = s. Whole vectors of x are read, up to kMostLanes - 1 floats behind the items.
+struct ItemSums {
+  const float* x = nullptr;
+  int64_t x_step = 0;
+  const float* w = nullptr;
+  int64_t w_step = 0;
+  int64_t next = 0;  // unless 0: w that is needed next lies so far from w
+  const Run* runs = nullptr;
+  int64_t run_count = 0;
+  int64_t items = 0, channels = 0;
+  float* out = nullptr;
+  int64_t out_channel = 0;
+};
+
 // Packed weights (local_packed.h): columns are whole vectors, and a row of w lies behind the other. Steps of x are 1,
 // and run.w counts rows.
 struct PanelSums {
@@ -49,9 +65,9 @@ struct PanelSums {
   const Run* runs = nullptr;
   int64_t run_count = 0;
   bool far = false;  // w has to come from memory, and so will what lies behind it
-  // Other cells with weights of their own, for one item: x, w and out of a cell lie so far from those of the one
-  // before.
+  // Other cells with weights of their own: x, w and out of a cell lie so far from those of the one before.
   int64_t cells = 1, x_cell = 0, w_cell = 0, out_cell = 0;
+  int64_t x_at = 0;  // where in x
 };
 void panel_sums(const PanelSums& s);
 int64_t vectors_at_once(int64_t items);  // the most vectors of a panel

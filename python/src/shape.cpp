@@ -443,18 +443,26 @@ Var filled(const Var& value, const Var& shape) {
 
 nb::object full(nb::handle shape, nb::handle value) {
   Sizes s = read_sizes(shape, "full");
-  if (s.list.empty() && !s.var.defined()) return wrap(unwrap(value).var, true);
+  const Var& fill = unwrap(value).var;
+  if (!fill.is_graph() && fill.tensor().count() != 1 && s.list.empty()) {
+    throw ArgumentError(cat("full: a value of ", fill.tensor().count(), " elements for one"));
+  }
+  if (s.list.empty() && !s.var.defined()) return wrap(fill, true);
   for (size_t i = 0; i < s.list.size(); ++i) {
     if (!s.list[i].value) throw ArgumentTypeError("full: None is no size");
     if (*s.list[i].value < 0) {
       throw ArgumentError(cat("full: dimension ", i, " can't be ", *s.list[i].value));
     }
   }
-  return wrap(filled(unwrap(value).var, shape_input(s)));
+  return wrap(filled(fill, shape_input(s)));
 }
 
-nb::object full_like(nb::handle self, double value) {
+nb::object full_like(nb::handle self, nb::handle fill) {
   const PyVar& x = unwrap(self);
+  double value = 0;
+  if (!nb::try_cast<double>(fill, value)) {
+    throw ArgumentTypeError(cat("full_like: a ", nb::cast<std::string>(fill.type().attr("__name__")), " is no number"));
+  }
   static const OpDef& op = op_named("GetVarShape");
   return wrap(filled(scalar_var(value, dtype_of(x.var)), call_with(op, param::OptionalAxisV1{}, {x.var})));
 }
@@ -526,24 +534,26 @@ Var int_vector(std::initializer_list<int64_t> values) {
 }
 
 void bind_shape(nb::module_& m) {
-  m.def("reshape", reshape, "x, sizes: the elements in another shape; one size may be -1.");
-  m.def("broadcast", broadcast, "x, sizes: repeated to a shape; None keeps a dimension.");
-  m.def("transpose", transpose, "x, axes: in another order; 'x' adds an axis.");
+  m.def("reshape", reshape, nb::arg("x").none(), nb::arg("sizes"),
+        "x, sizes: the elements in another shape; one size may be -1.");
+  m.def("broadcast", broadcast, nb::arg("x").none(), nb::arg("sizes"),
+        "x, sizes: repeated to a shape; None keeps a dimension.");
+  m.def("transpose", transpose, nb::arg("x").none(), nb::arg("axes"), "x, axes: in another order; 'x' adds an axis.");
   // Methods of Tensor, without a Python function in between.
   auto base = nb::borrow<nb::class_<PyVar>>(nb::type<PyVar>());
   base.def("reshape", reshape, "The same elements in another shape; one size may be -1.");
   base.def("_broadcast", broadcast);
   base.def("transpose", transpose, "Axes in another order; reversed without arguments.");
-  m.def("expand_dims", expand_dims);
-  m.def("squeeze", squeeze, nb::arg("x"), nb::arg("axis").none());
-  m.def("reduce", reduce, nb::arg("mode"), nb::arg("x"), nb::arg("axis").none(), nb::arg("keepdims").none());
+  m.def("expand_dims", expand_dims, nb::arg("x").none(), nb::arg("axis").none());
+  m.def("squeeze", squeeze, nb::arg("x").none(), nb::arg("axis").none());
+  m.def("reduce", reduce, nb::arg("mode"), nb::arg("x").none(), nb::arg("axis").none(), nb::arg("keepdims").none());
   m.def("matmul", matmul);
   m.def("concat", concat, nb::arg("tensors"), nb::arg("axis").none(), "Tensors one after another along an axis.");
   m.def(
       "set_symbolic_shape", [](bool on) { symbolic_shape = on; }, nb::arg("on"),
       "Whether calls that derive a shape from their operands record how.");
-  m.def("full", full, nb::arg("shape"), nb::arg("value"), "A shape filled with the only element of a Tensor.");
-  m.def("full_like", full_like);
+  m.def("full", full, nb::arg("shape").none(), nb::arg("value"), "A shape filled with the only element of a Tensor.");
+  m.def("full_like", full_like, nb::arg("x").none(), nb::arg("value").none());
   m.def(
       "as_shape",
       [](nb::handle h) {

@@ -232,3 +232,17 @@ def test_transforms_move_what_belongs_to_images():
     with pytest.raises(NotImplementedError):
         T.Resize(3, order=("sound",))
     assert (F.hsv_to_bgr(F.bgr_to_hsv(image)).astype(int) - image).max() <= 12
+
+
+def test_hues_are_those_of_opencv():
+    """Recorded with OpenCV 5.0: COLOR_BGR2HSV_FULL has 256 hues, COLOR_HSV2BGR_FULL takes 255 for a full turn."""
+    image = np.uint8([[[200, 50, 10], [10, 200, 60], [3, 7, 255], [90, 90, 90], [0, 0, 0], [17, 250, 251]]])
+    hsv = [[162, 242, 200], [74, 242, 200], [1, 252, 255], [0, 0, 90], [0, 0, 0], [42, 238, 251]]
+    bgr = [[10, 8, 9], [13, 24, 60], [248, 248, 255], [62, 90, 58], [0, 0, 0], [5, 103, 251]]
+    assert F.bgr_to_hsv(image)[0].tolist() == hsv and F.hsv_to_bgr(image)[0].tolist() == bgr
+
+
+@pytest.mark.parametrize("rank", [2, -1])
+def test_ranks_are_below_the_number_of_ranks(rank):
+    with pytest.raises(AssertionError, match="rank"):
+        SequentialSampler(range(10), world_size=2, rank=rank)

@@ -104,3 +104,23 @@ def test_modules_and_graphs_in_notebooks():
     assert net._repr_html_().count(">eval<") == 4
     graph = tm.trace_module(M.ReLU(), t(2, 3)).graph
     assert graph._repr_html_() == f"<pre>{graph}</pre>".replace('"', "&quot;")
+
+
+@pytest.mark.parametrize("f", [F.sum, F.zeros, F.zeros_like, F.squeeze, lambda x: F.reshape(x, 1), lambda x: F.expand_dims(x, 0),
+                               lambda x: F.full_like(mge.Tensor([1.0]), x), lambda x: F.broadcast_to(x, 1), F.transpose])  # fmt: skip
+def test_none_is_no_tensor(f):
+    args = (None, (0,)) if f is F.transpose else (None,)
+    with pytest.raises(TypeError) as error:
+        f(*args)
+    assert "incompatible" not in str(error.value) and len(str(error.value).splitlines()) == 1
+
+
+def test_full_takes_one_value():
+    with pytest.raises(ValueError, match="0 elements"):
+        F.full((), [])
+
+
+@pytest.mark.parametrize("seed", ["a", 1.5, -1])
+def test_seeds_are_numbers(seed):
+    with pytest.raises(TypeError, match="seed"):
+        mge.random.RNG(seed)

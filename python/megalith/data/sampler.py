@@ -50,6 +50,7 @@ class MapSampler(Sampler):
         self.dataset, self.batch_size, self.drop_last = dataset, batch_size, drop_last
         self.world_size = dist.get_world_size() if world_size is None else world_size
         self.rank = dist.get_rank() if rank is None else rank
+        require(0 <= self.rank < self.world_size, f"rank is {self.rank}, expected one of {self.world_size}")
         total = len(dataset) if num_samples is None else num_samples
         self.num_samples = -(-total // self.world_size)
         if self.num_samples < batch_size:

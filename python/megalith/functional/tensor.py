@@ -718,6 +718,9 @@ def meshgrid(*inputs: Tensor, indexing: str = "xy") -> List[Tensor]:
     """
     if indexing not in ("xy", "ij"):
         raise ArgumentError(f"meshgrid: indexing is 'xy' or 'ij', not {indexing!r}")
+    for x in inputs:
+        if not isinstance(x, Tensor):
+            raise ArgumentTypeError(f"meshgrid: a coordinate is a {type(x).__name__}, not a Tensor")
     inputs = [_core.reshape(x, (1,)) if x.ndim == 0 else x for x in inputs]
     for x in inputs:
         if x.ndim > 1:

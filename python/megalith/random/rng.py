@@ -110,6 +110,8 @@ class RNG:
     def __init__(self, seed: int = None, device: str = None):
         if device is not None:
             as_device(device)
+        if seed is not None and (not isinstance(seed, (int, np.integer)) or seed < 0):
+            raise ArgumentTypeError(f"RNG: seed is {seed!r}, expected a number of at least 0")
         self._device = device
         self._stream = None if seed is None else _Stream(seed)
 

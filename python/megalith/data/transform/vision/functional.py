@@ -7,7 +7,6 @@ import random
 import numpy as np
 
 INTER_NEAREST, INTER_LINEAR, INTER_CUBIC, INTER_AREA, INTER_LANCZOS4 = range(5)  # OpenCV's numbers
-_HUE_STEPS = 256
 
 
 def wrap_keepdims(func):
@@ -165,22 +164,26 @@ def resize(input, size, interpolation=INTER_LINEAR):
 
 
 def bgr_to_hsv(image):
-    """Hue, saturation and value of a uint8 image, each from 0 to 255."""
-    x = image.astype(np.float32)
-    b, g, r = x[..., 0], x[..., 1], x[..., 2]
-    v = x.max(-1)
-    d = v - x.min(-1)
-    safe = np.where(d == 0, 1, d)
-    h = np.where(v == r, (g - b) / safe, np.where(v == g, 2 + (b - r) / safe, 4 + (r - g) / safe))
-    h = np.rint(np.where(d == 0, 0, h) * (_HUE_STEPS / 6)) % _HUE_STEPS
-    s = np.rint(255 * d / np.where(v == 0, 1, v))
-    return np.stack([h, s, v], -1).astype(np.uint8)
+    """Hue, saturation and value of a uint8 image, each from 0 to 255: in fixed point, the bits of OpenCV."""
+    b, g, r = (image[..., i].astype(np.int64) for i in range(3))
+    v = np.maximum(np.maximum(b, g), r)
+    d = v - np.minimum(np.minimum(b, g), r)
+    h = np.where(v == r, g - b, np.where(v == g, b - r + 2 * d, r - g + 4 * d))
+    h = _fixed(h, 256 / 6, d)
+    return np.stack([np.where(h < 0, h + 256, h), _fixed(d, 255, v), v], -1).astype(np.uint8)
+
+
+def _fixed(x, scale, over):
+    """``x * scale / over``, through a table of quotients of 12 bits after the point."""
+    table = np.rint(scale * 4096 / np.maximum(np.arange(256), 1)).astype(np.int64)
+    table[0] = 0
+    return (x * table[over] + 2048) >> 12
 
 
 def hsv_to_bgr(image):
     """The uint8 BGR image of what :func:`bgr_to_hsv` returns."""
     h, s, v = (image[..., i].astype(np.float32) for i in range(3))
-    h, s = h * (6 / _HUE_STEPS), s / 255
+    h, s = h * (6 / 255), s / 255
     sector = np.floor(h)
     f = h - sector
     p, q, t = v * (1 - s), v * (1 - s * f), v * (1 - s * (1 - f))

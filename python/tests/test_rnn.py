@@ -189,3 +189,28 @@ def test_files_compute_the_same(kind, tmp_path):
         np.testing.assert_allclose(got, want, rtol=1e-5, atol=1e-6)
     else:
         np.testing.assert_equal(got, want)
+
+
+@pytest.mark.parametrize("kind", ["RNN", "LSTM", "GRU"])
+@pytest.mark.parametrize("bidirectional", [False, True])
+def test_a_pack_gives_what_each_sequence_gives_alone(kind, bidirectional):
+    rng = np.random.RandomState(3)
+    lengths = [3, 9, 1, 9, 5, 9, 2]
+    sequences = [mge.Tensor(rng.randn(n, 4).astype("float32")) for n in lengths]
+    m = getattr(M, kind)(4, 6, 2, bidirectional=bidirectional)
+    m.eval()
+    out, last = m(R.pack_sequence(sequences, enforce_sorted=False))
+    out, back = R.pad_packed_sequence(out)
+    padded, ends = getattr(F.nn, kind.lower())(
+        R.pad_sequence(sequences), m._first_states(len(lengths)), m._flatten_weights, 2, bidirectional=bidirectional,
+        lengths=lengths,
+    )  # fmt: skip
+    assert back.tolist() == lengths
+    np.testing.assert_array_equal(padded.numpy(), out.numpy())
+    for i, x in enumerate(sequences):
+        want, state = m(F.expand_dims(x, 1))
+        np.testing.assert_allclose(out.numpy()[: lengths[i], i], want.numpy()[:, 0], rtol=1e-5, atol=1e-6)
+        assert not out.numpy()[lengths[i] :, i].any()
+        for have, also, w in zip(*(s if kind == "LSTM" else (s,) for s in (last, ends, state))):
+            np.testing.assert_allclose(have.numpy()[:, i], w.numpy()[:, 0], rtol=1e-5, atol=1e-6)
+            np.testing.assert_array_equal(also.numpy(), have.numpy())

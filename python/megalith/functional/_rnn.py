@@ -7,6 +7,8 @@ r, z, n (GRU). All run on ops of the core; `.mge` files, which have no GRU, get 
 
 from typing import List, Optional, Sequence, Tuple, Union
 
+import numpy as np
+
 from .. import _ops
 from .._errors import ArgumentError, require
 from ..tensor import Tensor
@@ -24,6 +26,7 @@ from ._compose import (
     reshape,
     shown,
     stack,
+    take_rows,
 )
 
 __all__ = ["rnn_cell", "lstm_cell", "gru_cell", "rnn", "lstm", "gru"]
@@ -240,6 +243,100 @@ def _fused(kind, x, states, packed, num_layers, bidirectional, bias, hidden, non
     return out, [h]
 
 
+class _Pack:
+    """Where the steps of a pack lie (see PackedSequence): spans of steps that have equally many sequences."""
+
+    def __init__(self, batch_sizes):
+        sizes = np.asarray(batch_sizes, np.int64)
+        ends = np.cumsum(sizes)
+        self.batch = int(sizes[0])
+        first = np.concatenate([[0], np.flatnonzero(np.diff(sizes)) + 1, [sizes.size]])
+        # (first row, steps, sequences)
+        self.spans = [(int(ends[a] - sizes[a]), int(b - a), int(sizes[a])) for a, b in zip(first[:-1], first[1:])]
+        self.rows = int(ends[-1])
+        self.backwards = np.concatenate([np.arange(e - n, e) for e, n in zip(ends[::-1], sizes[::-1])]).astype(np.int32)
+
+    def reversed_spans(self):
+        return [(self.rows - row - steps * n, steps, n) for row, steps, n in reversed(self.spans)]
+
+
+def _run_pack(kind, data, spans, first, weights, settings):
+    """One layer in one direction: its results, packed as ``data``, and the last states. States are `(1, N, H)`."""
+    outputs, ended, width, now = [], [], data._tuple_shape[1], 0
+    states = None
+    for row, steps, n in spans:
+        if states is None:
+            states = [part(s, 1, 0, n) for s in first]
+        elif n > now:
+            states = [concat([s, part(f, 1, now, n)], 1) for s, f in zip(states, first)]
+        elif n < now:
+            ended.append([part(s, 1, n, now) for s in states])
+            states = [part(s, 1, 0, n) for s in states]
+        now = n
+        x = reshape(part(data, 0, row, row + steps * n), (steps, n, width))
+        out, states = _fused(kind, x, states, weights, 1, False, **settings)
+        outputs.append(reshape(out, (steps * n, out._tuple_shape[2])))
+    last = [concat(list(parts), 1) for parts in zip(states, *reversed(ended))]
+    return concat(outputs, 0), last
+
+
+def reorder(state, indices):
+    """A state `(layers * directions, N, H)` with its sequences in another order; None leaves it."""
+    if indices is None:
+        return state
+    index = Tensor(np.asarray(indices, np.int32))
+    return dimshuffle(take_rows(dimshuffle(state, (1, 0, 2)), index), (1, 0, 2))
+
+
+def run_pack(kind, data, batch_sizes, states, weights, num_layers, bias, dropout, training, bidirectional,
+             nonlinearity="tanh"):  # fmt: skip
+    """A whole network over a pack of sequences: its results, packed as ``data``, and the list of last states.
+
+    Steps with equally many sequences run as one."""
+    pack = _Pack(batch_sizes)
+    require(
+        data.ndim == 2 and data._tuple_shape[0] == pack.rows,
+        f"{kind}: data of the pack has shape {data._tuple_shape}, expected ({pack.rows}, features)",
+    )
+    directions, hidden = 2 if bidirectional else 1, states[0]._tuple_shape[-1]
+    want = (num_layers * directions, pack.batch, hidden)
+    for s in states:
+        require(s._tuple_shape == want, f"{kind}: hidden state has shape {s._tuple_shape}, expected {want}")
+    layout = _Layout(kind, data._tuple_shape[1], hidden, num_layers, bidirectional, bias)
+    packed = pack_weights(weights)
+    if packed.size != layout.size():
+        raise ArgumentError(
+            f"{kind}: weights have {packed.size} numbers, data of shape {data._tuple_shape} needs {layout.size()}"
+        )
+    settings = dict(bias=bias, hidden=hidden, nonlinearity=nonlinearity, dropout=0, training=training)
+    finals: List[list] = [[] for _ in states]
+    if bidirectional:
+        backwards = Tensor(pack.backwards)  # rows of the last step first, and how they get back
+        forwards = Tensor(np.argsort(pack.backwards).astype(np.int32))
+    out, cells = data, num_layers * directions
+    for cell in range(cells):
+        layer, direction = divmod(cell, directions)
+        if direction == 0:
+            x, parts = out, []
+        mine = [part(s, 0, cell, cell + 1) for s in states] if cells > 1 else states
+        piece = part(
+            packed, 0, layout.start(layer, direction), layout.start(layer, direction) + layout.cell_size(layer)
+        )
+        if direction == 0:
+            out, ends = _run_pack(kind, x, pack.spans, mine, piece if cells > 1 else packed, settings)
+        else:
+            out, ends = _run_pack(kind, take_rows(x, backwards), pack.reversed_spans(), mine, piece, settings)
+            out = take_rows(out, forwards)
+        parts.append(out)
+        for final, end in zip(finals, ends):
+            final.append(end)
+        if direction + 1 == directions:
+            out = concat(parts, 1) if directions > 1 else out
+            if dropout and training and layer + 1 < num_layers:
+                out = _drop(out, dropout)
+    return out, [concat(f, 0) if cells > 1 else f[0] for f in finals]
+
+
 def _check_run(kind, x, states, num_layers, dropout, bidirectional, batch_first):
     """Messages are made when they are needed only: this is a good part of a small network's time."""
     if not all(map(is_tensor, (x, *states))):
@@ -276,6 +373,16 @@ def run(kind, x, states, weights, num_layers, bias, dropout, training, bidirecti
         shape = (batch, steps, width) if batch_first else (steps, batch, width)
         raise ArgumentError(f"{kind}: weights have {size} numbers, input of shape {shape} needs {layout.size()}")
     between = dropout if training and num_layers > 1 else 0
+    known = None if lengths is None or is_tensor(lengths) else np.asarray(lengths)
+    if known is not None and known.shape == (batch,) and known.dtype.kind in "iu" and known.min(initial=1) > 0:
+        from ..utils.rnn import pack_padded_sequence, pad_packed_sequence
+
+        pack = pack_padded_sequence(x, np.minimum(known, steps), enforce_sorted=False)
+        states = [reorder(s, pack.sorted_indices) for s in states]
+        data, last = run_pack(kind, pack.data, pack.batch_sizes, states, weights, num_layers, bias, dropout, training,
+                              bidirectional, nonlinearity)  # fmt: skip
+        out, _ = pad_packed_sequence(pack._replace(data=data), batch_first, total_length=steps)
+        return out, [reorder(s, pack.unsorted_indices) for s in last]
     mask = None if lengths is None else sequence_mask(lengths, steps)
     if mask is not None:
         require(mask._tuple_shape[1] == batch, f"{kind}: {mask._tuple_shape[1]} lengths for {batch} sequences")

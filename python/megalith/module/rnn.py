@@ -11,7 +11,7 @@ from .._errors import ArgumentError
 from ..functional import _rnn as F
 from ..functional._compose import full, stack
 from ..tensor import Parameter, Tensor
-from ..utils.rnn import PackedSequence, pack_like, unpack
+from ..utils.rnn import PackedSequence
 from . import init
 from .module import Module
 
@@ -237,13 +237,18 @@ class RNNBase(Module):
             Outputs of the last layer, packed if the input was, and the last states.
         """
         if isinstance(input, PackedSequence):
-            padded, lengths = unpack(input)
-            if hx is not None and input.sorted_indices is not None:
-                hx = self._apply_fn_to_hx(hx, lambda h: _reorder(h, input.sorted_indices))
-            output, h = self.apply_op(padded, self._first_states(padded._tuple_shape[1]) if hx is None else hx, lengths)
-            if input.unsorted_indices is not None:
-                h = self._apply_fn_to_hx(h, lambda h: _reorder(h, input.unsorted_indices))
-            return pack_like(output, input), h
+            if hx is None:
+                hx = self._first_states(int(input.batch_sizes[0]))
+            else:
+                hx = self._apply_fn_to_hx(hx, lambda h: F.reorder(h, input.sorted_indices))
+            settings = self._settings(None)
+            del settings["lengths"]
+            data, last = F.run_pack(self._kind, input.data, input.batch_sizes, hx if isinstance(hx, tuple) else (hx,),
+                                    self._flatten_weights, nonlinearity=getattr(self, "nonlinearity", "tanh"),
+                                    **settings)  # fmt: skip
+            h = self._apply_fn_to_hx(tuple(last) if len(last) > 1 else last[0],
+                                     lambda h: F.reorder(h, input.unsorted_indices))  # fmt: skip
+            return input._replace(data=data), h
         if input.ndim != 3:
             raise ArgumentError(f"{type(self).__name__}: input has shape {input._tuple_shape}, expected 3 dimensions")
         if self.batch_first:
@@ -270,13 +275,6 @@ class RNNBase(Module):
 
     def __repr__(self):
         return f"{type(self).__name__}({self._module_info_string()})"
-
-
-def _reorder(h, indices):
-    """States of the sequences in another order."""
-    from ..utils.rnn import take
-
-    return F.dimshuffle(take(F.dimshuffle(h, (1, 0, 2)), indices), (1, 0, 2))
 
 
 class RNN(RNNBase):

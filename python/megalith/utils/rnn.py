@@ -97,15 +97,6 @@ def unpack(packed: PackedSequence):
     return reshape(padded, (len(sizes), batch, *rest)), (index != total).sum(0)
 
 
-def pack_like(padded: Tensor, packed: PackedSequence) -> PackedSequence:
-    """Packs sequences `(T, N, *)` as another pack is."""
-    sizes = np.asarray(packed.batch_sizes)
-    batch = int(sizes[0])
-    rows = np.concatenate([t * batch + np.arange(size) for t, size in enumerate(sizes)])
-    flat = reshape(padded, (len(sizes) * batch, *padded._tuple_shape[2:]))
-    return packed._replace(data=take(flat, rows))
-
-
 def pad_packed_sequence(
     sequence: PackedSequence, batch_first: bool = False, padding_value: float = 0.0, total_length: Optional[int] = None
 ):

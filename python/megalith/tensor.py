@@ -104,6 +104,9 @@ class Tensor(_core.TensorBase, ArrayMethodMixin):
         """The element type as a NumPy dtype; quantized types carry scale and zero point as metadata."""
         return _dtype.to_numpy(self._dtype)
 
+    def _isscalar(self) -> bool:
+        return self._scalar
+
     @property
     def _device(self):
         return device_at(self._place)

@@ -102,3 +102,33 @@ def test_the_gradient_is_of_what_was_attached():
 def test_what_can_be_attached(value):
     with pytest.raises((TypeError, AssertionError), match="floating|Tensors"):
         GradManager().attach(value)
+
+
+def test_functions_may_give_too_few_or_too_many_gradients():
+    """As in MegEngine: those that lack are none, others are ignored."""
+
+    class Sum(Function):
+        def forward(self, x, y):
+            return x + y
+
+        def backward(self, dz):
+            return self.grads(dz)
+
+    for grads, want in [(lambda dz: dz, (1, None)), (lambda dz: (dz, dz * 2, dz), (1, 2))]:
+        f, x, y = Sum(), mge.Tensor([1.0]), mge.Tensor([2.0])
+        f.grads = grads
+        with GradManager().attach([x, y]) as gm:
+            gm.backward(f(x, y))
+        assert [None if t.grad is None else float(t.grad.item()) for t in (x, y)] == list(want)
+
+
+def test_functions_give_tensors():
+    class Three(Function):
+        def forward(self, x):
+            return 3
+
+        def backward(self, dz):
+            return dz
+
+    with pytest.raises(TypeError, match="Three.forward returns Tensors"):
+        Three()(mge.Tensor([1.0]))

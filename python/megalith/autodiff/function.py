@@ -1,7 +1,7 @@
 """Functions whose gradient is written in Python."""
 
 from .. import _core
-from .._errors import ArgumentError, ArgumentTypeError
+from .._errors import ArgumentTypeError
 
 
 class Function:
@@ -44,16 +44,16 @@ class Function:
             del pause
         single = not isinstance(results, (tuple, list))
         # Results get links of their own: a forward that returns its argument must not relabel it.
-        outputs = [r._detach() for r in ([results] if single else results)]
+        outputs = []
+        for r in [results] if single else results:
+            if not isinstance(r, _core.TensorBase):
+                raise ArgumentTypeError(f"{type(self).__name__}.forward returns Tensors, but one is {type(r).__name__}")
+            outputs.append(r._detach())
 
         def backward(*grads):
             back = self.backward(*grads)
             back = list(back) if isinstance(back, (tuple, list)) else [back]
-            if len(back) != len(args):
-                raise ArgumentError(
-                    f"{type(self).__name__}.backward returned {len(back)} gradients for {len(args)} arguments"
-                )
-            return back
+            return (back + [None] * len(args))[: len(args)]  # MegEngine takes too few and too many
 
         _core.remember_custom(args, outputs, backward)
         return outputs[0] if single else type(results)(outputs)

@@ -30,8 +30,8 @@ class DTRConfig:
 
     def __init__(self, eviction_threshold: int = 0, evictee_minimum_size: int = 1048576,
                  recomp_memory_factor: float = 1, recomp_time_factor: float = 1):  # fmt: skip
-        if eviction_threshold < 0:
-            raise ArgumentError(f"eviction_threshold must not be negative, but is {eviction_threshold}")
+        if eviction_threshold <= 0:
+            raise ArgumentError(f"eviction_threshold must be greater than zero, but is {eviction_threshold}")
         if evictee_minimum_size < 0:
             raise ArgumentError(f"evictee_minimum_size must not be negative, but is {evictee_minimum_size}")
         self.eviction_threshold = eviction_threshold

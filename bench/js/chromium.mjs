@@ -1,5 +1,5 @@
-// node chromium.mjs [sgemm|lenet|convnet]: the same in headless Chromium, on a page that is cross-origin isolated. Needs
-// `npm ci` in js/ as well.
+// node chromium.mjs [sgemm|lenet|convnet]: the same in headless Chromium, in a Worker of a page that is cross-origin isolated.
+// Needs `npm ci` in js/ as well.
 import { mkdtempSync, rmSync } from "node:fs";
 import { createRequire } from "node:module";
 import { tmpdir } from "node:os";
@@ -25,7 +25,10 @@ await build({
       ort.env.wasm.wasmPaths = "/isolated/ort/";
       ort.env.wasm.numThreads = 1;
       ort.env.logLevel = "error";
-      globalThis.bench = (only) => bench({ tf, layers, ort, say: (text) => console.log(text), only });`,
+      onmessage = async (e) => {
+        await bench({ tf, layers, ort, say: (text) => postMessage(text), only: e.data });
+        postMessage("");
+      };`,
   },
   bundle: true, format: "esm", platform: "browser", target: "es2022", outfile: join(out, "bench.js"), external: ["/isolated/mge/index.js"],
   alias: { "mge.js": "/isolated/mge/index.js" }, logLevel: "error",
@@ -33,7 +36,15 @@ await build({
 const modules = join(here, "node_modules");
 const server = await serve(
   { "/": out, "/mge/": join(repository, "js/dist"), "/tf/": join(modules, "@tensorflow/tfjs-backend-wasm/dist"), "/ort/": join(modules, "onnxruntime-web/dist") },
-  { "/index.html": `<!doctype html><title>bench</title><script type="module" src="/isolated/bench.js"></script>` },
+  {
+    "/index.html": `<!doctype html><title>bench</title><script type="module" src="/isolated/page.js"></script>`,
+    "/page.js": `globalThis.bench = (only) => new Promise((done, fail) => {
+      const worker = new Worker("/isolated/bench.js", { type: "module" });
+      worker.onmessage = (e) => (e.data ? console.log(e.data) : done());
+      worker.onerror = (e) => fail(new Error(e.message));
+      worker.postMessage(only);
+    });`,
+  },
   { unsafeEval: true },
 );
 const browser = await launch();

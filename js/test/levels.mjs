@@ -141,6 +141,31 @@ export const levels = {
     check(e.memory().objects === 0, `${e.memory().objects} objects are left`);
   },
 
+  async "L1: zeros keep the sign that the op's meaning gives them"(c) {
+    const e = c.engine;
+    const clip = (x, low, high) => (x <= low ? low : x <= high ? x : high);
+    e.scope(() => {
+      for (const n of [1, 3, 4, 33]) {
+        for (const [low, high] of [[0, 6], [-0, 6], [-1, 0], [-1, -0]]) {
+          const values = Float32Array.from({ length: n }, (_, i) => [0, -0, NaN, -2, 7][i % 5]);
+          const bounds = [e.tensor([low], [1]), e.tensor([high], [1])];
+          const call = (x) => e.op("Elemwise", { mode: "CLIP" }, x, ...bounds);
+          const chain = e.trace(({ x }) => ({ y: e.op("Elemwise", { mode: "NEGATE" }, call(e.op("Elemwise", { mode: "NEGATE" }, x))) }), { x: { shape: [n] } });
+          const ways = {
+            float32: [call(e.tensor(values)).data(), (x) => clip(x, low, high)],
+            float16: [e.op("Elemwise", { mode: "CLIP" }, ...[e.tensor(values), ...bounds].map((t) => t.cast("float16"))).cast("float32").data(), (x) => clip(x, low, high)],
+            "a chain": [chain.run({ x: values }).y.data, (x) => -clip(-x, low, high)],
+          };
+          chain.dispose();
+          for (const [way, [got, want]] of Object.entries(ways)) {
+            const wrong = values.findIndex((x, i) => !Object.is(got[i], want(x)));
+            check(wrong < 0, `CLIP(${values[wrong]}, ${low}, ${high}) of ${way} is ${got[wrong]}`);
+          }
+        }
+      }
+    });
+  },
+
   async "L1: every recorded case of an op"(c) {
     return golden(c, CASES);
   },

@@ -294,6 +294,54 @@ void PackB(const float* b, int64_t row, int64_t col, int64_t k, int64_t n, float
   }
 }
 
+#if HWY_TARGET == HWY_AVX3
+constexpr int kBesideRows = 8;
+#else
+constexpr int kBesideRows = 0;
+#endif
+
+void MultiplyBeside(const float* a, const float* b, int64_t k, float* c, const Beside& o) {
+#if HWY_TARGET == HWY_AVX3
+  constexpr int kVectors = 4 * kPanelVectors;
+  const D d;
+  V acc[kVectors], side[kBesideRows][kPanelVectors];
+  MEGALITH_UNROLL for (int v = 0; v < kVectors; ++v) acc[v] = hn::Zero(d);
+  MEGALITH_UNROLL for (int i = 0; i < kBesideRows; ++i) {
+    MEGALITH_UNROLL for (int v = 0; v < kPanelVectors; ++v) side[i][v] = hn::Zero(d);
+  }
+  const auto row = static_cast<ptrdiff_t>(o.a_row), row3 = 3 * row;
+  const float *a0 = o.a, *a1 = o.a + 4 * row, *panel = o.b;
+  const auto own = [&]() HWY_ATTR {
+    const V av = hn::Set(d, *a++);
+    MEGALITH_UNROLL for (int v = 0; v < kVectors; ++v) acc[v] = hn::MulAdd(av, hn::LoadU(d, b + v * kLanes), acc[v]);
+    b += kVectors * kLanes;
+  };
+  const auto other = [&]() HWY_ATTR {
+    V bv[kPanelVectors];
+    MEGALITH_UNROLL for (int v = 0; v < kPanelVectors; ++v) bv[v] = hn::LoadU(d, panel + v * kLanes);
+    MEGALITH_UNROLL for (int i = 0; i < kBesideRows; ++i) {
+      const float* p = i < 4 ? a0 : a1;
+      const V av = hn::Set(d, p[i % 4 == 3 ? row3 : i % 4 * row]);
+      MEGALITH_UNROLL for (int v = 0; v < kPanelVectors; ++v) side[i][v] = hn::MulAdd(av, bv[v], side[i][v]);
+    }
+    ++a0, ++a1;
+    panel += kPanel;
+  };
+  const int64_t both = std::min(k, o.k);
+  for (int64_t l = 0; l < both; ++l) own(), other();
+  for (int64_t l = both; l < k; ++l) own();
+  for (int64_t l = both; l < o.k; ++l) other();
+  MEGALITH_UNROLL for (int v = 0; v < kVectors; ++v) hn::StoreU(acc[v], d, c + v * kLanes);
+  MEGALITH_UNROLL for (int v = 0; v < kPanelVectors; ++v) {
+    const V bias = o.bias ? hn::LoadU(d, o.bias + v * kLanes) : hn::Zero(d);
+    MEGALITH_UNROLL for (int i = 0; i < kBesideRows; ++i) {
+      hn::StoreU(o.bias ? hn::Add(side[i][v], bias) : side[i][v], d, o.c + i * o.c_row + v * kLanes);
+    }
+  }
+#endif
+}
+
+int64_t BesideRows() { return kBesideRows; }
 int64_t PanelWidth() { return kPanel; }
 int64_t TileRows() { return kMaxRows; }
 
@@ -315,6 +363,14 @@ int64_t tile_rows() {
 void pack_a(Matrix a, int64_t m, int64_t k, float* to) { MEGALITH_DISPATCH(PackA)(a.data, a.row, a.col, m, k, to); }
 
 void multiply(const Block& block) { MEGALITH_DISPATCH(Multiply)(block); }
+
+int64_t beside_rows() {
+  static const int64_t rows = MEGALITH_DISPATCH(BesideRows)();
+  return rows;
+}
+void multiply_beside(const float* a, const float* b, int64_t k, float* c, const Beside& other) {
+  MEGALITH_DISPATCH(MultiplyBeside)(a, b, k, c, other);
+}
 
 void pack_b(const float* b, int64_t row, int64_t col, int64_t k, int64_t n, float* to, int64_t to_panel, int64_t begin,
             int64_t end) {

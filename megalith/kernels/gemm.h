@@ -77,6 +77,23 @@ void pack_a(Matrix a, int64_t m, int64_t k, float* to);
 // One block on the calling thread.
 void multiply(const Block& block);
 
+// A tile of another product that is computed beside one row's: beside_rows() rows, a packed panel of k rows;
+// c[i][0, panel_width()) = sum over l < k of a[i * a_row + l] * b[l * panel_width() + j], plus bias[j] unless it is
+// null.
+struct Beside {
+  const float* a = nullptr;
+  int64_t a_row = 0;
+  const float* b = nullptr;
+  int64_t k = 0;
+  float* c = nullptr;
+  int64_t c_row = 0;
+  const float* bias = nullptr;
+};
+int64_t beside_rows();  // 0 where there are too few registers
+// c[0, 4 * panel_width()) = a[0, k) times four packed panels whose rows alternate at b. One row of A waits for memory
+// most of the time; the other tile's multiply-adds go into the gaps.
+void multiply_beside(const float* a, const float* b, int64_t k, float* c, const Beside& other);
+
 // Makes a piece of A that lies nowhere: A(i, l) for i in [i, i + m) and l in [l, l + k), rows `pitch` floats apart.
 using Gather = FunctionRef<void(int64_t i, int64_t m, int64_t l, int64_t k, float* to, int64_t pitch)>;
 // Takes a finished piece of C: rows [i, i + m) and columns [j, j + n), rows `pitch` floats apart.

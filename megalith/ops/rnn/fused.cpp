@@ -101,6 +101,37 @@ void copy_rows(const float* from, int64_t from_row, float* to, int64_t to_row, i
   for (int64_t i = 0; i < rows; ++i) std::memcpy(to + i * to_row, from + i * from_row, static_cast<size_t>(n) * 4);
 }
 
+// The products of inputs of steps to come, a tile beside each product of the steps before them: those wait for weights
+// from the second cache, these need multiply-adds. Sums are the same bits as a product of their own gives.
+struct InputsAhead {
+  int64_t first = 0, end = 0;  // steps whose inputs are multiplied here, in whole tiles
+  const float* x = nullptr;    // of step 0, others `x_row` behind, which may be negative
+  int64_t x_row = 0, k = 0;
+  const float *weights = nullptr, *bias = nullptr;
+  float* sums = nullptr;
+  int64_t sums_row = 0, panels = 0;
+  int64_t done = 0;  // tiles
+
+  // The next tile, if it is for one of the next steps. A step has so many groups of hidden panels that all tiles get
+  // their turn before they are needed. Tiles of one panel follow one another: it comes from far.
+  static constexpr int64_t kTiles = 2;
+  static int64_t steps() { return kTiles * gemm::beside_rows(); }
+  bool next(int64_t i, gemm::Beside& tile) {
+    const int64_t block = first + done / (panels * kTiles) * steps(), at = done % (panels * kTiles);
+    if (block >= end || block > i + steps()) return false;
+    const int64_t step = block + at % kTiles * gemm::beside_rows(), column = at / kTiles * gemm::panel_width();
+    ++done;
+    tile = {x + step * x_row,
+            x_row,
+            weights + column * k,
+            k,
+            sums + step * sums_row + column,
+            sums_row,
+            bias ? bias + column : nullptr};
+    return true;
+  }
+};
+
 // One direction of one layer on its way forward.
 struct Forward {
   const Dims& d;
@@ -117,6 +148,7 @@ struct Forward {
   float* c = nullptr;              // LSTM: the state, or when training the states of all steps
   float* y = nullptr;              // of step 0
   float* saved = nullptr;          // training
+  InputsAhead* ahead = nullptr;    // may be missing
 
   int64_t step_of(int64_t i) const { return reverse ? d.seq - 1 - i : i; }
 
@@ -127,6 +159,8 @@ struct Forward {
     const int64_t at_once = two_sums ? 1 : units_at_once(d.kind, row_end - row), tile_panels = two_sums ? 4 : G;
     const int64_t width = std::min(at_once, u_end - u) * tile_panels * panel;
     float* tile = Scratch::get(Scratch::kSums, std::min(row_end - row, kTileRows) * width);
+    const auto next = [&](gemm::Beside& other) { return ahead->next(i, other); };
+    const FunctionRef<bool(gemm::Beside&)> beside(next);
     to_and_fro(i, u, u_end, at_once, [&](int64_t from, int64_t to) {
       each_piece(row, row_end, kTileRows, [&](int64_t begin, int64_t end) {
         if (!x) {
@@ -135,7 +169,8 @@ struct Forward {
         if (two_sums)
           gru_sums(i, begin, end, from, tile, width);
         else
-          weights.multiply(i, end - begin, h[i % 2] - inputs + begin * h_row, h_row, from * G, to * G, tile, width);
+          weights.multiply(i, end - begin, h[i % 2] - inputs + begin * h_row, h_row, from * G, to * G, tile, width,
+                           false, ahead ? &beside : nullptr);
         for (int64_t v = from; v < to; ++v)
           recurrent::forward(gates(i, begin, end, v * panel, tile + (v - from) * tile_panels * panel, width));
       });
@@ -282,21 +317,42 @@ void forward_layer(const Dims& d, const ForwardArgs& a, const PackedWeights& wei
     f.y = out + dir * H;
     directions.push_back(f);
   }
+  // One row's products leave gaps for those of the inputs: all but the first ones go there, where a product's sums are
+  // of one piece as well.
+  const int64_t tile = InputsAhead::steps(), panel = gemm::panel_width();
+  const bool beside = tile > 0 && d.batch == 1 && I <= gemm::kDepth && R % panel == 0 &&
+                      weights.hidden_panels() % Panels::kGroup == 0 && !split_by_units(d, exec.threads());
+  std::vector<InputsAhead> ahead(static_cast<size_t>(d.dirs));
   for (int64_t i = 0; i < d.seq; i += steps) {
-    const int64_t end = std::min(d.seq, i + steps);
+    const int64_t end = std::min(d.seq, i + steps), now = beside && end - i > tile ? tile + (end - i) % tile : end - i;
     for (int64_t dir = 0; dir < d.dirs && !with_input; ++dir) {
       Forward& f = directions[static_cast<size_t>(dir)];
       f.first = std::min(f.step_of(i), f.step_of(end - 1));
       gemm::Epilogue bias{.bias = biases[static_cast<size_t>(dir)]};
-      gemm::product({.m = (end - i) * d.batch,
+      const int64_t from = std::min(f.step_of(i), f.step_of(i + now - 1));
+      auto* to = const_cast<float*>(f.sums.data);
+      gemm::product({.m = now * d.batch,
                      .n = R,
                      .k = I,
-                     .a = {in + f.first * d.batch * I, I, 1},
+                     .a = {in + from * d.batch * I, I, 1},
                      .packed_b = weights.input(layer, dir),
-                     .c = const_cast<float*>(f.sums.data),
+                     .c = to + (from - f.first) * d.batch * width,
                      .c_row = width,
                      .epilogue = bias.bias ? &bias : nullptr},
                     exec);
+      if (now == end - i) continue;
+      const int64_t at = f.step_of(0), sign = f.reverse ? -1 : 1;
+      f.ahead = &ahead[static_cast<size_t>(dir)];
+      *f.ahead = {.first = i + now,
+                  .end = end,
+                  .x = in + at * I,
+                  .x_row = sign * I,
+                  .k = I,
+                  .weights = weights.input(layer, dir),
+                  .bias = bias.bias,
+                  .sums = to + (at - f.first) * width,
+                  .sums_row = sign * width,
+                  .panels = R / panel};
     }
     each_step(d, exec, end - i, [&](int64_t s, int64_t dir, int64_t row, int64_t row_end, int64_t u, int64_t u_end) {
       directions[static_cast<size_t>(dir)].step(i + s, row, row_end, u, u_end);

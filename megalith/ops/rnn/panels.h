@@ -47,9 +47,10 @@ struct Panels {
     return grouped ? (i / kGroup * kGroup * k + i % kGroup) * panel : i * k * panel;
   }
   // c[row][...] (+)= a[row][0, k) times panels [begin, end), rows of both `a_row` and `c_row` apart. Groups are walked
-  // to_and_fro().
+  // to_and_fro(). `beside`: says what else is computed beside one row's whole group, if anything.
   void multiply(int64_t turn, int64_t rows, const float* a, int64_t a_row, int64_t begin, int64_t end, float* c,
-                int64_t c_row, bool accumulate = false) const {
+                int64_t c_row, bool accumulate = false,
+                const FunctionRef<bool(gemm::Beside&)>* beside = nullptr) const {
     const int64_t panel = gemm::panel_width();
     const gemm::Run run{0, 0, k};
     gemm::Block block{.m = rows, .a = a, .a_row = a_row, .runs = &run, .run_count = 1, .c_row = c_row};
@@ -62,7 +63,11 @@ struct Panels {
       block.b_step = grouped ? group_size(i / kGroup) * panel : panel;
       block.b_panel = grouped ? panel : k * panel;
       block.c = c + (i - begin) * panel;
-      gemm::multiply(block);
+      gemm::Beside other;
+      if (beside && to - i == kGroup && (*beside)(other))
+        gemm::multiply_beside(a, block.b, k, block.c, other);
+      else
+        gemm::multiply(block);
     });
   }
 };

@@ -3,7 +3,6 @@
 #include <algorithm>
 #include <vector>
 
-#include "hwy/cache_control.h"
 #include "megalith/kernels/copy.h"
 #include "megalith/kernels/local_packed.h"
 #include "megalith/kernels/scratch.h"
@@ -13,21 +12,12 @@
 #define HWY_TARGET_INCLUDE "megalith/kernels/local_items.cpp"
 #include "hwy/foreach_target.h"  // IWYU pragma: keep
 #include "hwy/highway.h"
-#include "megalith/kernels/partial-inl.h"
+#include "megalith/kernels/local-inl.h"
 
 HWY_BEFORE_NAMESPACE();
 namespace megalith::local::HWY_NAMESPACE {
-namespace hn = hwy::HWY_NAMESPACE;
 
-using D = hn::CappedTag<float, 16>;
-using V = hn::Vec<D>;
-constexpr int64_t kLanes = static_cast<int64_t>(hn::MaxLanes(D()));
-
-#if HWY_TARGET == HWY_AVX3 || HWY_ARCH_ARM_A64
-constexpr int kMostChannels = 8;
-#else
-constexpr int kMostChannels = 4;
-#endif
+constexpr int kMostChannels = kManyRegisters ? 8 : 4;
 
 // kVectors vectors of items from i0 on, kChannels channels from c0 on.
 template <int kVectors, int kChannels>
@@ -59,7 +49,7 @@ void Tile(const ItemSums& s, int64_t i0, int64_t c0) {
       if (left >= kLanes)
         hn::StoreU(acc[c][v], d, out + v * kLanes);
       else
-        megalith::HWY_NAMESPACE::StoreFirst(acc[c][v], d, out + v * kLanes, left);
+        StoreFirst(acc[c][v], d, out + v * kLanes, left);
     }
   }
 }

@@ -73,7 +73,7 @@ struct Lay {
 
   explicit Lay(const Geometry& g) {
     phases = std::min(g.stride_w, g.fw);
-    columns = (g.ow + kMostLanes - 1) / kMostLanes * kMostLanes;
+    columns = whole_vectors(g.ow);
     pitch = columns + g.fw / g.stride_w + 1;
   }
   int64_t row() const { return phases * pitch; }
@@ -118,10 +118,6 @@ void lay_weights(const Geometry& g, int64_t rows, const float* filter, float* to
   }
 }
 
-}  // namespace
-
-namespace {
-
 // Whether lanes along a width pay, beside lanes along channels: vectors for one step and position, either way. Sums
 // over many channels at once wait less for each other.
 bool along_width(const Geometry& g, int64_t channels, int64_t width) {
@@ -139,7 +135,6 @@ void forward_rows(const Geometry& g, const float* src, const float* filter, floa
   const Lay lay(g);
   const int64_t per_filter = g.icpg * g.taps() * g.ocpg;
   // Output rows of a task: their images and weights stay in the second cache, and there are enough tasks.
-  constexpr int64_t kNear = 131072;
   const int64_t image_row = g.n * g.icpg * lay.row();
   int64_t most = std::min((kNear / image_row - g.fh) / g.stride_h + 1, kNear / (per_filter * g.ow));
   if (exec.threads() > 1) most = std::min(most, g.oh * g.group / (4 * exec.threads()));

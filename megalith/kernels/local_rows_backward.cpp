@@ -10,10 +10,6 @@
 namespace megalith::local {
 namespace {
 
-constexpr int64_t kNear = 131072;  // floats that stay in the second cache
-
-int64_t whole_vectors(int64_t n) { return (n + kMostLanes - 1) / kMostLanes * kMostLanes; }
-
 // Rows of one task, as many as stay near and as leave tasks for all threads.
 int64_t rows_of_task(const Geometry& g, int64_t rows, int64_t floats_of_row, Exec& exec) {
   int64_t most = kNear / std::max<int64_t>(1, floats_of_row);

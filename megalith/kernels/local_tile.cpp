@@ -4,45 +4,21 @@
 #include <array>
 #include <utility>
 
-#include "hwy/cache_control.h"
 #include "megalith/kernels/simd.h"
 
 #undef HWY_TARGET_INCLUDE
 #define HWY_TARGET_INCLUDE "megalith/kernels/local_tile.cpp"
 #include "hwy/foreach_target.h"  // IWYU pragma: keep
 #include "hwy/highway.h"
-#include "megalith/kernels/partial-inl.h"
+#include "megalith/kernels/local-inl.h"
 
 HWY_BEFORE_NAMESPACE();
 namespace megalith::local::HWY_NAMESPACE {
-namespace hn = hwy::HWY_NAMESPACE;
-
-using megalith::HWY_NAMESPACE::LoadFirst;
-using megalith::HWY_NAMESPACE::StoreFirst;
-
-using D = hn::CappedTag<float, 16>;
-using V = hn::Vec<D>;
-constexpr int64_t kLanes = static_cast<int64_t>(hn::MaxLanes(D()));
-
-#if HWY_TARGET == HWY_AVX3
-constexpr int kAccumulators = 24;
-#elif HWY_ARCH_ARM_A64
-constexpr int kAccumulators = 24;
-#elif HWY_TARGET == HWY_WASM
-constexpr int kAccumulators = 4;  // a small module
-#else
-constexpr int kAccumulators = 12;
-#endif
 
 // Steps that an item takes at a time: it is looked up once for all of them, where there are registers for their
 // weights.
-#if HWY_TARGET == HWY_AVX3 || HWY_ARCH_ARM_A64
 template <int kVectors>
-constexpr int kSteps = kVectors <= 2 ? 2 : 1;
-#else
-template <int kVectors>
-constexpr int kSteps = 1;
-#endif
+constexpr int kSteps = kManyRegisters && kVectors <= 2 ? 2 : 1;
 
 constexpr int64_t kFloatsAhead = 2048;
 

@@ -69,8 +69,6 @@ struct PanelSums {
   int64_t cells = 1, x_cell = 0, w_cell = 0, out_cell = 0;
   int64_t x_at = 0;  // where in x
 };
-void panel_sums(const PanelSums& s);
-int64_t vectors_at_once(int64_t items);  // the most vectors of a panel
 
 // out[i][j] = the sum from +0 over steps s of x[i][x_at[s] + j] * w[w_at[s] + j], for images i and columns j. Whole
 // vectors are read, up to kMostLanes - 1 floats behind the columns.
@@ -85,6 +83,8 @@ struct RowSums {
 };
 void row_sums(const RowSums& s);
 inline constexpr int64_t kMostLanes = 16;
+inline int64_t whole_vectors(int64_t n) { return (n + kMostLanes - 1) / kMostLanes * kMostLanes; }
+inline constexpr int64_t kNear = 131072;  // floats that stay in the second cache
 
 // Rows of outputs, with lanes along the width, of some images and `channels` output channels. Each of `rows` rows of x
 // gives a tap to `depth` rows of outputs: row r gives tap k to row r - k + shift, for k < depth. w has for each row of
@@ -105,9 +105,7 @@ struct RowPanels {
   int64_t out_image = 0, out_channel = 0, out_row = 0;
   int64_t shift = 0, out_rows = 1;  // rows of outputs; what falls outside of them is left out
 };
-void row_panels(const RowPanels& s);
-int64_t row_channels(int64_t images, int64_t depth);  // the most channels that one call takes
-inline constexpr int64_t kDepth = 3;                  // of row_panels, besides 1
+inline constexpr int64_t kDepth = 3;  // of RowPanels, besides 1
 
 // Images of one channel with windows of 3 x 3 and a column of zeros left and right. w has for each row of x, for each
 // column of the window, for each of its rows, lanes() weights, those behind the columns 0, and is aligned. Rows of x
@@ -121,10 +119,5 @@ struct DepthwiseRows {
   int64_t shift = 0, out_rows = 0;
   int64_t next = 0;  // so far from x lies the first image of the next call
 };
-void depthwise_rows(const DepthwiseRows& s);
-
-// Rows of `columns` floats, one behind the other, to rows `pitch` apart. Up to kMostLanes - 1 floats behind the last
-// one become 0.
-void lay_rows(const float* from, int64_t rows, int64_t columns, float* to, int64_t pitch);
 
 }  // namespace megalith::local

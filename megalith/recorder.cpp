@@ -1,6 +1,7 @@
 #include "megalith/recorder.h"
 
 #include <atomic>
+#include <cstring>
 
 #include "megalith/call_log.h"
 #include "megalith/infer.h"
@@ -58,6 +59,7 @@ ValueId Recorder::value_of(const Var& v) {
   const auto parameter = parameters_.find(key);
   const ValueId id = parameter == parameters_.end() ? graph_.add_constant(v.tensor())
                                                     : graph_.add_parameter(v.tensor(), parameter->second.second);
+  if (v.trace.recorder == TraceRef::kLiteral) literals_.push_back(id);
   infer_node(graph_, graph_.value(id).node);
   const auto name = names_.find(key);
   if (name != names_.end()) {
@@ -68,7 +70,7 @@ ValueId Recorder::value_of(const Var& v) {
   return id;
 }
 
-std::string Recorder::difference(const Graph& a, const Graph& b) {
+std::string Recorder::difference(const Graph& a, const Graph& b, const std::vector<ValueId>& literals) {
   for (size_t i = 0; i < a.nodes.size() && i < b.nodes.size(); ++i) {
     const Node &x = a.nodes[i], &y = b.nodes[i];
     const auto text = [&](const Node& n) { return cat(n.op->name, "{", n.attrs.params.str(), "}"); };
@@ -80,6 +82,14 @@ std::string Recorder::difference(const Graph& a, const Graph& b) {
   }
   if (a.nodes.size() != b.nodes.size()) {
     return cat("there were ", a.nodes.size(), " calls and are now ", b.nodes.size());
+  }
+  for (ValueId id : literals) {
+    const Tensor &x = a.node(a.value(id).node).attrs.tensors[0].value,
+                 &y = b.node(b.value(id).node).attrs.tensors[0].value;
+    const Tensor xs = x.to_contiguous(), ys = y.to_contiguous();
+    if (!(x.dtype() == y.dtype()) || x.bytes() != y.bytes() || std::memcmp(xs.data(), ys.data(), x.bytes()) != 0) {
+      return cat("a number that the function computes with, constant ", id, ", is not what it was");
+    }
   }
   return "";
 }

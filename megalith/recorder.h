@@ -31,8 +31,12 @@ class Recorder {
   bool made(const Var& v) const { return v.trace.recorder == id_; }  // as an input or by a recorded call
   ValueId value_of(const Var& v);                                    // captures it when it came from outside
 
-  // What differs between the calls of two recordings: "" when they are the same, shapes and values apart.
-  static std::string difference(const Graph& a, const Graph& b);
+  // Constants that are numbers of the program.
+  const std::vector<ValueId>& literals() const { return literals_; }
+
+  // What differs between the calls of two recordings: "" when they are the same, shapes and values apart. `literals`
+  // are those of `a` that have to have the same values in `b`.
+  static std::string difference(const Graph& a, const Graph& b, const std::vector<ValueId>& literals = {});
 
   void record(const OpDef& op, const Attrs& attrs, const std::vector<Var>& in, std::vector<Var>& out);
   Graph& graph() { return graph_; }
@@ -44,6 +48,7 @@ class Recorder {
   uint64_t id_;
   Graph graph_;
   std::string scope_;
+  std::vector<ValueId> literals_;
   std::map<Identity, std::string> names_;                          // of values from outside
   std::map<Identity, std::pair<Tensor, std::string>> parameters_;  // announced
   std::map<Identity, std::pair<Tensor, ValueId>> captured_;        // the tensor is kept, so its address stays its own

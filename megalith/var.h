@@ -16,7 +16,8 @@ struct GradLink;  // megalith/autograd.h
 
 // Where an eager value stands in the graph that a Recorder is making (megalith/recorder.h).
 struct TraceRef {
-  uint64_t recorder = 0;  // 0: none
+  static constexpr uint64_t kLiteral = ~uint64_t{0};
+  uint64_t recorder = 0;  // 0: none; kLiteral: a number that the program wrote
   ValueId value = -1;
 };
 

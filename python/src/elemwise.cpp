@@ -243,7 +243,7 @@ nb::object elemwise(Mode mode, const nb::handle* args, size_t count) {
   int64_t elements = 0;
   for (size_t i = 0; i < count; ++i) {
     if (!operands[i]) {
-      in.push_back(scalar_var(numbers[i].value, dtype));
+      in.push_back(literal(scalar_var(numbers[i].value, dtype)));
       continue;
     }
     const Var& v = operands[i]->var;
@@ -319,7 +319,7 @@ nb::list convert_inputs(const nb::args& args) {
     const Number n = as_number(args[i]);
     if (n.category) {
       const DType d = have ? dtype : n.category == 3 ? DType(DTypeEnum::Float32) : DType(DTypeEnum::Int32);
-      r.append(wrap(scalar_var(n.value, d), true));
+      r.append(wrap(literal(scalar_var(n.value, d)), true));
     } else {
       const PyVar& v = vars[i];
       r.append(

@@ -392,7 +392,9 @@ void bind_recorder_class(nb::module_& m) {
       .def("value_of", [](Recorder& self, PyVar& t) { return self.value_of(t.var); })
       .def(
           "made", [](Recorder& self, PyVar& t) { return self.made(t.var); }, "Whether a recorded call made the value.")
-      .def_static("difference", &Recorder::difference, "What differs between two recordings, shapes and values apart.")
+      .def_prop_ro("literals", &Recorder::literals, "Constants that are numbers of the program.")
+      .def_static("difference", &Recorder::difference, nb::arg("a"), nb::arg("b"), nb::arg("literals"),
+                  "What differs between two recordings, shapes and values apart.")
       .def("take", [](Recorder& self) { return new_graph(std::move(self.graph())); }, "The graph; recording is over.");
 }
 

@@ -356,7 +356,7 @@ nb::object setitem(nb::handle self, nb::handle index, nb::handle value) {
   if (PyFloat_CheckExact(value.ptr()) || PyLong_CheckExact(value.ptr()) || PyBool_Check(value.ptr())) {
     const double d = PyFloat_AsDouble(value.ptr());
     if (d == -1 && PyErr_Occurred()) throw nb::python_error();
-    v = scalar_var(d, dtype);
+    v = literal(scalar_var(d, dtype));
   } else {
     v = convert_dtype(to_var(value).var, dtype);
   }

@@ -61,6 +61,11 @@ std::vector<Var> call(const OpDef& op, const Attrs& attrs, const std::vector<Var
 Var call1(const OpDef& op, const Attrs& attrs, const std::vector<Var>& inputs);
 
 Var scalar_var(double value, DType dtype);
+// Marks a number that the program wrote: a traced function has to compute with the same ones each time.
+inline Var literal(Var v) {
+  v.trace.recorder = TraceRef::kLiteral;
+  return v;
+}
 Var convert_dtype(const Var& v, DType dtype);
 TensorSpec spec_of(const Var& v);  // throws for a graph variable of unknown shape and type
 DType dtype_of(const Var& v);

@@ -188,7 +188,9 @@ PyVar& unwrap(nb::handle h) {
 
 PyVar to_var(nb::handle h) {
   if (is_tensor(h)) return unwrap(h);
-  return unwrap(classes().converter(h));
+  PyVar v = unwrap(classes().converter(h));
+  if (!v.var.is_graph()) v.var = literal(std::move(v.var));
+  return v;
 }
 
 bool known_dtype(const Var& v) { return !v.is_graph() || v.graph()->value(v.value()).spec.has_value(); }

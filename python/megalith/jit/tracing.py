@@ -152,7 +152,8 @@ class trace:
             rates, stay what they were in the first call.
         sublinear_memory_config, dtr_config, opt_level, graph_opt_config: accepted for compatibility.
 
-    The first call records; later calls run, and raise TraceError when their ops differ from the recorded ones.
+    The first call records; later calls run, and raise TraceError when their ops differ from the recorded ones, or
+    the numbers they compute with do though the inputs have the same sizes. Tensors from outside may change.
 
     Examples:
         >>> import io
@@ -191,6 +192,7 @@ class trace:
         self._before = False
         self._recorder = None
         self._graph = None
+        self._first = [], []  # shapes of the first call's Tensors, constants that are numbers
         self._input_names = []
         self._outputs = None  # graph variables
         self._output_names = None
@@ -235,12 +237,16 @@ class trace:
             _flatten(results, leaves)
         if self._without_host:
             _check_leaves(results, self.__name__)
+        shapes = [t._tuple_shape for t in tensors]
         if self._graph is None:
             self._keep(recorder, names, results, leaves)
+            self._first = shapes, recorder.literals
         elif not self._record_only:
             for leaf in leaves:
                 recorder.value_of(leaf)
-            difference = _core.Recorder.difference(self._graph, recorder.take())
+            # Other sizes may well give other numbers.
+            literals = self._first[1] if shapes == self._first[0] else []
+            difference = _core.Recorder.difference(self._graph, recorder.take(), literals)
             if difference:
                 raise TraceError(f"trace of {self.__name__}: {difference}")
         return results

@@ -5,7 +5,7 @@ from typing import Iterable, Union
 from .._errors import require
 from ..functional._compose import elwise
 from ..tensor import Parameter
-from .optimizer import Optimizer, check_settings, f32, rest
+from .optimizer import Optimizer, check_settings, f32, live, rest
 
 
 class Adadelta(Optimizer):
@@ -65,6 +65,6 @@ class Adadelta(Optimizer):
             square = rho * states["square_avg"] + rest(rho) * elwise("POW", grad, 2.0)
             root = elwise("POW", square + eps, 0.5)
             delta = elwise("POW", states["acc_delta"] + eps, 0.5) / root * grad
-            param -= lr * delta
+            param -= live(lr) * delta
             states["square_avg"]._reset(square)
             states["acc_delta"]._reset(rho * states["acc_delta"] + rest(rho) * elwise("POW", delta, 2.0))

@@ -4,7 +4,7 @@ from typing import Iterable, Union
 
 from ..functional._compose import elwise
 from ..tensor import Parameter
-from .optimizer import Optimizer, check_settings
+from .optimizer import Optimizer, check_settings, live
 
 
 class Adagrad(Optimizer):
@@ -59,4 +59,4 @@ class Adagrad(Optimizer):
                 grad = grad + param * decay
             square += elwise("POW", grad, 2.0)
             delta = grad / elwise("POW", square + eps, 0.5)
-            param -= lr / (1.0 + (step - 1.0) * lr_decay) * delta
+            param -= live(lr) / (1.0 + (step - 1.0) * lr_decay) * delta

@@ -4,7 +4,7 @@ from typing import Iterable, Tuple, Union
 
 from ..functional._compose import elwise
 from ..tensor import Parameter
-from .optimizer import Optimizer, check_settings, f32, rest
+from .optimizer import Optimizer, check_settings, f32, live, rest
 
 
 def adam_delta(states, grad, betas, eps):
@@ -65,4 +65,4 @@ class Adam(Optimizer):
             if decay != 0.0:
                 grad = elwise("FUSE_MUL_ADD3", param, decay, grad)
             delta = adam_delta(self._state[param], grad, param_group["betas"], eps)
-            param._reset(elwise("FUSE_MUL_ADD3", delta, -lr, param))
+            param._reset(elwise("FUSE_MUL_ADD3", delta, live(-lr), param))

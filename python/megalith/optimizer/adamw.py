@@ -4,6 +4,7 @@ from typing import Iterable, Tuple, Union
 
 from ..tensor import Parameter
 from .adam import Adam, adam_delta
+from .optimizer import live
 
 
 class AdamW(Adam):
@@ -47,4 +48,4 @@ class AdamW(Adam):
             delta = adam_delta(self._state[param], param.grad, param_group["betas"], eps)
             if decay != 0.0:
                 delta = delta + param * decay
-            param -= delta * lr
+            param -= delta * live(lr)

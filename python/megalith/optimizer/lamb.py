@@ -5,7 +5,7 @@ from typing import Iterable, Tuple, Union
 from .. import _core
 from ..functional._compose import elwise, reduce
 from ..tensor import Parameter
-from .optimizer import Optimizer, check_settings, f32, rest
+from .optimizer import Optimizer, check_settings, f32, live, rest
 
 
 def lamb_step(mean, square, param, grad, step, betas, lr, weight_decay, eps, bias_correction, always_adapt):
@@ -24,7 +24,7 @@ def lamb_step(mean, square, param, grad, step, betas, lr, weight_decay, eps, bia
         size, length = (elwise("SQRT", reduce(t * t, "SUM")) for t in (param, delta))
         known = ((size > 0).astype("float32")) * ((length > 0).astype("float32"))
         delta = delta * (known * size / (length + (1.0 - known)) + (1.0 - known))
-    return new_mean, new_square, param - lr * delta
+    return new_mean, new_square, param - live(lr) * delta
 
 
 class LAMB(Optimizer):

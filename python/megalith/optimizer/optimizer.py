@@ -35,6 +35,12 @@ def f32(value) -> float:
     return float(np.float32(value))
 
 
+def live(value: float):
+    """A setting that schedules change. While a function is traced it is a Tensor, which later calls may give other values;
+    numbers have to stay what they were."""
+    return value if _trace_option._recorder is None else Tensor(np.float32(value))
+
+
 def rest(value) -> float:
     """`1 - value` in float32."""
     return float(np.float32(1) - np.float32(value))

@@ -5,7 +5,7 @@ from typing import Iterable, Union
 from .._errors import require
 from ..functional._compose import elwise
 from ..tensor import Parameter
-from .optimizer import Optimizer, check_settings
+from .optimizer import Optimizer, check_settings, live
 
 
 class SGD(Optimizer):
@@ -61,4 +61,4 @@ class SGD(Optimizer):
                 v = self._state[param]["momentum_buffer"]
                 v._reset(elwise("FUSE_MUL_ADD3", v, momentum, grad))
                 grad = elwise("FUSE_MUL_ADD3", v, momentum, grad) if self.nesterov else v
-            param._reset(elwise("FUSE_MUL_ADD3", grad, -lr, param))
+            param._reset(elwise("FUSE_MUL_ADD3", grad, live(-lr), param))

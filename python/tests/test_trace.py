@@ -1,4 +1,5 @@
-"""jit.trace(without_host=True): later calls run the graph of the first one, as MegEngine 1.13.0 does, and no Python."""
+"""jit.trace: what has to stay the same between calls; without_host, where later calls run the graph of the first one and no
+Python, as in MegEngine 1.13.0."""
 
 import io
 
@@ -10,7 +11,7 @@ import megalith.functional as F
 import megalith.module as M
 from megalith import optimizer
 from megalith.autodiff import GradManager
-from megalith.jit import trace
+from megalith.jit import TraceError, trace
 
 
 def T(*values):
@@ -141,3 +142,60 @@ def test_recorded_gradients_read_the_values_of_the_graph():
     graph = mge.utils.comp_graph_tools.GraphInference(file)
     (got,) = graph.run(np.float32([0.5, 1])).values()
     np.testing.assert_allclose(got, 2 * np.exp([1, 2]), 1e-5)
+
+
+# Numbers are constants of the graph, in any place; Tensors from outside may change.
+NUMBERS = [lambda x, k: x * k, lambda x, k: k - x, lambda x, k: F.maximum(x, k), lambda x, k: x + np.full(2, k, "float32"),
+           lambda x, k: F.where(x > k, x, x)]  # fmt: skip
+
+
+@pytest.mark.parametrize("symbolic", [True, False])
+@pytest.mark.parametrize("number", NUMBERS)
+def test_numbers_have_to_stay_what_they_were(number, symbolic):
+    f = trace(number, symbolic=symbolic)
+    for _ in range(2):
+        f(T(1.0, 2.0), 3)
+    with pytest.raises(TraceError, match="number"):
+        f(T(1.0, 2.0), 4)
+
+
+def test_an_assigned_number_has_to_stay_what_it_was():
+    def f(x, k):
+        x = x * 1
+        x[0] = k
+        return x
+
+    f = trace(f, symbolic=True)
+    f(T(1.0, 2.0), 3)
+    with pytest.raises(TraceError, match="number"):
+        f(T(1.0, 2.0), 4)
+
+
+def test_tensors_from_outside_and_sizes_may_change():
+    outside = [T(1.0)]
+    f = trace(lambda x: x * outside[0] + len(x), symbolic=True)
+    f(T(1.0, 2.0))
+    outside[0] = T(5.0)
+    np.testing.assert_array_equal(f(T(1.0, 2.0)).numpy(), [7, 12])
+    np.testing.assert_array_equal(f(T(1.0, 2.0, 3.0)).numpy(), [8, 13, 18])
+
+
+@pytest.mark.parametrize("name", [*OPTIMIZERS, "LAMB"])
+def test_learning_rates_of_traced_steps_may_change(name):
+    def run(traced):
+        w = mge.Parameter([1.0, 2.0])
+        opt, gm = getattr(optimizer, name)([w], lr=0.5), GradManager().attach(w)
+        schedule = optimizer.MultiStepLR(opt, [1, 2], gamma=0.25)
+
+        def step(x):
+            with gm:
+                gm.backward((w * w * x).sum())
+            opt.step().clear_grad()
+
+        step = trace(step, symbolic=True) if traced else step
+        for _ in range(4):
+            step(T(1.0, 3.0))
+            schedule.step()
+        return w.numpy()
+
+    np.testing.assert_array_equal(run(True), run(False))

@@ -239,6 +239,7 @@ void PackA(const float* a, int64_t row, int64_t col, int64_t m, int64_t k, float
         for (int64_t l = begin; l < end; ++l) {
           const float* from = a + l * col + at;
           float* out = to + at * k + l * rows;
+          hwy::Prefetch(from + kColumns * col);  // pieces of rows are too short for others to see that more follow
           int64_t i = 0;
           for (; i + kLanes <= rows; i += kLanes) hn::StoreU(hn::LoadU(d, from + i), d, out + i);
           if (i == rows) continue;

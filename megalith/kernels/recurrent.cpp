@@ -6,6 +6,7 @@
 
 #undef HWY_TARGET_INCLUDE
 #define HWY_TARGET_INCLUDE "megalith/kernels/recurrent.cpp"
+#include "hwy/cache_control.h"
 #include "hwy/foreach_target.h"  // IWYU pragma: keep
 #include "hwy/highway.h"
 #include "megalith/kernels/math-inl.h"
@@ -217,12 +218,17 @@ void Backward(const GateGradients& g) {
 
 void ColumnSums(const float* from, int64_t row, int64_t rows, int64_t n, float* to, bool accumulate) {
   const D d;
+  constexpr int64_t kAhead = 8;  // rows: short pieces of them, which no prefetcher follows
   int64_t j = 0;
   for (; j + 4 * kLanes <= n; j += 4 * kLanes) {
     V s[4];
     for (int v = 0; v < 4; ++v) s[v] = accumulate ? hn::LoadU(d, to + j + v * kLanes) : hn::Zero(d);
     for (int64_t i = 0; i < rows; ++i) {
-      for (int v = 0; v < 4; ++v) s[v] = hn::Add(s[v], hn::LoadU(d, from + i * row + j + v * kLanes));
+      const float* p = from + i * row + j;
+      for (int v = 0; v < 4; ++v) {
+        hwy::Prefetch(p + kAhead * row + v * kLanes);
+        s[v] = hn::Add(s[v], hn::LoadU(d, p + v * kLanes));
+      }
     }
     for (int v = 0; v < 4; ++v) hn::StoreU(s[v], d, to + j + v * kLanes);
   }

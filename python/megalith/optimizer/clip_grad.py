@@ -79,5 +79,5 @@ def clip_grad_value(tensors: Union[Tensor, Iterable[Tensor]], lower: float, uppe
         tensors = [tensors]
     for t in tensors:
         if t.grad is not None:
-            limited = elwise("MIN", elwise("MAX", t.grad, float(lower)), float(upper))
+            limited = elwise("MAX", elwise("MIN", t.grad, float(upper)), float(lower))
             t.grad._reset(_core.astype(limited, t.grad._dtype))

@@ -43,10 +43,11 @@ struct Walk {
 };
 
 // Positions of a cell that have the same taps, in some images, are the items of one product; its steps are taps and
-// input channels. Calls fn(cell, again, sums) for pieces of cells, where sums lacks w; `again`: the piece before had
-// the same weights. With `panels` the offsets of runs are for one of their columns.
+// input channels. Calls fn(cell, its taps, again, sums) for pieces of cells, where sums lacks w; `again`: the piece
+// before had the same weights. With `panels` the offsets of runs are for one of their columns.
 template <class Fn>
-void each_cell(const Geometry& g, const float* x, float* y, const CellPanels* panels, Exec& exec, Fn&& fn) {
+void each_cell(const Geometry& g, const float* x, float* y, const CellPanels* panels, int64_t first_cell, Exec& exec,
+               Fn&& fn) {
   const int64_t in = g.ih * g.iw, positions = g.oh * g.ow;
   const auto rows = stretches(g.sgh, g.rows, g.fh, g.ih, [&](int64_t o, int64_t k) { return g.input_row(o, k); });
   const auto cols = stretches(g.sgw, g.cols, g.fw, g.iw, [&](int64_t o, int64_t k) { return g.input_col(o, k); });
@@ -54,59 +55,58 @@ void each_cell(const Geometry& g, const float* x, float* y, const CellPanels* pa
   const int64_t lines = g.rows * g.n;
   const int64_t chunk = g.rows * g.cols == 1 ? lines : std::min(lines, 1 + 191 / g.cols);
   const int64_t chunks = (lines + chunk - 1) / chunk;
-  exec.parallel_for(
-      g.group * g.sgh * g.sgw * chunks, grain(chunk * g.cols * g.icpg * g.taps() * g.ocpg),
-      [&](int64_t begin, int64_t end) {
-        Walk walk;
-        walk.x.resize(static_cast<size_t>(chunk * g.cols));
-        walk.out.resize(walk.x.size());
-        for (int64_t task = begin; task < end; ++task) {
-          const int64_t cell = task / chunks, first = task % chunks * chunk, last = std::min(lines, first + chunk);
-          const int64_t group = cell / (g.sgh * g.sgw), cell_row = cell / g.sgw % g.sgh;
-          const CellPanels::Window window = panels ? panels->window(cell) : CellPanels::Window{0, 0, g.fw};
-          bool again = false;
-          for (const Stretch& row : rows[static_cast<size_t>(cell_row)]) {
-            for (const Stretch& col : cols[static_cast<size_t>(cell % g.sgw)]) {
-              // x of an item is where the first of its taps falls into.
-              const int64_t left = g.input_col(col.begin, col.low) * g.icpg;
-              const float** from = walk.x.data();
-              float** to = walk.out.data();
-              for (int64_t line = first, n = first / g.rows, r = first % g.rows; line < last; ++line) {
-                const int64_t image = n * g.group + group, oh = cell_row * g.rows + r;
-                if (++r == g.rows) ++n, r = 0;
-                if (oh < row.begin || oh >= row.end) continue;
-                const float* at = x + (image * in + g.input_row(oh, row.low) * g.iw) * g.icpg + left;
-                float* out = y + (image * positions + oh * g.ow + col.begin) * g.ocpg;
-                for (int64_t i = col.begin; i < col.end; ++i, at += g.stride_w * g.icpg, out += g.ocpg)
-                  *from++ = at, *to++ = out;
-              }
-              const int64_t items = to - walk.out.data();
-              if (items == 0) continue;
-              walk.runs.clear();
-              const int64_t step = g.flip ? -g.icpg : g.icpg;
-              for (int64_t kh = row.low; kh < row.high; ++kh) {
-                for (int64_t kw = col.low; kw < col.high; ++kw) {
-                  const Run run{((kh - row.low) * g.iw + kw - col.low) * step,
-                                window.at(kh, kw) * (panels ? g.icpg : g.ocpg), g.icpg};
-                  if (panels && kw > col.low && !g.flip)
-                    walk.runs.back().k += g.icpg;
-                  else
-                    walk.runs.push_back(run);
-                }
-              }
-              Sums s{.x = walk.x.data(),
-                     .out = walk.out.data(),
-                     .items = items,
-                     .columns = g.ocpg,
-                     .w_step = g.taps() * g.ocpg,
-                     .runs = walk.runs.data(),
-                     .run_count = static_cast<int64_t>(walk.runs.size())};
-              fn(cell, again, s);
-              again = true;
+  const int64_t tasks = g.group * g.sgh * g.sgw * chunks, at_least = grain(chunk * g.cols * g.icpg * g.taps() * g.ocpg);
+  exec.parallel_for(tasks, at_least, [&](int64_t begin, int64_t end) {
+    Walk walk;
+    walk.x.resize(static_cast<size_t>(chunk * g.cols));
+    walk.out.resize(walk.x.size());
+    for (int64_t task = begin; task < end; ++task) {
+      const int64_t cell = task / chunks, first = task % chunks * chunk, last = std::min(lines, first + chunk);
+      const int64_t group = cell / (g.sgh * g.sgw), cell_row = cell / g.sgw % g.sgh;
+      const CellPanels::Cell taps = panels ? panels->cell(first_cell + cell) : CellPanels::Cell{0, 0, g.fh, g.fw, 0};
+      bool again = false;
+      for (const Stretch& row : rows[static_cast<size_t>(cell_row)]) {
+        for (const Stretch& col : cols[static_cast<size_t>(cell % g.sgw)]) {
+          // x of an item is where the first of its taps falls into.
+          const int64_t left = g.input_col(col.begin, col.low) * g.icpg;
+          const float** from = walk.x.data();
+          float** to = walk.out.data();
+          for (int64_t line = first, n = first / g.rows, r = first % g.rows; line < last; ++line) {
+            const int64_t image = n * g.group + group, oh = cell_row * g.rows + r;
+            if (++r == g.rows) ++n, r = 0;
+            if (oh < row.begin || oh >= row.end) continue;
+            const float* at = x + (image * in + g.input_row(oh, row.low) * g.iw) * g.icpg + left;
+            float* out = y + (image * positions + oh * g.ow + col.begin) * g.ocpg;
+            for (int64_t i = col.begin; i < col.end; ++i, at += g.stride_w * g.icpg, out += g.ocpg)
+              *from++ = at, *to++ = out;
+          }
+          const int64_t items = to - walk.out.data();
+          if (items == 0) continue;
+          walk.runs.clear();
+          const int64_t step = g.flip ? -g.icpg : g.icpg;
+          for (int64_t kh = row.low; kh < row.high; ++kh) {
+            for (int64_t kw = col.low; kw < col.high; ++kw) {
+              const Run run{((kh - row.low) * g.iw + kw - col.low) * step, taps.at(kh, kw) * (panels ? g.icpg : g.ocpg),
+                            g.icpg};
+              if (panels && kw > col.low && !g.flip)
+                walk.runs.back().k += g.icpg;
+              else
+                walk.runs.push_back(run);
             }
           }
+          Sums s{.x = walk.x.data(),
+                 .out = walk.out.data(),
+                 .items = items,
+                 .columns = g.ocpg,
+                 .w_step = g.taps() * g.ocpg,
+                 .runs = walk.runs.data(),
+                 .run_count = static_cast<int64_t>(walk.runs.size())};
+          fn(cell, taps, again, s);
+          again = true;
         }
-      });
+      }
+    }
+  });
 }
 
 // fn(x, y) with channels last in both.
@@ -126,9 +126,11 @@ void with_channels_last(const Geometry& g, const float* src, float* dst, Exec& e
 void cells_packed(const Geometry& g, const CellPanels& panels, int64_t first_cell, const float* x, float* y,
                   Exec& exec) {
   if (g.rows * g.cols == 1) return forward_cells(g, panels, first_cell, x, y, exec);
-  each_cell(g, x, y, &panels, exec, [&](int64_t cell, bool again, const Sums& s) {
-    panels.sums(first_cell + cell,
-                {.x = s.x, .out = s.out, .items = s.items, .runs = s.runs, .run_count = s.run_count, .far = !again});
+  const bool far = panels.far();
+  each_cell(g, x, y, &panels, first_cell, exec, [&](int64_t, const CellPanels::Cell& taps, bool again, const Sums& s) {
+    PanelSums p{
+        .x = s.x, .out = s.out, .items = s.items, .runs = s.runs, .run_count = s.run_count, .far = far && !again};
+    panels.sums(taps, p);
   });
 }
 
@@ -182,7 +184,7 @@ void forward(const Geometry& g, const float* src, const Tensor& weights, float* 
                    : per_filter <= (g.n * g.rows * g.cols < 4 ? kNearRows : kNearFloats) ? Sums::Far::kBlock
                                                                                          : Sums::Far::kRows;
   with_channels_last(g, src, dst, exec, [&](const float* x, float* y) {
-    each_cell(g, x, y, nullptr, exec, [&](int64_t cell, bool again, Sums& s) {
+    each_cell(g, x, y, nullptr, 0, exec, [&](int64_t cell, const CellPanels::Cell&, bool again, Sums& s) {
       s.w = filter + cell * per_filter;
       s.far = again ? Sums::Far::kNo : far;
       s.next = per_filter;
@@ -202,7 +204,7 @@ void forward(const Geometry& g, const half* src, const half* filter, half* dst, 
   });
   const float* x = channels_last(wide, images, g.icpg, in, Scratch::kImage, exec);
   float* y = Scratch::get(Scratch::kSums, results);
-  each_cell(g, x, y, nullptr, exec, [&](int64_t cell, bool again, Sums& s) {
+  each_cell(g, x, y, nullptr, 0, exec, [&](int64_t cell, const CellPanels::Cell&, bool again, Sums& s) {
     float* w = Scratch::get(Scratch::kPanelsOfB, per_filter);
     if (!again) widen(filter + cell * per_filter, per_filter, w);
     s.w = w;

@@ -27,20 +27,20 @@ constexpr int kPanelItems = std::max(1, std::min(14, kAccumulators / kVectors));
 
 constexpr int64_t kFloatsAhead = 4096;
 
-// Items [i0, i0 + kItems) of one cell, or, with kCells, one item of each of kItems cells.
+// Items [i0, i0 + kItems) of that cell, or, with kCells, one item of each of kItems cells from it on.
 template <int kItems, int kVectors, bool kCells>
-void Panel(const PanelSums& s, int64_t i0) {
+void Panel(const PanelSums& s, int64_t i0, int64_t cell) {
   const D d;
   constexpr int64_t kRow = kVectors * kLanes;
   constexpr int kWeights = kCells ? kItems : 1;
   V acc[kItems][kVectors];
   const float* x[kItems];
   MEGALITH_UNROLL for (int i = 0; i < kItems; ++i) {
-    x[i] = kCells ? s.x[0] + s.x_at + (i0 + i) * s.x_cell : s.x[i0 + i] + s.x_at;
+    x[i] = s.x[kCells ? 0 : i0 + i] + s.x_at + (kCells ? cell + i : cell) * s.x_cell;
     MEGALITH_UNROLL for (int v = 0; v < kVectors; ++v) acc[i][v] = hn::Zero(d);
   }
   const bool far = (kCells || i0 == 0) && s.far;
-  const float* const first = s.w + (kCells ? i0 * s.w_cell : 0);
+  const float* const first = s.w + cell * s.w_cell;
   const int64_t w_cell = s.w_cell;
   for (int64_t r = 0; r < s.run_count; ++r) {
     const Run run = s.runs[r];
@@ -91,7 +91,7 @@ void Panel(const PanelSums& s, int64_t i0) {
     }
   }
   MEGALITH_UNROLL for (int i = 0; i < kItems; ++i) {
-    float* out = (kCells ? s.out[0] + (i0 + i) * s.out_cell : s.out[i0 + i]) + s.out_at;
+    float* out = s.out[kCells ? 0 : i0 + i] + s.out_at + (kCells ? cell + i : cell) * s.out_cell;
     MEGALITH_UNROLL for (int v = 0; v < kVectors; ++v) {
       const int64_t left = s.columns - v * kLanes;
       if (left >= kLanes)
@@ -102,7 +102,7 @@ void Panel(const PanelSums& s, int64_t i0) {
   }
 }
 
-using PanelFn = void (*)(const PanelSums&, int64_t);
+using PanelFn = void (*)(const PanelSums&, int64_t, int64_t);
 
 template <int kVectors>
 void ItemsOf(const PanelSums& s) {
@@ -110,24 +110,20 @@ void ItemsOf(const PanelSums& s) {
     return std::array<PanelFn, sizeof...(I)>{Panel<static_cast<int>(I) + 1, kVectors, false>...};
   }(std::make_index_sequence<kPanelItems<kVectors>>());
   const int64_t tiles = (s.items + kPanelItems<kVectors> - 1) / kPanelItems<kVectors>;
-  PanelSums cell = s;
   for (int64_t c = 0; c < s.cells; ++c) {
     for (int64_t t = 0, at = 0; t < tiles; ++t) {
       const int64_t items = (s.items - at + tiles - t - 1) / (tiles - t);
-      kTable[static_cast<size_t>(items - 1)](cell, at);
+      kTable[static_cast<size_t>(items - 1)](s, at, c);
       at += items;
     }
-    cell.x_at += s.x_cell;
-    cell.out_at += s.out_cell;
-    cell.w += s.w_cell;
   }
 }
 
 void CellsOf(const PanelSums& s) {
   constexpr int kAtOnce = std::min(4, kAccumulators / 2);
   int64_t at = 0;
-  for (; at + kAtOnce <= s.cells; at += kAtOnce) Panel<kAtOnce, 1, true>(s, at);
-  for (; at < s.cells; ++at) Panel<1, 1, true>(s, at);
+  for (; at + kAtOnce <= s.cells; at += kAtOnce) Panel<kAtOnce, 1, true>(s, 0, at);
+  for (; at < s.cells; ++at) Panel<1, 1, true>(s, 0, at);
 }
 
 void PanelsOf(const PanelSums& s) {
@@ -163,13 +159,6 @@ uint64_t key_of(const Geometry& g, std::initializer_list<int64_t> more) {
   return key;
 }
 
-namespace {
-
-// Weights that have to come from a cache of all processors or from memory.
-bool far(int64_t floats) { return floats > 131072; }
-
-}  // namespace
-
 CellPanels::CellPanels(const Geometry& g, int64_t items, const Tensor& filter, Exec& exec)
     : g_(g),
       columns_((g.ocpg + lanes() - 1) / lanes() * lanes()),
@@ -185,25 +174,25 @@ CellPanels::CellPanels(const Geometry& g, int64_t items, const Tensor& filter, E
   storage_ = packed_again(filter, key_of(g, {1, panels_[0].vectors}), bytes, [&](std::byte* to) {
     const int64_t cells = g.group * g.sgh * g.sgw;
     exec.parallel_for(cells, 1 + 65536 / (g.taps() * g.icpg * columns_), [&](int64_t begin, int64_t end) {
-      for (int64_t cell = begin; cell < end; ++cell)
-        fill(cell, filter.data<float>(), reinterpret_cast<float*>(to) + offset(cell));
+      for (int64_t cell = begin; cell < end; ++cell) fill(cell, filter.data<float>(), reinterpret_cast<float*>(to));
     });
   });
 }
 
-int64_t CellPanels::offset(int64_t cell) const {
-  const int64_t before = cell / (g_.sgh * g_.sgw) * rows_.all * cols_.all +
-                         rows_.before[static_cast<size_t>(cell / g_.sgw % g_.sgh)] * cols_.all +
-                         rows(cell) * cols_.before[static_cast<size_t>(cell % g_.sgw)];
-  return before * columns_ * g_.icpg;
+CellPanels::Cell CellPanels::cell(int64_t index) const {
+  const int64_t line = index / g_.sgw, group = line / g_.sgh;
+  const auto r = static_cast<size_t>(line - group * g_.sgh), c = static_cast<size_t>(index - line * g_.sgw);
+  const int64_t before = (group * rows_.all + rows_.before[r]) * cols_.all + rows_.count[r] * cols_.before[c];
+  return {rows_.low[r], cols_.low[c], rows_.count[r], cols_.count[c], before * columns_ * g_.icpg};
 }
 
-void CellPanels::fill(int64_t cell, const float* filter, float* to) const {
-  const auto [top, left, taps] = window(cell);
-  filter += cell * g_.icpg * g_.taps() * g_.ocpg;
+void CellPanels::fill(int64_t cell_index, const float* filter, float* to) const {
+  const auto [top, left, rows, cols, offset] = cell(cell_index);
+  filter += cell_index * g_.icpg * g_.taps() * g_.ocpg;
+  to += offset;
   for (const Panel& p : panels_) {
-    for (int64_t kh = top; kh < top + rows(cell); ++kh) {
-      for (int64_t kw = left; kw < left + taps; ++kw) {
+    for (int64_t kh = top; kh < top + rows; ++kh) {
+      for (int64_t kw = left; kw < left + cols; ++kw) {
         for (int64_t ic = 0; ic < g_.icpg; ++ic, to += p.vectors * lanes()) {
           std::copy_n(filter + (ic * g_.taps() + kh * g_.fw + kw) * g_.ocpg + p.first, p.channels, to);
           std::fill(to + p.channels, to + p.vectors * lanes(), 0.f);
@@ -213,11 +202,10 @@ void CellPanels::fill(int64_t cell, const float* filter, float* to) const {
   }
 }
 
-void CellPanels::sums(int64_t cell, PanelSums s) const {
-  const int64_t steps = rows(cell) * cols(cell) * g_.icpg;
-  s.far = s.far && far(floats());
-  s.w = reinterpret_cast<const float*>(storage_->data()) + offset(cell);
-  s.w_cell = cell_floats(cell);
+void CellPanels::sums(const Cell& cell, PanelSums& s) const {
+  const int64_t steps = cell.rows * cell.cols * g_.icpg;
+  s.w = reinterpret_cast<const float*>(storage_->data()) + cell.offset;
+  s.w_cell = steps * columns_;
   const int64_t out = s.out_at;
   for (const Panel& p : panels_) {
     s.out_at = out + p.first;
@@ -226,6 +214,7 @@ void CellPanels::sums(int64_t cell, PanelSums s) const {
     panel_sums(s);
     s.w += steps * p.vectors * lanes();
   }
+  s.out_at = out;
 }
 
 void forward_cells(const Geometry& g, const CellPanels& panels, int64_t first_cell, const float* src, float* dst,
@@ -251,7 +240,7 @@ void forward_cells(const Geometry& g, const CellPanels& panels, int64_t first_ce
       if (row != row_here || col != col_here) {
         row = row_here, col = col_here;
         runs.clear();
-        const CellPanels::Window window = panels.window(cell);
+        const CellPanels::Cell taps = panels.cell(first_cell + cell);
         for (int64_t kh = row->low; kh < row->high; ++kh) {
           for (int64_t kw = col->low; kw < col->high; ++kw) {
             // x counts from the first tap; without a flip those of a row follow each other.
@@ -259,7 +248,7 @@ void forward_cells(const Geometry& g, const CellPanels& panels, int64_t first_ce
             if (kw > col->low && !g.flip)
               runs.back().k += g.icpg;
             else
-              runs.push_back({at, window.at(kh, kw) * g.icpg, g.icpg});
+              runs.push_back({at, taps.at(kh, kw) * g.icpg, g.icpg});
           }
         }
       }
@@ -272,7 +261,7 @@ void forward_cells(const Geometry& g, const CellPanels& panels, int64_t first_ce
                   .items = g.n,
                   .runs = runs.data(),
                   .run_count = static_cast<int64_t>(runs.size()),
-                  .far = true,
+                  .far = panels.far(),
                   .x_cell = g.stride_w * g.icpg,
                   .out_cell = g.ocpg};
       for (int64_t n = 0; n < g.n; ++n) {
@@ -283,7 +272,7 @@ void forward_cells(const Geometry& g, const CellPanels& panels, int64_t first_ce
       const bool many = panels.panels().size() == 1 && (g.n > 1 || panels.panels()[0].vectors == 1);
       s.cells = many ? next - cell : 1;
       for (int64_t c = cell; c < next; c += s.cells, s.x_at += s.x_cell, s.out_at += s.out_cell)
-        panels.sums(first_cell + c, s);
+        panels.sums(panels.cell(first_cell + c), s);
     }
   });
 }

@@ -69,24 +69,19 @@ class CellPanels {
 
   explicit operator bool() const { return storage_ != nullptr; }
   const std::vector<Panel>& panels() const { return panels_; }
-  int64_t rows(int64_t cell) const { return rows_.count[static_cast<size_t>(cell / g_.sgw % g_.sgh)]; }
-  int64_t cols(int64_t cell) const { return cols_.count[static_cast<size_t>(cell % g_.sgw)]; }
-  int64_t cell_floats(int64_t cell) const { return rows(cell) * cols(cell) * g_.icpg * columns_; }
   int64_t floats() const { return g_.group * rows_.all * cols_.all * g_.icpg * columns_; }
-  // The taps of a cell: where they begin in the window, and how many are in a row of it.
-  struct Window {
-    int64_t top, left, cols;
+  // The taps of a cell: where they begin in the window, how many there are, and where their weights lie.
+  struct Cell {
+    int64_t top, left, rows, cols, offset;
     int64_t at(int64_t kh, int64_t kw) const { return (kh - top) * cols + kw - left; }
   };
-  Window window(int64_t cell) const {
-    return {rows_.low[static_cast<size_t>(cell / g_.sgw % g_.sgh)], cols_.low[static_cast<size_t>(cell % g_.sgw)],
-            cols(cell)};
-  }
-  // The sums of one cell, for all panels; s lacks w and all that is said of columns.
-  void sums(int64_t cell, PanelSums s) const;
+  Cell cell(int64_t index) const;
+  // The sums of one cell, for all panels; s lacks w and all that is said of columns, and gets it.
+  void sums(const Cell& cell, PanelSums& s) const;
+  // They have to come from a cache of all processors or from memory.
+  bool far() const { return floats() > kNear; }
 
  private:
-  int64_t offset(int64_t cell) const;
   void fill(int64_t cell, const float* filter, float* to) const;
 
   const Geometry& g_;

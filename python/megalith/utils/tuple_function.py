@@ -13,8 +13,9 @@ def get_ndtuple(value, *, n, allow_zero=True):
         ValueError: the number of ints differs, or one is too small.
     """
     if isinstance(value, collections.abc.Iterable):
-        value = tuple(int(v) for v in value)
+        value = tuple(value)
         require(len(value) == n, f"expected {n} numbers, got {value}")
+        value = tuple(int(v) for v in value)
     else:
         value = (int(value),) * n
     require(

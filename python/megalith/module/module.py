@@ -17,6 +17,11 @@ from ..utils.naming import AutoNaming
 logger = logging.getLogger(__name__)
 
 
+# Most attributes are of these types, or empty containers.
+_NO_LEAVES = frozenset((bool, int, float, str, type(None)))
+_CONTAINERS = frozenset((list, tuple, dict, OrderedDict))
+
+
 def _expand_structure(prefix, obj):
     """Tensors and modules in an attribute's value, with their paths: lists, tuples and dicts are searched."""
     if isinstance(obj, (Tensor, Module)):
@@ -196,15 +201,22 @@ class Module(metaclass=ABCMeta):
             seen = {id(self)}
         start = "" if prefix is None else prefix + "."
         attributes = vars(self)
+        plain = not (with_key or with_parent)
         for name in sorted(attributes):
-            for key, leaf in _expand_structure(name, attributes[name]):
+            value = attributes[name]
+            kind = type(value)
+            if kind in _NO_LEAVES or (kind in _CONTAINERS and not value):
+                continue
+            for key, leaf in ((name, value),) if isinstance(value, Tensor) else _expand_structure(name, value):
                 if id(leaf) in seen:
                     continue
                 seen.add(id(leaf))
                 if predicate(leaf):
-                    item = ((start + key,) if with_key else ()) + (leaf,) + ((self,) if with_parent else ())
-                    yield item if len(item) > 1 else leaf
-                if recursive and isinstance(leaf, Module):
+                    if plain:
+                        yield leaf
+                    else:
+                        yield ((start + key,) if with_key else ()) + (leaf,) + ((self,) if with_parent else ())
+                if recursive and not isinstance(leaf, Tensor):
                     yield from leaf._flatten(
                         recursive=recursive, with_key=with_key, with_parent=with_parent,
                         prefix=start + key if with_key else None, predicate=predicate, seen=seen,

@@ -19,11 +19,11 @@ struct Slice {
 Var number_var(int64_t v) {
   static const std::vector<Var>* small = [] {
     auto* r = new std::vector<Var>;
-    for (int64_t i = -16; i <= 256; ++i) r->push_back(int_vector({i}));
+    for (int64_t i = -16; i <= 256; ++i) r->push_back(literal(int_vector({i})));
     return r;
   }();
   if (v >= -16 && v <= 256) return (*small)[static_cast<size_t>(v + 16)];
-  return int_vector({v});
+  return literal(int_vector({v}));
 }
 
 bool is_int_dtype(DType d) { return d.is_int() && !d.is_quantized() && d.bits() >= 8; }

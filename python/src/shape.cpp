@@ -117,11 +117,11 @@ Var shape_input(const Sizes& s) {
   if (s.tensors.empty()) {
     Tensor t = Tensor::empty(DTypeEnum::Int32, {static_cast<int64_t>(s.list.size())});
     for (size_t i = 0; i < s.list.size(); ++i) t.data<int32_t>()[i] = static_cast<int32_t>(*s.list[i].value);
-    return t;
+    return literal(t);
   }
   std::vector<Var> parts;
   for (const Size& i : s.list) {
-    parts.push_back(i.tensor >= 0 ? s.tensors[static_cast<size_t>(i.tensor)] : int_vector({*i.value}));
+    parts.push_back(i.tensor >= 0 ? s.tensors[static_cast<size_t>(i.tensor)] : literal(int_vector({*i.value})));
   }
   if (parts.size() == 1) return parts[0];
   static const OpDef& concat = op_named("Concat");

@@ -244,8 +244,8 @@ class trace:
         elif not self._record_only:
             for leaf in leaves:
                 recorder.value_of(leaf)
-            # Other sizes may well give other numbers.
-            literals = self._first[1] if shapes == self._first[0] else []
+            # Other sizes may well give other numbers, and so may values where sizes are numbers.
+            literals = self._first[1] if self._symbolic_shape and shapes == self._first[0] else []
             difference = _core.Recorder.difference(self._graph, recorder.take(), literals)
             if difference:
                 raise TraceError(f"trace of {self.__name__}: {difference}")

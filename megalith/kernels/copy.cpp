@@ -91,23 +91,29 @@ HWY_INLINE void WideTile(const float* from, int64_t from_row, float* to, int64_t
 }
 #endif
 
+// fn(row, column) for tiles that cover everything; the last ones begin earlier rather than being smaller, and do some
+// of it again. False: there is less than a tile.
+template <class Fn>
+HWY_INLINE bool InTiles(int64_t rows, int64_t tile_rows, int64_t columns, int64_t tile_columns, Fn&& fn) {
+  if (rows < tile_rows || columns < tile_columns) return false;
+  for (int64_t j = 0; j < columns; j += tile_columns)
+    for (int64_t i = 0; i < rows; i += tile_rows)
+      fn(std::min(i, rows - tile_rows), std::min(j, columns - tile_columns));
+  return true;
+}
+
 void TransposeFloats(const float* from, int64_t from_row, float* to, int64_t to_row, int64_t rows, int64_t columns) {
-  int64_t j = 0;
 #if HWY_TARGET == HWY_AVX3
-  for (; j + 16 <= columns; j += 16) {
-    int64_t i = 0;
-    for (; i + 8 <= rows; i += 8) WideTile(from + j * from_row + i, from_row, to + i * to_row + j, to_row);
-    for (; i < rows; ++i)
-      for (int64_t k = j; k < j + 16; ++k) to[i * to_row + k] = from[k * from_row + i];
-  }
+  if (InTiles(rows, 8, columns, 16, [&](int64_t i, int64_t j) HWY_ATTR {
+        WideTile(from + j * from_row + i, from_row, to + i * to_row + j, to_row);
+      }))
+    return;
 #endif
-  for (; j + kTile <= columns; j += kTile) {
-    int64_t i = 0;
-    for (; i + kTile <= rows; i += kTile) Tile(from + j * from_row + i, from_row, to + i * to_row + j, to_row);
-    for (; i < rows; ++i)
-      for (int64_t k = j; k < j + kTile; ++k) to[i * to_row + k] = from[k * from_row + i];
-  }
-  for (; j < columns; ++j)
+  if (InTiles(rows, kTile, columns, kTile, [&](int64_t i, int64_t j) HWY_ATTR {
+        Tile(from + j * from_row + i, from_row, to + i * to_row + j, to_row);
+      }))
+    return;
+  for (int64_t j = 0; j < columns; ++j)
     for (int64_t i = 0; i < rows; ++i) to[i * to_row + j] = from[j * from_row + i];
 }
 
@@ -285,8 +291,12 @@ void copy_axes(const Axes& a, const std::byte* from_bytes, std::byte* to_bytes, 
 }  // namespace
 
 void transpose(const float* from, int64_t from_row, float* to, int64_t to_row, int64_t rows, int64_t columns) {
-  for (int64_t i = 0; i < rows; i += kTransposed) {
-    for (int64_t j = 0; j < columns; j += kTransposed) {
+  // What is left in the end is not less than a tile.
+  constexpr int64_t kLeast = 16;
+  for (int64_t next_row = 0; next_row < rows; next_row += kTransposed) {
+    const int64_t i = std::max<int64_t>(0, std::min(next_row, rows - kLeast));
+    for (int64_t next_column = 0; next_column < columns; next_column += kTransposed) {
+      const int64_t j = std::max<int64_t>(0, std::min(next_column, columns - kLeast));
       MEGALITH_DISPATCH(TransposeFloats)(from + j * from_row + i, from_row, to + i * to_row + j, to_row,
                                          std::min(kTransposed, rows - i), std::min(kTransposed, columns - j));
     }

@@ -1,6 +1,7 @@
 // Local forward with constant weights, packed once: lanes are output channels.
 #include <algorithm>
 #include <array>
+#include <type_traits>
 #include <utility>
 
 #include "megalith/kernels/local_packed.h"
@@ -102,21 +103,87 @@ void Panel(const PanelSums& s, int64_t i0, int64_t cell) {
   }
 }
 
+// The most items of two cells beside each other.
+constexpr int kPairItems = std::min(8, kAccumulators / 2);
+
+// Items [i0, i0 + kItems) of that cell and the next, one vector: most of what they read of x is the same, one s.x_cell
+// further in the first, and is read once for both.
+template <int kItems>
+void Pair(const PanelSums& s, int64_t i0, int64_t cell) {
+  const D d;
+  V acc[2][kItems];
+  const float* x[kItems];
+  MEGALITH_UNROLL for (int i = 0; i < kItems; ++i) {
+    x[i] = s.x[i0 + i] + s.x_at + cell * s.x_cell;
+    acc[0][i] = acc[1][i] = hn::Zero(d);
+  }
+  const bool far = i0 == 0 && s.far;
+  const int64_t apart = s.x_cell;
+  for (int64_t r = 0; r < s.run_count; ++r) {
+    const Run run = s.runs[r];
+    const float* const w = s.w + cell * s.w_cell + run.w * kLanes;
+    const float* const w_next = w + s.w_cell - apart * kLanes;
+    const float* from[kItems];
+    MEGALITH_UNROLL for (int i = 0; i < kItems; ++i) from[i] = x[i] + run.x;
+    const auto steps = [&](int64_t begin, int64_t end, auto first, auto second) HWY_ATTR {
+      for (int64_t at = begin; at < end; ++at) {
+        V w0 = hn::Zero(d), w1 = w0;
+        if constexpr (decltype(first)::value) {
+          w0 = hn::LoadU(d, w + at * kLanes);
+          if (far) hwy::Prefetch(w + at * kLanes + kFloatsAhead);
+        }
+        if constexpr (decltype(second)::value) {
+          w1 = hn::LoadU(d, w_next + at * kLanes);
+          if (far) hwy::Prefetch(w_next + at * kLanes + kFloatsAhead);
+        }
+        MEGALITH_UNROLL for (int i = 0; i < kItems; ++i) {
+          V xv = hn::Set(d, from[i][at]);
+#if HWY_COMPILER_GCC_ACTUAL && (HWY_TARGET == HWY_AVX2 || HWY_TARGET == HWY_AVX3)
+          if constexpr (decltype(first)::value && decltype(second)::value) asm("" : "+v"(xv.raw));  // read once
+#endif
+          if constexpr (decltype(first)::value) acc[0][i] = hn::Add(acc[0][i], hn::Mul(xv, w0));
+          if constexpr (decltype(second)::value) acc[1][i] = hn::Add(acc[1][i], hn::Mul(xv, w1));
+        }
+      }
+    };
+    steps(0, apart, std::true_type(), std::false_type());
+    steps(apart, run.k, std::true_type(), std::true_type());
+    steps(run.k, run.k + apart, std::false_type(), std::true_type());
+  }
+  MEGALITH_UNROLL for (int c = 0; c < 2; ++c) {
+    MEGALITH_UNROLL for (int i = 0; i < kItems; ++i)
+        StoreFirst(acc[c][i], d, s.out[i0 + i] + s.out_at + (cell + c) * s.out_cell, std::min(s.columns, kLanes));
+  }
+}
+
 using PanelFn = void (*)(const PanelSums&, int64_t, int64_t);
+
+// fn[items - 1](s, first item, cell) for all items, in tiles of alike size.
+template <size_t kMost>
+void InTiles(const std::array<PanelFn, kMost>& fn, const PanelSums& s, int64_t cell) {
+  const int64_t most = kMost, tiles = (s.items + most - 1) / most;
+  for (int64_t t = 0, at = 0; t < tiles; ++t) {
+    const int64_t items = (s.items - at + tiles - t - 1) / (tiles - t);
+    fn[static_cast<size_t>(items - 1)](s, at, cell);
+    at += items;
+  }
+}
 
 template <int kVectors>
 void ItemsOf(const PanelSums& s) {
   static constexpr auto kTable = []<size_t... I>(std::index_sequence<I...>) {
     return std::array<PanelFn, sizeof...(I)>{Panel<static_cast<int>(I) + 1, kVectors, false>...};
   }(std::make_index_sequence<kPanelItems<kVectors>>());
-  const int64_t tiles = (s.items + kPanelItems<kVectors> - 1) / kPanelItems<kVectors>;
-  for (int64_t c = 0; c < s.cells; ++c) {
-    for (int64_t t = 0, at = 0; t < tiles; ++t) {
-      const int64_t items = (s.items - at + tiles - t - 1) / (tiles - t);
-      kTable[static_cast<size_t>(items - 1)](s, at, c);
-      at += items;
+  int64_t cell = 0;
+  if constexpr (kVectors == 1 && kPairItems > 2) {
+    static constexpr auto kPairs = []<size_t... I>(std::index_sequence<I...>) {
+      return std::array<PanelFn, sizeof...(I)>{Pair<static_cast<int>(I) + 1>...};
+    }(std::make_index_sequence<kPairItems>());
+    if (s.run_count > 0 && s.x_cell < s.runs[0].k && s.w_cell <= kFloatsAhead) {
+      for (; cell + 2 <= s.cells; cell += 2) InTiles(kPairs, s, cell);
     }
   }
+  for (; cell < s.cells; ++cell) InTiles(kTable, s, cell);
 }
 
 void CellsOf(const PanelSums& s) {

@@ -10,7 +10,7 @@
 #include "hwy/highway.h"
 #include "megalith/kernels/partial-inl.h"
 
-HWY_BEFORE_NAMESPACE();
+// No function, so nothing for HWY_BEFORE_NAMESPACE to apply to: clang would warn.
 namespace megalith::local::HWY_NAMESPACE {
 namespace hn = hwy::HWY_NAMESPACE;
 
@@ -34,6 +34,5 @@ constexpr int kAccumulators = 12;
 #endif
 
 }  // namespace megalith::local::HWY_NAMESPACE
-HWY_AFTER_NAMESPACE();
 
 #endif  // MEGALITH_KERNELS_LOCAL_INL_H_

@@ -25,7 +25,17 @@ def names(mge, F):
     def submodule(name):
         return importlib.import_module(f"{mge.__name__}.{name}")
 
-    return {"I": submodule, "T": mge.Tensor, "A": A, "R": R, "P": mge.Parameter, "F": F, "M": mge.module, "np": np, "mge": mge}
+    return {
+        "I": submodule,
+        "T": mge.Tensor,
+        "A": A,
+        "R": R,
+        "P": mge.Parameter,
+        "F": F,
+        "M": mge.module,
+        "np": np,
+        "mge": mge,
+    }
 
 
 def simple(r, Tensor):

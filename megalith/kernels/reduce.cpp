@@ -88,8 +88,23 @@ HWY_INLINE float Tree(V (&v)[kVectors]) {
   return sums[0];
 }
 
+constexpr int64_t kFew = 8;
+
+// Few elements: the same tree without vectors.
+template <Join kJoin>
+HWY_INLINE float FewInRow(const float* p, int64_t n, const float* other, float center) {
+  float v[kFew];
+  for (int64_t i = 0; i < n; ++i) v[i] = Leaf<kJoin>(p[i], ReadsOther(kJoin) ? other[i] : center, center);
+  for (int64_t half = kFew / 2; half > 0; half /= 2) {
+    for (int64_t i = 0; i + half < n; ++i) v[i] = JoinedFloat<kJoin>(v[i], v[i + half]);
+    n = std::min(n, half);
+  }
+  return v[0];
+}
+
 template <Join kJoin>
 float Row(const float* p, int64_t n, const float* other, float center) {
+  if (n <= kFew) return FewInRow<kJoin>(p, n, other, center);
   const D d;
   const V c = hn::Set(d, center);
   const auto leaf = [&](int64_t at) HWY_ATTR {
@@ -119,8 +134,6 @@ float Row(const float* p, int64_t n, const float* other, float center) {
   }
   return Tree<kJoin>(v);
 }
-
-constexpr int64_t kFew = 8;
 
 // kWide vectors of columns; the last of one may be partial.
 template <Join kJoin, int64_t kWide>

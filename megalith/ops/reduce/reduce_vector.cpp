@@ -56,6 +56,14 @@ void run(Join join, const Tensor& any, int begin, int end, float* out, Exec& exe
   float* to = blocks > 1 ? parts.data<float>() : out;
   const float* from = x.data<float>();
   const int64_t task = std::min(n, kBlock) * std::min(width, kWidth);
+  const bool rows = inner < 0 && x.contiguous() && x.shape().count(end, x.ndim()) == 1;
+  if (rows && blocks == 1 && (!center || beside.center.contiguous())) {
+    exec.parallel_for(results, std::max<int64_t>(1, 16384 / task), [&](int64_t first, int64_t last) {
+      for (int64_t i = first; i < last; ++i)
+        out[i] = row(join, from + i * n, n, more ? more + i * n : nullptr, center ? center[i] : 0);
+    });
+    return;
+  }
   exec.parallel_for(lines * chunks * blocks, std::max<int64_t>(1, 16384 / task), [&](int64_t first, int64_t last) {
     float columns_out[kWidth], centers[kWidth];
     for (int64_t i = first; i < last; ++i) {

@@ -4,11 +4,11 @@
 // gradient, and a MEGALITH_OPS block that adds the OpDefs. See CONTRIBUTING.md, "Add an op".
 #pragma once
 
+#include <map>
 #include <optional>
 #include <span>
 #include <string>
 #include <string_view>
-#include <map>
 #include <vector>
 
 #include "megalith/exec.h"
@@ -125,8 +125,9 @@ struct KernelArgs {
   }
 };
 
-// How an output lies in memory. Values in plans and of eager calls need not be row-major: images (N, C, H, W), and those
-// with blocks of channels, may be stored channels-last, which is what convolutions read fastest. A kernel that is not `strided` never sees it.
+// How an output lies in memory. Values in plans and of eager calls need not be row-major: images (N, C, H, W), and
+// those with blocks of channels, may be stored channels-last, which is what convolutions read fastest. A kernel that is
+// not `strided` never sees it.
 enum class Order : uint8_t {
   kRowMajor,
   kLikeInput,     // channels-last when an input is

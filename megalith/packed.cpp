@@ -1,8 +1,8 @@
 #include "megalith/packed.h"
 
+#include <map>
 #include <mutex>
 #include <new>
-#include <map>
 
 #include "megalith/plan.h"
 #include "megalith/platform/huge_pages.h"

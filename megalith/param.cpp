@@ -1,6 +1,5 @@
 #include "megalith/param.h"
 
-
 #include "megalith/error.h"
 
 namespace megalith {

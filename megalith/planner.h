@@ -1,10 +1,10 @@
 // The planner: lays out a stretch of a graph for concrete shapes. Executor (plan.h) keeps and runs what it makes.
 #pragma once
 
+#include <map>
 #include <memory>
 #include <span>
 #include <string>
-#include <map>
 #include <utility>
 #include <vector>
 

@@ -50,7 +50,8 @@ bool computes_nothing(const OpDef& op, std::span<const TensorSpec> out) {
 }  // namespace
 
 Layout output_layout(const Kernel& kernel, DType dtype, const Shape& shape, std::span<const Layout> in) {
-  if (kernel.order == Order::kRowMajor || (shape.ndim() != 4 && shape.ndim() != 5) || dtype.is_lowbit()) return Layout(shape);
+  if (kernel.order == Order::kRowMajor || (shape.ndim() != 4 && shape.ndim() != 5) || dtype.is_lowbit())
+    return Layout(shape);
   const bool last = kernel.order == Order::kChannelsLast || std::any_of(in.begin(), in.end(), is_channels_last);
   return last ? channels_last(shape) : Layout(shape);
 }

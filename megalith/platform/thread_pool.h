@@ -1,5 +1,5 @@
-// A small pool: the caller takes part, pieces are handed out as threads get free, idle workers look for work for some
-// microseconds and then sleep.
+// A small pool: the caller takes part, each thread begins with a share of its own and then helps with the others', and
+// idle workers look for work for some 100 microseconds before they sleep.
 #pragma once
 
 #include <cstdint>

@@ -1,5 +1,5 @@
-// In place of ops/nn/conv_ints.cpp in builds for models of floats: the linker takes what is here and leaves the kernels for
-// integers in the library. The reference computes those.
+// In place of ops/nn/conv_ints.cpp in builds for models of floats: the linker takes what is here and leaves the kernels
+// for integers in the library. The reference computes those.
 #include "megalith/ops/nn/conv_ints.h"
 
 namespace megalith::conv {

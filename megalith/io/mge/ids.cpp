@@ -1,8 +1,8 @@
 #include "megalith/io/mge/ids.h"
 
 #include <bit>
-#include <string_view>
 #include <map>
+#include <string_view>
 
 namespace megalith::mge {
 namespace {

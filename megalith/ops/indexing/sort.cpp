@@ -4,8 +4,10 @@
 #include <bit>
 #include <functional>
 #include <numeric>
+#include <type_traits>
 #include <utility>
 
+#include "megalith/kernels/simd.h"
 #include "megalith/ops/grad_util.h"
 
 namespace megalith {
@@ -54,10 +56,18 @@ void select_first(std::vector<T>& v, size_t nth, Less less) {
   }
 }
 
-// Of any length in n log n; its code is an eighth of std::sort's.
-void sort_positions(std::vector<int32_t>& order, FunctionRef<bool(int32_t, int32_t)> less) {
-  std::make_heap(order.begin(), order.end(), less);
-  std::sort_heap(order.begin(), order.end(), less);
+// Small builds have one sort and one choice for all types, on a heap: its code is an eighth of std::sort's.
+template <class Less>
+using Order = std::conditional_t<kSmall, FunctionRef<bool(int32_t, int32_t)>, const Less&>;
+
+template <class Less>
+void sort_positions(std::vector<int32_t>& order, const Less& less) {
+  if constexpr (kSmall) {
+    std::make_heap(order.begin(), order.end(), less);
+    std::sort_heap(order.begin(), order.end(), less);
+  } else {
+    std::sort(order.begin(), order.end(), less);
+  }
 }
 
 // `take(i, order)` for each row i of a matrix: the positions of its values in order, or, when `nth` is not negative, in
@@ -71,7 +81,7 @@ void each_order(const Tensor& in, bool descending, int64_t nth, Exec& exec,
       for (int64_t i = b; i < e; ++i) {
         std::iota(order.begin(), order.end(), 0);
         const auto by_value = row_order(keys + i * n, descending);
-        const FunctionRef<bool(int32_t, int32_t)> less = by_value;  // one sort for all types
+        const Order<decltype(by_value)> less = by_value;
         if (nth >= 0)
           select_first(order, static_cast<size_t>(nth), less);
         else

@@ -37,8 +37,12 @@ void Tile(const ItemSums& s, int64_t i0, int64_t c0) {
       V xv[kVectors];
       MEGALITH_UNROLL for (int v = 0; v < kVectors; ++v) xv[v] = hn::LoadU(d, x + v * kLanes);
       MEGALITH_UNROLL for (int c = 0; c < kChannels; ++c) {
-        const V wv = hn::Set(d, w[c]);
-        MEGALITH_UNROLL for (int v = 0; v < kVectors; ++v) acc[c][v] = hn::Add(acc[c][v], hn::Mul(xv[v], wv));
+        if (kVectors > 1 && embedded(c)) {
+          MEGALITH_UNROLL for (int v = 0; v < kVectors; ++v) acc[c][v] = hn::Add(acc[c][v], MulBroadcast(w[c], xv[v]));
+        } else {
+          const V wv = hn::Set(d, w[c]);
+          MEGALITH_UNROLL for (int v = 0; v < kVectors; ++v) acc[c][v] = hn::Add(acc[c][v], hn::Mul(xv[v], wv));
+        }
       }
     }
   }
@@ -87,44 +91,22 @@ namespace {
 
 void item_sums(const ItemSums& s) { MEGALITH_DISPATCH(ChannelsOf)(s); }
 
-// One group: x (icpg, IH, IW, n), y (ocpg, OH, OW, n).
-void one_group(const Geometry& g, const float* x, const float* filter, float* y, Exec& exec) {
-  const auto rows = stretches(g.sgh, g.rows, g.fh, g.ih, [&](int64_t o, int64_t k) { return g.input_row(o, k); });
-  const auto cols = stretches(g.sgw, g.cols, g.fw, g.iw, [&](int64_t o, int64_t k) { return g.input_col(o, k); });
-  const int64_t per_filter = g.icpg * g.taps() * g.ocpg, cells = g.sgh * g.sgw;
-  const int64_t grain = 1 + (int64_t{1} << 18) / std::max<int64_t>(1, g.n * g.rows * g.cols * per_filter);
-  exec.parallel_for(cells, grain, [&](int64_t begin, int64_t end) {
-    std::vector<Run> runs;
-    for (int64_t cell = begin; cell < end; ++cell) {
-      bool again = false;
-      for (const Stretch& row : rows[static_cast<size_t>(cell / g.sgw)]) {
-        for (const Stretch& col : cols[static_cast<size_t>(cell % g.sgw)]) {
-          runs.clear();
-          for (int64_t kh = row.low; kh < row.high; ++kh) {
-            for (int64_t kw = col.low; kw < col.high; ++kw) {
-              runs.push_back({(g.input_row(row.begin, kh) * g.iw + g.input_col(col.begin, kw)) * g.n,
-                              (kh * g.fw + kw) * g.ocpg, g.icpg});
-            }
-          }
-          for (int64_t oh = row.begin; oh < row.end; ++oh) {
-            item_sums({.x = x + (oh - row.begin) * g.stride_h * g.iw * g.n,
-                       .x_step = g.ih * g.iw * g.n,
-                       .w = filter + cell * per_filter,
-                       .w_step = g.taps() * g.ocpg,
-                       .next = again || cell + 1 == cells ? 0 : per_filter,
-                       .runs = runs.data(),
-                       .run_count = static_cast<int64_t>(runs.size()),
-                       .items = (col.end - col.begin) * g.n,
-                       .channels = g.ocpg,
-                       .out = y + (oh * g.ow + col.begin) * g.n,
-                       .out_channel = g.oh * g.ow * g.n});
-            again = true;
-          }
-        }
-      }
-    }
-  });
-}
+// Output rows [top, bottom) of a group in all images, n innermost: y is (ocpg, rows, OW, n), x (icpg, rows, IW, n) from
+// image row `base` on. Where items are images alone, channels lie inside of columns, as a sum takes them.
+struct Block {
+  int64_t group, top, bottom, base, x_rows;
+  int64_t x_channel, x_column, y_channel, y_column;
+
+  Block(const Geometry& g, int64_t group, int64_t top, int64_t bottom)
+      : group(group), top(top), bottom(bottom), base(std::clamp<int64_t>(top * g.stride_h - g.pad_h, 0, g.ih)) {
+    x_rows = std::clamp((bottom - 1) * g.stride_h - g.pad_h + g.fh, base, g.ih) - base;
+    const bool inside = g.cols == 1;
+    x_channel = inside ? g.n : x_rows * g.iw * g.n;
+    x_column = inside ? g.icpg * g.n : g.n;
+    y_channel = inside ? g.n : (bottom - top) * g.ow * g.n;
+    y_column = inside ? g.ocpg * g.n : g.n;
+  }
+};
 
 }  // namespace
 
@@ -136,36 +118,69 @@ bool many_items(const Geometry& g) {
 
 void forward_items(const Geometry& g, const float* src, const float* filter, float* dst, Exec& exec) {
   const int64_t in = g.icpg * g.ih * g.iw, out = g.ocpg * g.oh * g.ow;  // of a group in an image
-  const int64_t per_group = g.sgh * g.sgw * g.icpg * g.taps() * g.ocpg;
-  // calls fn(begin, end) for all of `count` floats of an image
-  const auto pieces = [&](int64_t count, Exec& inner, auto&& fn) {
-    constexpr int64_t kPiece = 256;
-    inner.parallel_for((count + kPiece - 1) / kPiece, 1 + 65536 / (kPiece * g.n),
-                       [&](int64_t begin, int64_t end) { fn(begin * kPiece, std::min(count, end * kPiece)); });
-  };
-  const auto run_group = [&](int64_t group, Exec& inner) {
-    auto* x = Scratch::get(Scratch::kImage, in * g.n + kMostLanes);
-    auto* y = Scratch::get(Scratch::kSums, out * g.n);
-    pieces(in, inner, [&](int64_t begin, int64_t end) {
-      copying::transpose(src + group * in + begin, g.group * in, x + begin * g.n, g.n, end - begin, g.n);
-    });
-    std::fill_n(x + in * g.n, kMostLanes, 0.f);
-    one_group(g, x, filter + group * per_group, y, inner);
-    pieces(out, inner, [&](int64_t begin, int64_t end) {
-      copying::transpose(y + begin * g.n, g.n, dst + group * out + begin, g.group * out, g.n, end - begin);
-    });
-    Scratch::release(Scratch::kImage);
-    Scratch::release(Scratch::kSums);
-  };
-  if (g.group < 2 * exec.threads()) {
-    for (int64_t group = 0; group < g.group; ++group) run_group(group, exec);
-    return;
-  }
-  // What is turned around stays in the caches of one processor.
-  exec.parallel_for(g.group, 1, [&](int64_t begin, int64_t end) {
-    Exec serial;
-    for (int64_t group = begin; group < end; ++group) run_group(group, serial);
-  });
+  const int64_t per_filter = g.icpg * g.taps() * g.ocpg;
+  const auto rows = stretches(g.sgh, g.rows, g.fh, g.ih, [&](int64_t o, int64_t k) { return g.input_row(o, k); });
+  const auto cols = stretches(g.sgw, g.cols, g.fw, g.iw, [&](int64_t o, int64_t k) { return g.input_col(o, k); });
+  // Rows of cells of a task: x and y stay in the second cache while weights pass through it, and there are enough
+  // tasks.
+  int64_t most = kNear / (g.n * g.rows * (g.icpg * g.iw * g.stride_h + g.ocpg * g.ow));
+  if (exec.threads() > 1) most = std::min(most, g.sgh * g.group / (4 * exec.threads()));
+  most = std::clamp<int64_t>(most, 1, g.sgh);
+  const int64_t blocks = (g.sgh + most - 1) / most;
+  most = (g.sgh + blocks - 1) / blocks;  // alike; the last ones may be empty
+  exec.parallel_for(
+      g.group * blocks, 1 + (int64_t{1} << 18) / (g.n * most * g.rows * g.ow * per_filter),
+      [&](int64_t begin, int64_t end) {
+        std::vector<Run> runs;
+        for (int64_t task = begin; task < end; ++task) {
+          const int64_t first = task % blocks * most, last = std::min(g.sgh, first + most);
+          if (first >= last) continue;
+          const Block b(g, task / blocks, first * g.rows, last * g.rows);
+          const int64_t x_pixels = b.x_rows * g.iw, y_pixels = (b.bottom - b.top) * g.ow;
+          float* x = Scratch::get(Scratch::kImage, g.icpg * x_pixels * g.n + kMostLanes);
+          float* y = Scratch::get(Scratch::kSums, g.ocpg * y_pixels * g.n);
+          for (int64_t ic = 0; ic < g.icpg; ++ic) {
+            copying::transpose(src + b.group * in + (ic * g.ih + b.base) * g.iw, g.group * in, x + ic * b.x_channel,
+                               b.x_column, x_pixels, g.n);
+          }
+          std::fill_n(x + g.icpg * x_pixels * g.n, kMostLanes, 0.f);
+          for (int64_t cell = first * g.sgw; cell < last * g.sgw; ++cell) {
+            const int64_t index = b.group * g.sgh * g.sgw + cell;
+            bool again = false;
+            for (const Stretch& row : rows[static_cast<size_t>(cell / g.sgw)]) {
+              for (const Stretch& col : cols[static_cast<size_t>(cell % g.sgw)]) {
+                runs.clear();
+                for (int64_t kh = row.low; kh < row.high; ++kh) {
+                  for (int64_t kw = col.low; kw < col.high; ++kw) {
+                    const int64_t at = (g.input_row(row.begin, kh) - b.base) * g.iw + g.input_col(col.begin, kw);
+                    runs.push_back({at * b.x_column, (kh * g.fw + kw) * g.ocpg, g.icpg});
+                  }
+                }
+                for (int64_t oh = row.begin; oh < row.end; ++oh) {
+                  item_sums({.x = x + (oh - row.begin) * g.stride_h * g.iw * b.x_column,
+                             .x_step = b.x_channel,
+                             .w = filter + index * per_filter,
+                             .w_step = g.taps() * g.ocpg,
+                             .next = again || index + 1 == g.group * g.sgh * g.sgw ? 0 : per_filter,
+                             .runs = runs.data(),
+                             .run_count = static_cast<int64_t>(runs.size()),
+                             .items = (col.end - col.begin) * g.n,
+                             .channels = g.ocpg,
+                             .out = y + ((oh - b.top) * g.ow + col.begin) * b.y_column,
+                             .out_channel = b.y_channel});
+                  again = true;
+                }
+              }
+            }
+          }
+          for (int64_t oc = 0; oc < g.ocpg; ++oc) {
+            copying::transpose(y + oc * b.y_channel, b.y_column, dst + b.group * out + (oc * g.oh + b.top) * g.ow,
+                               g.group * out, g.n, y_pixels);
+          }
+          Scratch::release(Scratch::kImage);
+          Scratch::release(Scratch::kSums);
+        }
+      });
 }
 
 }  // namespace megalith::local

@@ -65,20 +65,30 @@ void Panel(const PanelSums& s, int64_t i0, int64_t cell) {
         }
         MEGALITH_UNROLL for (int i = 0; i < kItems; ++i) {
           MEGALITH_UNROLL for (int u = 0; u < kCount; ++u) {
-            const V xv = hn::Set(d, from[i][at + u]);
-            MEGALITH_UNROLL for (int v = 0; v < kVectors; ++v) acc[i][v] = hn::Add(acc[i][v], hn::Mul(xv, wv[u][v]));
+            if (kVectors > 1 && embedded(i)) {
+              MEGALITH_UNROLL for (int v = 0; v < kVectors; ++v) acc[i][v] =
+                  hn::Add(acc[i][v], MulBroadcast(from[i][at + u], wv[u][v]));
+            } else {
+              const V xv = hn::Set(d, from[i][at + u]);
+              MEGALITH_UNROLL for (int v = 0; v < kVectors; ++v) acc[i][v] = hn::Add(acc[i][v], hn::Mul(xv, wv[u][v]));
+            }
           }
         }
       } else {
         MEGALITH_UNROLL for (int u = 0; u < kCount; ++u) {
+          const auto embed = [](int i) { return !kCells && kVectors == 4 && i % 2 == 0 && embedded(i); };
           V xv[kItems];
-          MEGALITH_UNROLL for (int i = 0; i < kItems; ++i) xv[i] = hn::Set(d, from[i][at + u]);
+          MEGALITH_UNROLL for (int i = 0; i < kItems; ++i) {
+            if (!embed(i)) xv[i] = hn::Set(d, from[i][at + u]);
+          }
           MEGALITH_UNROLL for (int v = 0; v < kVectors; ++v) {
             V wv[kWeights];
             MEGALITH_UNROLL for (int c = 0; c < kWeights; ++c) wv[c] =
                 hn::LoadU(d, w + c * w_cell + u * kRow + v * kLanes);
-            MEGALITH_UNROLL for (int i = 0; i < kItems; ++i) acc[i][v] =
-                hn::Add(acc[i][v], hn::Mul(xv[i], wv[kCells ? i : 0]));
+            MEGALITH_UNROLL for (int i = 0; i < kItems; ++i) {
+              acc[i][v] = hn::Add(acc[i][v],
+                                  embed(i) ? MulBroadcast(from[i][at + u], wv[0]) : hn::Mul(xv[i], wv[kCells ? i : 0]));
+            }
           }
         }
       }
@@ -126,23 +136,27 @@ void Pair(const PanelSums& s, int64_t i0, int64_t cell) {
     const float* from[kItems];
     MEGALITH_UNROLL for (int i = 0; i < kItems; ++i) from[i] = x[i] + run.x;
     const auto steps = [&](int64_t begin, int64_t end, auto first, auto second) HWY_ATTR {
+      constexpr bool kFirst = decltype(first)::value, kSecond = decltype(second)::value;
       for (int64_t at = begin; at < end; ++at) {
         V w0 = hn::Zero(d), w1 = w0;
-        if constexpr (decltype(first)::value) {
+        if constexpr (kFirst) {
           w0 = hn::LoadU(d, w + at * kLanes);
           if (far) hwy::Prefetch(w + at * kLanes + kFloatsAhead);
         }
-        if constexpr (decltype(second)::value) {
+        if constexpr (kSecond) {
           w1 = hn::LoadU(d, w_next + at * kLanes);
           if (far) hwy::Prefetch(w_next + at * kLanes + kFloatsAhead);
         }
         MEGALITH_UNROLL for (int i = 0; i < kItems; ++i) {
-          V xv = hn::Set(d, from[i][at]);
-#if HWY_COMPILER_GCC_ACTUAL && (HWY_TARGET == HWY_AVX2 || HWY_TARGET == HWY_AVX3)
-          if constexpr (decltype(first)::value && decltype(second)::value) asm("" : "+v"(xv.raw));  // read once
-#endif
-          if constexpr (decltype(first)::value) acc[0][i] = hn::Add(acc[0][i], hn::Mul(xv, w0));
-          if constexpr (decltype(second)::value) acc[1][i] = hn::Add(acc[1][i], hn::Mul(xv, w1));
+          const float& from_i = from[i][at];
+          if (embedded(i)) {
+            if constexpr (kFirst) acc[0][i] = hn::Add(acc[0][i], MulBroadcast(from_i, w0));
+            if constexpr (kSecond) acc[1][i] = hn::Add(acc[1][i], MulBroadcast(from_i, w1));
+            continue;
+          }
+          const V xv = kFirst && kSecond ? ReadOnce(from_i) : hn::Set(d, from_i);
+          if constexpr (kFirst) acc[0][i] = hn::Add(acc[0][i], hn::Mul(xv, w0));
+          if constexpr (kSecond) acc[1][i] = hn::Add(acc[1][i], hn::Mul(xv, w1));
         }
       }
     };

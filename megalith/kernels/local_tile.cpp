@@ -70,6 +70,11 @@ void Micro(const Sums& s, int64_t i0, int64_t j0) {
           MEGALITH_UNROLL for (int i = 0; i < kItems; ++i) {
             const float* from = x[i] + at;
             MEGALITH_UNROLL for (int u = 0; u < kCount; ++u) {
+              if (kVectors == 2 && embedded(i)) {
+                MEGALITH_UNROLL for (int v = 0; v < kVectors; ++v) acc[i][v] =
+                    hn::Add(acc[i][v], MulBroadcast(from[u * x_step], wv[u][v]));
+                continue;
+              }
               const V xv = hn::Set(d, from[u * x_step]);
               MEGALITH_UNROLL for (int v = 0; v < kVectors; ++v) acc[i][v] = hn::Add(acc[i][v], hn::Mul(xv, wv[u][v]));
             }

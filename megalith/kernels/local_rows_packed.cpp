@@ -138,19 +138,22 @@ int64_t RowChannels(int64_t images, int64_t depth) {
 
 // Windows of 3 x 3 in rows of less than kLanes columns, one channel: an image row is read once, and what lies left and
 // right of every column is in the same vector, 0 in the last lane.
+struct Neighbours {
+  using Lanes = decltype(hn::SetTableIndices(D(), static_cast<const int32_t*>(nullptr)));
+  Lanes before, behind;
+};
 template <int kImages>
-void Depthwise(const DepthwiseRows& s, int64_t image) {
+void Depthwise(const DepthwiseRows& s, const Neighbours& lanes, int64_t group, int64_t image) {
   const D d;
   V acc[kDepth][kImages];  // the sums of output row i are acc[i % kDepth]
   MEGALITH_EACH(k, kDepth) { MEGALITH_EACH(i, kImages) acc[k][i] = hn::Zero(d); }
   const int64_t x_image = s.x_image, out_image = s.out_image, columns = s.columns, rows = s.rows, shift = s.shift,
                 out_rows = s.out_rows;
-  const float *x = s.x + image * x_image, *w = s.w;
-  float* const out = s.out + image * out_image;
-  const int64_t next = image + 2 * kImages <= s.images ? kImages * x_image : s.next - image * x_image;
-  int32_t lane[2 * kLanes];
-  for (int32_t i = 0; i < 2 * kLanes; ++i) lane[i] = i % kLanes;
-  const auto before = hn::SetTableIndices(d, lane + kLanes - 1), behind = hn::SetTableIndices(d, lane + 1);
+  const float *x = s.x + group * s.x_group + image * x_image, *w = s.w + group * s.w_group;
+  float* const out = s.out + group * s.out_group + image * out_image;
+  const int64_t next = image + 2 * kImages <= s.images ? kImages * x_image
+                                                       : (group + 1 < s.groups ? s.x_group : s.next) - image * x_image;
+  const auto before = lanes.before, behind = lanes.behind;
   const auto store = [&](int64_t row, auto place) HWY_ATTR __attribute__((always_inline)) {
     row += shift;
     if (row < 0 || row >= out_rows) return;
@@ -167,7 +170,7 @@ void Depthwise(const DepthwiseRows& s, int64_t image) {
     }
     MEGALITH_EACH(kw, kDepth) {
       MEGALITH_EACH(k, kDepth) {
-        const V wv = hn::Load(d, w + (kw * kDepth + k) * kLanes);
+        const V wv = hn::LoadU(d, w + (kw * kDepth + k) * columns);
         MEGALITH_EACH(i, kImages) {
           V& sum = acc[(kPhase + kDepth - k) % kDepth][i];
           sum = hn::Add(sum, hn::Mul(xv[i][kw], wv));
@@ -176,7 +179,7 @@ void Depthwise(const DepthwiseRows& s, int64_t image) {
     }
     MEGALITH_EACH(i, kImages) hwy::Prefetch(x + next + i * x_image);
     x += columns;
-    w += kDepth * kDepth * kLanes;
+    w += kDepth * kDepth * columns;
     constexpr int kLast = (kPhase + 1) % kDepth;
     store(r - (kDepth - 1), std::integral_constant<int, kLast>());
     MEGALITH_EACH(i, kImages) acc[kLast][i] = hn::Zero(d);
@@ -185,9 +188,15 @@ void Depthwise(const DepthwiseRows& s, int64_t image) {
 }
 
 void DepthwiseImages(const DepthwiseRows& s) {
-  int64_t image = 0;
-  for (; image + 4 <= s.images; image += 4) Depthwise<4>(s, image);
-  for (; image < s.images; ++image) Depthwise<1>(s, image);
+  const D d;
+  int32_t lane[2 * kLanes];
+  for (int32_t i = 0; i < 2 * kLanes; ++i) lane[i] = i % kLanes;
+  const Neighbours lanes{hn::SetTableIndices(d, lane + kLanes - 1), hn::SetTableIndices(d, lane + 1)};
+  for (int64_t group = 0; group < s.groups; ++group) {
+    int64_t image = 0;
+    for (; image + 4 <= s.images; image += 4) Depthwise<4>(s, lanes, group, image);
+    for (; image < s.images; ++image) Depthwise<1>(s, lanes, group, image);
+  }
 }
 
 // Rows of `columns` floats, one behind the other, to rows `pitch` apart. Up to kMostLanes - 1 floats behind the last
@@ -221,9 +230,9 @@ void lay_rows(const float* from, int64_t rows, int64_t columns, float* to, int64
 // of the image its weight is 0, as the image is: a product of zeros changes no sum, because none is ever -0.
 struct Order {
   const Geometry& g;
-  bool depthwise;                     // for depthwise_rows
-  int64_t depth, tile, width, steps;  // width: of a row of weights; steps: of one row of the window
-  int64_t first = 0, last = 0;        // depth: rows of the image that are read
+  bool depthwise;               // for depthwise_rows
+  int64_t depth, tile, steps;   // steps: of one row of the window
+  int64_t first = 0, last = 0;  // depth: rows of the image that are read
   std::vector<Stretch> rows;
 
   explicit Order(const Geometry& geometry)
@@ -232,7 +241,6 @@ struct Order {
                   g.pad_w == 1 && g.iw < lanes()),
         depth(g.fh == kDepth && g.stride_h == 1 ? kDepth : 1),
         tile(depthwise ? 1 : row_channels(g.n, depth)),
-        width(depthwise ? lanes() : g.ow),
         steps(g.fw * g.icpg),
         last(std::min(g.ih, g.oh + g.fh - 1 - g.pad_h)) {
     rows = stretches(1, g.oh, g.fh, g.ih, [&](int64_t o, int64_t k) { return g.input_row(o, k); })[0];
@@ -246,7 +254,7 @@ struct Order {
     for (const Stretch& s : rows) n += std::max<int64_t>(0, std::min(oh, s.end) - s.begin) * (s.high - s.low);
     return n;
   }
-  int64_t floats() const { return g.group * g.ocpg * weight_rows() * steps * width; }
+  int64_t floats() const { return g.group * g.ocpg * weight_rows() * steps * g.ow; }
   // Every output row takes a tap at least.
   bool all_inside() const {
     return std::all_of(rows.begin(), rows.end(), [](const Stretch& s) { return s.low < s.high; });
@@ -260,7 +268,6 @@ void fill(const Order& o, const float* filter, int64_t group, float* to) {
       const bool inside = oh >= 0 && oh < g.oh && g.input_col(ow, kw) >= 0 && g.input_col(ow, kw) < g.iw;
       *to = inside ? filter[g.filter_at(group, oh, ow) + ((ic * g.fh + kh) * g.fw + kw) * g.ocpg + oc] : 0.f;
     }
-    if (o.depthwise) to = std::fill_n(to, o.width - n, 0.f);
   };
   // for each step and tap, channels
   const auto put_row = [&](int64_t oc, int64_t j, int64_t n, int64_t low, int64_t high, auto&& output) {
@@ -303,29 +310,27 @@ void forward_depthwise(const Order& o, const float* src, const float* weights, f
   const Geometry& g = o.g;
   const int64_t in = g.ih * g.iw, out = g.oh * g.ow, per_group = o.floats() / g.group;
   const auto at = [&](int64_t n, int64_t group) { return (n * g.group + group) * in; };
-  // A few groups whose weights stay in the first cache, for some images.
+  // Some groups whose weights stay in the first cache, for some images.
   constexpr int64_t kGroups = 4, kImages = 8;
   exec.parallel_for(g.group, 1 + 65536 / (g.n * per_group), [&](int64_t begin, int64_t end) {
-    DepthwiseRows s{.x_image = g.group * in,
-                    .out_image = g.group * out,
-                    .rows = o.last - o.first,
-                    .columns = g.iw,
-                    .shift = o.first + g.pad_h,
-                    .out_rows = g.oh};
     for (int64_t first = begin, last; first < end; first = last) {
-      last = std::min(end, first + kGroups);
+      last = g.n <= kImages ? end : std::min(end, first + kGroups);
       for (int64_t n = 0; n < g.n; n += kImages) {
-        s.images = std::min(kImages, g.n - n);
-        for (int64_t group = first; group < last; ++group) {
-          const int64_t next = group + 1 < last    ? at(n, group + 1)
-                               : n + kImages < g.n ? at(n + kImages, first)
-                                                   : at(0, last);
-          s.x = src + at(n, group) + o.first * g.iw;
-          s.w = weights + group * per_group;
-          s.out = dst + (n * g.group + group) * out;
-          s.next = next - at(n, group);
-          depthwise_rows(s);
-        }
+        depthwise_rows({.x = src + at(n, first) + o.first * g.iw,
+                        .w = weights + first * per_group,
+                        .out = dst + (n * g.group + first) * out,
+                        .groups = last - first,
+                        .x_group = in,
+                        .w_group = per_group,
+                        .out_group = out,
+                        .images = std::min(kImages, g.n - n),
+                        .x_image = g.group * in,
+                        .out_image = g.group * out,
+                        .rows = o.last - o.first,
+                        .columns = g.iw,
+                        .shift = o.first + g.pad_h,
+                        .out_rows = g.oh,
+                        .next = (n + kImages < g.n ? at(n + kImages, first) : at(0, last)) - at(n, last - 1)});
       }
     }
   });

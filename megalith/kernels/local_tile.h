@@ -107,17 +107,18 @@ struct RowPanels {
 };
 inline constexpr int64_t kDepth = 3;  // of RowPanels, besides 1
 
-// Images of one channel with windows of 3 x 3 and a column of zeros left and right. w has for each row of x, for each
-// column of the window, for each of its rows, lanes() weights, those behind the columns 0, and is aligned. Rows of x
-// give to those of out as in RowPanels.
+// Images of one channel a group with windows of 3 x 3 and a column of zeros left and right. w has for each row of x,
+// for each column of the window, for each of its rows, `columns` weights; whole vectors of it are read. Rows of x give
+// to those of out as in RowPanels.
 struct DepthwiseRows {
   const float* x = nullptr;
   const float* w = nullptr;
   float* out = nullptr;
+  int64_t groups = 1, x_group = 0, w_group = 0, out_group = 0;
   int64_t images = 0, x_image = 0, out_image = 0;
   int64_t rows = 0, columns = 0;  // of x; columns < lanes()
   int64_t shift = 0, out_rows = 0;
-  int64_t next = 0;  // so far from x lies the first image of the next call
+  int64_t next = 0;  // so far from the last group's x lies the first image of the next call
 };
 
 }  // namespace megalith::local

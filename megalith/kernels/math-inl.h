@@ -99,9 +99,40 @@ HWY_INLINE V Exp(D d, V x) {
   return math::Power<D, V>(d, {math::LimitAbs(d, x, 120.f)}).Value(d);
 }
 
+namespace math {
+// n / d for normal d. Where the processor estimates inverses to 14 bits, its remainder corrects a quotient of them:
+// divisions of whole AVX-512 vectors keep a pipe busy for longer.
+template <class D, class V>
+HWY_INLINE V Quotient(D, V n, V d) {
+#if HWY_TARGET == HWY_AVX3
+  if constexpr (sizeof(n.raw) == 64) {
+    const V inverse{_mm512_rcp14_ps(d.raw)}, q = hn::Mul(n, inverse);
+    return hn::MulAdd(hn::NegMulAdd(q, d, n), inverse, q);
+  }
+#endif
+  return hn::Div(n, d);
+}
+
+// n / (n + 2) for n >= 0, without what rounding n + 2 loses: the remainder is of the sum's parts. That takes fused
+// multiply-adds.
+template <class D, class V>
+HWY_INLINE V Saturate(D d, V n) {
+  const V two = hn::Set(d, 2.f), sum = hn::Add(n, two);
+  V inverse;
+#if HWY_TARGET == HWY_AVX3
+  if constexpr (sizeof(n.raw) == 64)
+    inverse.raw = _mm512_rcp14_ps(sum.raw);
+  else
+#endif
+    inverse = hn::Div(hn::Set(d, 1.f), sum);
+  const V q = hn::Mul(n, inverse);
+  return hn::MulAdd(hn::NegMulAdd(q, n, hn::NegMulAdd(q, two, n)), inverse, q);
+}
+}  // namespace math
+
 // The first kSigmoids of the vectors go through the sigmoid function, the others through tanh, all in step. With
-// e = e^-|x|: 1 - e / (1 + e), and e - e e / (1 + e) below 0. With e = e^-2|x|: 1 - 2 e / (1 + e), and near 0
-// x (1 + a polynomial of x^2).
+// e = e^-|x|: 1 - e / (1 + e), and e - e e / (1 + e) below 0. Tanh with n = e^2|x| - 1: n / (n + 2); or, where
+// multiply-adds are not fused, with e = e^-2|x|: 1 - 2 e / (1 + e), and near 0 x (1 + a polynomial of x^2).
 template <int kSigmoids, int kTanhs, class D, class V>
 HWY_INLINE void SigmoidsAndTanhs(D d, V (&x)[kSigmoids + kTanhs]) {
   namespace hn = hwy::HWY_NAMESPACE;
@@ -109,6 +140,12 @@ HWY_INLINE void SigmoidsAndTanhs(D d, V (&x)[kSigmoids + kTanhs]) {
   const V one = hn::Set(d, 1.f);
   V to[kCount];
   MEGALITH_UNROLL for (int i = 0; i < kCount; ++i) {
+    if (i >= kSigmoids && HWY_NATIVE_FMA) {
+      const V a = hn::Abs(x[i]), most = hn::Set(d, 20.f);
+      to[i] = hn::IfThenElse(hn::Gt(a, most), most, a);
+      to[i] = hn::Add(to[i], to[i]);
+      continue;
+    }
     to[i] = math::MinusAbs(d, x[i]);
     if (i >= kSigmoids) to[i] = hn::Add(to[i], to[i]);
     to[i] = math::AtLeast(d, to[i], i < kSigmoids ? -120.f : -40.f);
@@ -118,11 +155,17 @@ HWY_INLINE void SigmoidsAndTanhs(D d, V (&x)[kSigmoids + kTanhs]) {
     if (i < kSigmoids) {
       const V e = power.Value(d, i);
       const V from = hn::IfThenElse(hn::Lt(x[i], hn::Zero(d)), e, one);
-      x[i] = hn::NegMulAdd(from, hn::Div(e, hn::Add(one, e)), from);
+      x[i] = hn::NegMulAdd(from, math::Quotient(d, e, hn::Add(one, e)), from);
+      continue;
+    }
+    const V scale = power.Scale(d, i);
+    if constexpr (HWY_NATIVE_FMA) {
+      const V y = math::Saturate(d, hn::MulAdd(scale, power.q[i], hn::Sub(scale, one)));
+      x[i] = hn::CopySignToAbs(y, x[i]);
     } else {
       static constexpr float kNear[] = {-3.3333313e-01f, 1.333248e-01f, -5.3840518e-02f, 2.1020556e-02f,
                                         -6.198725e-03f};
-      const V square = hn::Mul(x[i], x[i]), scale = power.Scale(d, i), e = hn::MulAdd(scale, power.q[i], scale);
+      const V square = hn::Mul(x[i], x[i]), e = hn::MulAdd(scale, power.q[i], scale);
       const V near = hn::MulAdd(hn::Mul(x[i], square), math::Polynomial(d, square, kNear), x[i]);
       const V far = hn::Sub(one, hn::Div(hn::Add(e, e), hn::Add(one, e)));
       x[i] = hn::IfThenElse(hn::Lt(to[i], hn::Set(d, -1.125f)), hn::CopySignToAbs(far, x[i]), near);

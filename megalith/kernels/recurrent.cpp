@@ -45,6 +45,9 @@ struct Place {
   HWY_INLINE V operator()(const Units<T>& u, int v, int64_t gate = 0) const {
     return Load(u.data + row * u.row + gate * u.gate + unit + v * kLanes);
   }
+  HWY_INLINE void PrefetchNext(const Units<const float>& u, int v, int64_t gate = 0) const {
+    hwy::Prefetch(u.data + (row + 1) * u.row + gate * u.gate + unit + v * kLanes);
+  }
   HWY_INLINE void Store(V value, const Units<float>& u, int v, int64_t gate = 0) const {
     if (!u.data) return;
     const D d;
@@ -88,14 +91,14 @@ struct Step {
         h[v] = hn::MulAdd(f[v], at(g.c_old, v), hn::Mul(i[v], n[v]));
         at.Store(h[v], g.c_new, v);
       }
-      math::SigmoidsAndTanhs<0, kVectors>(d, h);
       MEGALITH_EACH(v) {
-        h[v] = hn::Mul(o[v], h[v]);
         at.Store(i[v], g.saved, v, 0);
         at.Store(f[v], g.saved, v, 1);
         at.Store(n[v], g.saved, v, 2);
         at.Store(o[v], g.saved, v, 3);
+        at.Store(o[v], g.h_new, v);
       }
+      return;
     } else if constexpr (kKind == Kind::kGru) {
       V gate[2 * kVectors], m[kVectors];
       MEGALITH_UNROLL for (int i = 0; i < 2 * kVectors; ++i) gate[i] = sum[i];
@@ -124,12 +127,32 @@ struct Step {
     }
   }
 
+  template <int kVectors, bool kTail>
+  static HWY_INLINE void Results(const Gates& g, const Place<kVectors, kTail>& at) {
+    V c[kVectors];
+    MEGALITH_EACH(v) c[v] = at(g.c_new, v);
+    math::SigmoidsAndTanhs<0, kVectors>(D(), c);
+    MEGALITH_EACH(v) {
+      const V h = hn::Mul(at(g.h_new, v), c[v]);
+      at.Store(h, g.h_new, v);
+      at.Store(h, g.h_copy, v);
+    }
+  }
+
   // The gradient of the sum whose function of value y has the slope 1 - y^2 (tanh) or y (1 - y) (sigmoid).
   static HWY_INLINE V ThroughTanh(V y, V dy) { return hn::Mul(dy, hn::NegMulAdd(y, y, hn::Set(D(), 1.f))); }
   static HWY_INLINE V ThroughSigmoid(V y, V dy) { return hn::Mul(dy, hn::NegMulAdd(y, y, y)); }
 
   template <int kVectors, bool kTail>
   static HWY_INLINE void Backward(const GateGradients& g, const Place<kVectors, kTail>& at) {
+    // The forward run's values of the next row: they come from far, in pieces that are too short for others to see.
+    if (g.rows > 1) {
+      MEGALITH_EACH(v) {
+        MEGALITH_UNROLL for (int q = 0; q < (kGates > 1 ? 4 : 0); ++q) at.PrefetchNext(g.saved, v, q);
+        if (kKind == Kind::kLstm) at.PrefetchNext(g.c_old, v);
+        at.PrefetchNext(g.dy, v);
+      }
+    }
     V t[kVectors];
     if constexpr (kKind == Kind::kLstm) {
       MEGALITH_EACH(v) t[v] = at(g.c_new, v);
@@ -206,6 +229,11 @@ void Forward(const Gates& g) {
   }
 }
 
+void Results(const Gates& g) {
+  if (g.kind == Kind::kLstm)
+    EachVector(g.rows, g.units, [&](const auto& at) HWY_ATTR { Step<Kind::kLstm>::Results(g, at); });
+}
+
 void Backward(const GateGradients& g) {
   switch (g.kind) {
     case Kind::kIdentity: return BackwardAs<Kind::kIdentity>(g);
@@ -246,6 +274,7 @@ HWY_AFTER_NAMESPACE();
 namespace megalith::recurrent {
 
 void forward(const Gates& g) { MEGALITH_DISPATCH(Forward)(g); }
+void results(const Gates& g) { MEGALITH_DISPATCH(Results)(g); }
 void backward(const GateGradients& g) { MEGALITH_DISPATCH(Backward)(g); }
 void column_sums(const float* from, int64_t row, int64_t rows, int64_t n, float* to, bool accumulate) {
   MEGALITH_DISPATCH(ColumnSums)(from, row, rows, n, to, accumulate);

@@ -33,7 +33,10 @@ struct Gates {
                                   // LSTM i, f, g, o; GRU r, z, n and W_hn h + b_hn
   Units<float> sums;              // may be missing: the gates before their functions
 };
+// An LSTM's are two passes, as what waits for all gates of a unit would leave the processor idle: forward() makes c_new
+// and leaves o at h_new; results() makes h_new and h_copy of them. It may be called for more units at once.
 void forward(const Gates& g);
+void results(const Gates& g);
 
 struct GateGradients {
   Kind kind = Kind::kTanh;

@@ -173,6 +173,9 @@ struct Forward {
                            false, ahead ? &beside : nullptr);
         for (int64_t v = from; v < to; ++v)
           recurrent::forward(gates(i, begin, end, v * panel, tile + (v - from) * tile_panels * panel, width));
+        recurrent::Gates all = gates(i, begin, end, from * panel, tile, width);
+        all.units = std::min(to * panel, d.hidden) - from * panel;
+        recurrent::results(all);
       });
     });
     if (x && i + 1 < d.seq) {

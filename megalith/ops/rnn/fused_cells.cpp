@@ -64,6 +64,7 @@ void fused_cell(const FusedCell& c, Exec& exec) {
           }
           if (c.gates) (c.kind == Kind::kGru ? g.saved : g.sums) = {c.gates + here, H, c.batch * H};
           recurrent::forward(g);
+          recurrent::results(g);
         }
       });
     }

@@ -296,48 +296,55 @@ void PackB(const float* b, int64_t row, int64_t col, int64_t k, int64_t n, float
 }
 
 #if HWY_TARGET == HWY_AVX3
-constexpr int kBesideRows = 8;
+constexpr int kBesideRows = 16;  // one vector wide: each weight is read once for all of them
 #else
 constexpr int kBesideRows = 0;
 #endif
 
-void MultiplyBeside(const float* a, const float* b, int64_t k, float* c, const Beside& o) {
+void MultiplyBeside(const float* a, const float* b, int64_t k, float* c, bool accumulate, const Beside& o) {
 #if HWY_TARGET == HWY_AVX3
   constexpr int kVectors = 4 * kPanelVectors;
   const D d;
-  V acc[kVectors], side[kBesideRows][kPanelVectors];
+  V acc[kVectors], side[kBesideRows];
   MEGALITH_UNROLL for (int v = 0; v < kVectors; ++v) acc[v] = hn::Zero(d);
   MEGALITH_UNROLL for (int i = 0; i < kBesideRows; ++i) {
-    MEGALITH_UNROLL for (int v = 0; v < kPanelVectors; ++v) side[i][v] = hn::Zero(d);
+    side[i] = o.resume ? hn::LoadU(d, o.c + i * o.c_row) : hn::Zero(d);
   }
   const auto row = static_cast<ptrdiff_t>(o.a_row), row3 = 3 * row;
-  const float *a0 = o.a, *a1 = o.a + 4 * row, *panel = o.b;
+  const float *a0 = o.a, *a1 = a0 + 5 * row, *a2 = a1 + 5 * row, *a3 = a2 + 5 * row, *panel = o.b;
   const auto own = [&]() HWY_ATTR {
     const V av = hn::Set(d, *a++);
     MEGALITH_UNROLL for (int v = 0; v < kVectors; ++v) acc[v] = hn::MulAdd(av, hn::LoadU(d, b + v * kLanes), acc[v]);
     b += kVectors * kLanes;
   };
   const auto other = [&]() HWY_ATTR {
-    V bv[kPanelVectors];
-    MEGALITH_UNROLL for (int v = 0; v < kPanelVectors; ++v) bv[v] = hn::LoadU(d, panel + v * kLanes);
+    const V bv = hn::LoadU(d, panel);
+    hwy::Prefetch(panel + kAhead * kPanel);
     MEGALITH_UNROLL for (int i = 0; i < kBesideRows; ++i) {
-      const float* p = i < 4 ? a0 : a1;
-      const V av = hn::Set(d, p[i % 4 == 3 ? row3 : i % 4 * row]);
-      MEGALITH_UNROLL for (int v = 0; v < kPanelVectors; ++v) side[i][v] = hn::MulAdd(av, bv[v], side[i][v]);
+      const float* p = i < 5 ? a0 : i < 10 ? a1 : i < 15 ? a2 : a3;
+      const int at = i % 5;
+      side[i] = hn::MulAdd(hn::Set(d, p[at == 3 ? row3 : at * row]), bv, side[i]);
     }
-    ++a0, ++a1;
+    ++a0, ++a1, ++a2, ++a3;
     panel += kPanel;
   };
-  const int64_t both = std::min(k, o.k);
-  for (int64_t l = 0; l < both; ++l) own(), other();
-  for (int64_t l = both; l < k; ++l) own();
-  for (int64_t l = both; l < o.k; ++l) other();
-  MEGALITH_UNROLL for (int v = 0; v < kVectors; ++v) hn::StoreU(acc[v], d, c + v * kLanes);
-  MEGALITH_UNROLL for (int v = 0; v < kPanelVectors; ++v) {
-    const V bias = o.bias ? hn::LoadU(d, o.bias + v * kLanes) : hn::Zero(d);
-    MEGALITH_UNROLL for (int i = 0; i < kBesideRows; ++i) {
-      hn::StoreU(o.bias ? hn::Add(side[i][v], bias) : side[i][v], d, o.c + i * o.c_row + v * kLanes);
-    }
+  int64_t l = 0, left = o.k;
+  if (2 * left <= k) {
+    for (; left > 0; --left, l += 2) own(), other(), own();
+  } else {
+    for (; l < k && left > 0; ++l, --left) own(), other();
+  }
+  for (; l < k; ++l) own();
+  for (; left > 0; --left) other();
+  MEGALITH_UNROLL for (int v = 0; v < kVectors; ++v) {
+    if (accumulate) acc[v] = hn::Add(acc[v], hn::LoadU(d, c + v * kLanes));
+    hn::StoreU(acc[v], d, c + v * kLanes);
+  }
+  MEGALITH_UNROLL for (int i = 0; i < kBesideRows; ++i) {
+    float* to = o.c + i * o.c_row;
+    if (o.add) side[i] = hn::Add(side[i], hn::LoadU(d, to));
+    if (o.bias) side[i] = hn::Add(side[i], hn::LoadU(d, o.bias));
+    hn::StoreU(side[i], d, to);
   }
 #endif
 }
@@ -369,8 +376,8 @@ int64_t beside_rows() {
   static const int64_t rows = MEGALITH_DISPATCH(BesideRows)();
   return rows;
 }
-void multiply_beside(const float* a, const float* b, int64_t k, float* c, const Beside& other) {
-  MEGALITH_DISPATCH(MultiplyBeside)(a, b, k, c, other);
+void multiply_beside(const float* a, const float* b, int64_t k, float* c, bool accumulate, const Beside& other) {
+  MEGALITH_DISPATCH(MultiplyBeside)(a, b, k, c, accumulate, other);
 }
 
 void pack_b(const float* b, int64_t row, int64_t col, int64_t k, int64_t n, float* to, int64_t to_panel, int64_t begin,
@@ -434,8 +441,8 @@ void run_task(const Product& p, const Cut& cut, const float* packed_b, int64_t i
   float* piece = copied ? Scratch::get(Scratch::kTilesOfA, (tile_room + 16) * (kDepth + 16)) : nullptr;
   float* sums = p.sink ? Scratch::get(Scratch::kSums, rows * (j1 - j0)) : nullptr;
   float* piece_of_b = cut.pack_pieces ? Scratch::get(Scratch::kPanelsOfB, packed_floats(kDepth, j1 - j0)) : nullptr;
-  for (int64_t l = 0; l < p.k || l == 0; l += kDepth) {
-    const int64_t depth = std::min(kDepth, p.k - l);
+  for (int64_t l = 0; l < p.k || l == 0; l += p.depth) {
+    const int64_t depth = std::min(p.depth, p.k - l);
     Run run{0, packed_b ? l * panel : l * p.b.row, depth};
     Block g{.m = rows, .n = j1 - j0, .runs = &run, .run_count = 1, .accumulate = p.accumulate || l > 0};
     g.b = packed_b ? packed_b + j0 * p.k : p.b.data + j0;
@@ -450,7 +457,7 @@ void run_task(const Product& p, const Cut& cut, const float* packed_b, int64_t i
       run.b = 0;
     }
     Epilogue e;
-    if (p.epilogue && l + kDepth >= p.k) {
+    if (p.epilogue && l + p.depth >= p.k) {
       e = *p.epilogue;
       if (e.bias) e.bias += j0;
       if (e.add) e.add += i0 * e.add_stride + j0;

@@ -77,9 +77,8 @@ void pack_a(Matrix a, int64_t m, int64_t k, float* to);
 // One block on the calling thread.
 void multiply(const Block& block);
 
-// A tile of another product that is computed beside one row's: beside_rows() rows, a packed panel of k rows;
-// c[i][0, panel_width()) = sum over l < k of a[i * a_row + l] * b[l * panel_width() + j], plus bias[j] unless it is
-// null.
+// A tile of another product that is computed beside one row's, or some steps of its k: beside_rows() rows and
+// panel_width() / 2 columns of a packed panel. c[i][j] = sum over l < k of a[i * a_row + l] * b[l * panel_width() + j].
 struct Beside {
   const float* a = nullptr;
   int64_t a_row = 0;
@@ -87,12 +86,15 @@ struct Beside {
   int64_t k = 0;
   float* c = nullptr;
   int64_t c_row = 0;
-  const float* bias = nullptr;
+  bool resume = false;          // the sums go on from those that c holds
+  bool add = false;             // the sum is added to c
+  const float* bias = nullptr;  // then added to c, unless it is null
 };
 int64_t beside_rows();  // 0 where there are too few registers
-// c[0, 4 * panel_width()) = a[0, k) times four packed panels whose rows alternate at b. One row of A waits for memory
-// most of the time; the other tile's multiply-adds go into the gaps.
-void multiply_beside(const float* a, const float* b, int64_t k, float* c, const Beside& other);
+// c[0, 4 * panel_width()) (+)= a[0, k) times four packed panels whose rows alternate at b. One row of A waits for
+// memory most of the time; the other tile's multiply-adds go into the gaps, a step beside each two where it has half as
+// many.
+void multiply_beside(const float* a, const float* b, int64_t k, float* c, bool accumulate, const Beside& other);
 
 // Makes a piece of A that lies nowhere: A(i, l) for i in [i, i + m) and l in [l, l + k), rows `pitch` floats apart.
 using Gather = FunctionRef<void(int64_t i, int64_t m, int64_t l, int64_t k, float* to, int64_t pitch)>;
@@ -111,6 +113,7 @@ struct Product {
   int64_t c_row = 0;
   const Sink* sink = nullptr;  // in place of `c`
   bool accumulate = false;     // C += A B
+  int64_t depth = kDepth;      // k of a piece, at most kDepth
   const Epilogue* epilogue = nullptr;
   const Product* also = nullptr;  // of the same A, which is read once: n, packed_b, c and c_row of its own
 };

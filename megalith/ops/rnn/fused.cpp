@@ -8,6 +8,7 @@
 // share the units of every step.
 #include <cstring>
 
+#include "megalith/kernels/simd.h"
 #include "megalith/ops/rnn/dims.h"
 #include "megalith/ops/rnn/panels.h"
 #include "megalith/packed.h"
@@ -101,33 +102,43 @@ void copy_rows(const float* from, int64_t from_row, float* to, int64_t to_row, i
   for (int64_t i = 0; i < rows; ++i) std::memcpy(to + i * to_row, from + i * from_row, static_cast<size_t>(n) * 4);
 }
 
-// The products of inputs of steps to come, a tile beside each product of the steps before them: those wait for weights
-// from the second cache, these need multiply-adds. Sums are the same bits as a product of their own gives.
-struct InputsAhead {
-  int64_t first = 0, end = 0;  // steps whose inputs are multiplied here, in whole tiles
-  const float* x = nullptr;    // of step 0, others `x_row` behind, which may be negative
-  int64_t x_row = 0, k = 0;
+// A product over steps, of inputs on the way forward and of gates' gradients on the way back, some tiles of it beside
+// each product of one row's steps: those wait for weights from the second cache, these need multiply-adds. Sums are the
+// same bits as a product of their own gives.
+struct TilesBeside {
+  int64_t first = 0, end = 0;  // steps that are multiplied here, in whole tiles
+  const float* a = nullptr;    // of step 0, others `a_row` behind, which may be negative
+  int64_t a_row = 0, k = 0;
+  float* room = nullptr;  // for a block of those rows, of `padded` floats; null: they lie well
   const float *weights = nullptr, *bias = nullptr;
   float* sums = nullptr;
-  int64_t sums_row = 0, panels = 0;
-  int64_t done = 0;  // tiles
+  int64_t sums_row = 0, columns = 0;
+  int64_t parts = 1;    // of a tile's k, one at a time
+  bool pieces = false;  // parts are summed alone and added
+  int64_t done = 0;     // parts
 
-  // The next tile, if it is for one of the next steps. A step has so many groups of hidden panels that all tiles get
-  // their turn before they are needed. Tiles of one panel follow one another: it comes from far.
-  static constexpr int64_t kTiles = 2;
-  static int64_t steps() { return kTiles * gemm::beside_rows(); }
-  bool next(int64_t i, gemm::Beside& tile) {
-    const int64_t block = first + done / (panels * kTiles) * steps(), at = done % (panels * kTiles);
-    if (block >= end || block > i + steps()) return false;
-    const int64_t step = block + at % kTiles * gemm::beside_rows(), column = at / kTiles * gemm::panel_width();
-    ++done;
-    tile = {x + step * x_row,
-            x_row,
-            weights + column * k,
-            k,
-            sums + step * sums_row + column,
-            sums_row,
-            bias ? bias + column : nullptr};
+  static int64_t steps() { return gemm::beside_rows(); }
+  static int64_t width() { return gemm::panel_width() / 2; }
+  int64_t finished() const { return first + done / (parts * columns / width()) * steps(); }  // steps before this one
+
+  // The next part, if it is of a tile whose first step is at most `most`. Both tiles that share a panel get one before
+  // either gets another: cache lines come from far in pairs.
+  bool next(int64_t most, gemm::Beside& tile) {
+    const int64_t step = finished();
+    if (step >= end || step > most) return false;
+    const int64_t panel = gemm::panel_width(), at = done++ % (parts * columns / width());
+    const int64_t begin = at / (2 * parts) * panel, part = at / 2 % parts, half = at % 2 * width();
+    const int64_t column = begin + half, from = k * part / parts, to = k * (part + 1) / parts;
+    if (room && at == 0) copy_rows(a + step * a_row, a_row, room, padded(k), steps(), k);
+    tile = {.a = (room ? room : a + step * a_row) + from,
+            .a_row = room ? padded(k) : a_row,
+            .b = weights + begin * k + from * panel + half,
+            .k = to - from,
+            .c = sums + step * sums_row + column,
+            .c_row = sums_row,
+            .resume = part > 0 && !pieces,
+            .add = part > 0 && pieces,
+            .bias = bias && part + 1 == parts ? bias + column : nullptr};
     return true;
   }
 };
@@ -148,7 +159,7 @@ struct Forward {
   float* c = nullptr;              // LSTM: the state, or when training the states of all steps
   float* y = nullptr;              // of step 0
   float* saved = nullptr;          // training
-  InputsAhead* ahead = nullptr;    // may be missing
+  TilesBeside* beside = nullptr;   // products of inputs to come; may be missing
 
   int64_t step_of(int64_t i) const { return reverse ? d.seq - 1 - i : i; }
 
@@ -159,8 +170,8 @@ struct Forward {
     const int64_t at_once = two_sums ? 1 : units_at_once(d.kind, row_end - row), tile_panels = two_sums ? 4 : G;
     const int64_t width = std::min(at_once, u_end - u) * tile_panels * panel;
     float* tile = Scratch::get(Scratch::kSums, std::min(row_end - row, kTileRows) * width);
-    const auto next = [&](gemm::Beside& other) { return ahead->next(i, other); };
-    const FunctionRef<bool(gemm::Beside&)> beside(next);
+    const auto next = [&](gemm::Beside& b) { return beside->next(i + TilesBeside::steps(), b); };
+    const FunctionRef<bool(gemm::Beside&)> other(next);
     to_and_fro(i, u, u_end, at_once, [&](int64_t from, int64_t to) {
       each_piece(row, row_end, kTileRows, [&](int64_t begin, int64_t end) {
         if (!x) {
@@ -170,7 +181,7 @@ struct Forward {
           gru_sums(i, begin, end, from, tile, width);
         else
           weights.multiply(i, end - begin, h[i % 2] - inputs + begin * h_row, h_row, from * G, to * G, tile, width,
-                           false, ahead ? &beside : nullptr);
+                           false, beside ? &other : nullptr);
         for (int64_t v = from; v < to; ++v)
           recurrent::forward(gates(i, begin, end, v * panel, tile + (v - from) * tile_panels * panel, width));
         recurrent::Gates all = gates(i, begin, end, from * panel, tile, width);
@@ -288,7 +299,8 @@ void forward_layer(const Dims& d, const ForwardArgs& a, const PackedWeights& wei
   const int64_t steps = keeps || with_input ? d.seq : std::max<int64_t>(1, std::min(d.seq, kChunkRows / d.batch));
   const int64_t width = keeps ? d.saved() * H : R, sums = keeps || with_input ? 0 : steps * d.batch * width;
   const int64_t states = d.batch * h_row;
-  float* scratch = Scratch::get(Scratch::kGates, d.dirs * (2 * states + R + sums));
+  const int64_t room = TilesBeside::steps() * padded(I);
+  float* scratch = Scratch::get(Scratch::kGates, d.dirs * (2 * states + R + sums + room));
   std::vector<Forward> directions;
   std::vector<const float*> biases;
   for (int64_t dir = 0; dir < d.dirs; ++dir) {
@@ -321,11 +333,11 @@ void forward_layer(const Dims& d, const ForwardArgs& a, const PackedWeights& wei
     directions.push_back(f);
   }
   // One row's products leave gaps for those of the inputs: all but the first ones go there, where a product's sums are
-  // of one piece as well.
-  const int64_t tile = InputsAhead::steps(), panel = gemm::panel_width();
-  const bool beside = tile > 0 && d.batch == 1 && I <= gemm::kDepth && R % panel == 0 &&
+  // of one piece as well. A step has so many groups of hidden panels that all tiles, in halves, are done in time.
+  const int64_t tile = TilesBeside::steps(), panel = gemm::panel_width();
+  const bool beside = !kSmall && tile > 0 && d.batch == 1 && I <= gemm::kDepth && R % panel == 0 &&
                       weights.hidden_panels() % Panels::kGroup == 0 && !split_by_units(d, exec.threads());
-  std::vector<InputsAhead> ahead(static_cast<size_t>(d.dirs));
+  std::vector<TilesBeside> tiles(static_cast<size_t>(d.dirs));
   for (int64_t i = 0; i < d.seq; i += steps) {
     const int64_t end = std::min(d.seq, i + steps), now = beside && end - i > tile ? tile + (end - i) % tile : end - i;
     for (int64_t dir = 0; dir < d.dirs && !with_input; ++dir) {
@@ -345,17 +357,19 @@ void forward_layer(const Dims& d, const ForwardArgs& a, const PackedWeights& wei
                     exec);
       if (now == end - i) continue;
       const int64_t at = f.step_of(0), sign = f.reverse ? -1 : 1;
-      f.ahead = &ahead[static_cast<size_t>(dir)];
-      *f.ahead = {.first = i + now,
-                  .end = end,
-                  .x = in + at * I,
-                  .x_row = sign * I,
-                  .k = I,
-                  .weights = weights.input(layer, dir),
-                  .bias = bias.bias,
-                  .sums = to + (at - f.first) * width,
-                  .sums_row = sign * width,
-                  .panels = R / panel};
+      f.beside = &tiles[static_cast<size_t>(dir)];
+      *f.beside = {.first = i + now,
+                   .end = end,
+                   .a = in + at * I,
+                   .a_row = sign * I,
+                   .k = I,
+                   .room = scratch + dir * room,
+                   .weights = weights.input(layer, dir),
+                   .bias = bias.bias,
+                   .sums = to + (at - f.first) * width,
+                   .sums_row = sign * width,
+                   .columns = R,
+                   .parts = 2};
     }
     each_step(d, exec, end - i, [&](int64_t s, int64_t dir, int64_t row, int64_t row_end, int64_t u, int64_t u_end) {
       directions[static_cast<size_t>(dir)].step(i + s, row, row_end, u, u_end);
@@ -385,6 +399,7 @@ struct Backward {
   float* dh = nullptr;
   float* dc = nullptr;
   int64_t step_row = 0, dh_row = 0;
+  TilesBeside* beside = nullptr;  // gradients of the inputs of finished steps; may be missing
 
   int64_t step_of(int64_t i) const { return reverse ? d.seq - 1 - i : i; }
   // Gradients of a row's gates; a GRU's n has two, one for each product.
@@ -417,17 +432,40 @@ struct Backward {
   // What flows to the state before the i-th step.
   void state(int64_t i, int64_t row, int64_t row_end, int64_t u, int64_t u_end) const {
     constexpr int64_t kPanels = 4;
+    const auto next = [&](gemm::Beside& b) { return beside->next(d.seq - i - TilesBeside::steps(), b); };
+    const FunctionRef<bool(gemm::Beside&)> other(next);
     to_and_fro(i, u, u_end, kPanels, [&](int64_t from, int64_t to) {
       weights.multiply(i, row_end - row, step_sums[i % 2] + row * step_row, step_row, from, to,
-                       dh + row * dh_row + from * gemm::panel_width(), dh_row, d.kind == Kind::kGru);
+                       dh + row * dh_row + from * gemm::panel_width(), dh_row, d.kind == Kind::kGru,
+                       beside ? &other : nullptr);
     });
   }
 };
 
+// How the gradients of one row's inputs are summed: where there are so many gates that it takes several passes, in the
+// parts that fit beside the products of the steps. That depends on sizes alone, as the sums' order does.
+struct InputGradients {
+  int64_t parts = 0;  // of a tile; 0: none fits beside
+  int64_t depth = gemm::kDepth;
+
+  InputGradients(const Dims& d, int64_t inputs) {
+    const int64_t rows = d.rows(), most = inputs > 0 ? 2 * d.hidden / inputs : 0;
+    if (kSmall || gemm::beside_rows() == 0 || d.batch != 1 || d.dirs != 1 || d.seq > gemm::kDepth ||
+        inputs % gemm::panel_width() != 0 || gemm::panels(d.hidden) % Panels::kGroup != 0)
+      return;
+    int64_t few = (rows + gemm::kDepth - 1) / gemm::kDepth;
+    while (few <= most && rows % few != 0) ++few;
+    if (few > most) return;
+    parts = few > 1 ? few : most;
+    if (few > 1) depth = rows / few;
+  }
+};
+
 // The products of the gates' gradients of steps [first, end) with their inputs, weights and states. `more`: they add to
-// those of other steps.
-void weight_gradients(const Dims& d, const Backward& b, int64_t end, const PackedWeights& weights, int64_t layer,
-                      int64_t dir, const float* in, float* din, const CellWeights<float>& dw, bool more, Exec& exec) {
+// those of other steps. The inputs of the last `known` steps have their gradients already.
+void weight_gradients(const Dims& d, const Backward& b, int64_t end, int64_t known, const PackedWeights& weights,
+                      int64_t layer, int64_t dir, const float* in, float* din, const CellWeights<float>& dw, bool more,
+                      Exec& exec) {
   const int64_t H = d.hidden, R = d.rows(), I = d.layer_input(layer), batch = d.batch, panel = gemm::panel_width();
   const int64_t steps = end - b.first, N = steps * batch, width = b.sums_row, y_row = d.dirs * H;
   float* inputs = Scratch::get(Scratch::kPanelsOfB, gemm::packed_floats(N, I) + gemm::packed_floats(N, H));
@@ -474,14 +512,15 @@ void weight_gradients(const Dims& d, const Backward& b, int64_t end, const Packe
       std::copy_n(dw.b_ih, R, dw.b_hh);
     }
   }
-  gemm::product({.m = N,
+  gemm::product({.m = N - known * batch,
                  .n = I,
                  .k = R,
                  .a = {b.sums, width, 1},
                  .packed_b = weights.input(layer, dir),
                  .c = din + b.first * batch * I,
                  .c_row = I,
-                 .accumulate = d.dirs > 1},
+                 .accumulate = d.dirs > 1,
+                 .depth = InputGradients(d, I).depth},
                 exec);
 }
 
@@ -517,6 +556,23 @@ void backward_layer(const Dims& d, const BackwardArgs& a, const PackedWeights& w
     directions.push_back(b);
   }
   if (d.dirs > 1) std::fill_n(din, d.seq * d.batch * d.layer_input(layer), 0.f);  // both add to it
+  // One row's products leave gaps for those of the inputs' gradients: all but the last ones go there.
+  const int64_t I = d.layer_input(layer), tile = TilesBeside::steps();
+  const InputGradients inputs(d, I);
+  TilesBeside beside;
+  if (inputs.parts > 0 && d.seq > tile && !split_by_units(d, exec.threads())) {
+    beside = {.end = (d.seq - 1) / tile * tile,
+              .a = directions[0].sums + (d.seq - 1) * sums_row,
+              .a_row = -sums_row,
+              .k = d.rows(),
+              .weights = weights.input(layer, 0),
+              .sums = din + (d.seq - 1) * I,
+              .sums_row = -I,
+              .columns = I,
+              .parts = inputs.parts,
+              .pieces = d.rows() > gemm::kDepth};
+    directions[0].beside = &beside;
+  }
   int64_t done = 0;
   do {
     const int64_t end = std::min(d.seq, done + some);
@@ -532,7 +588,8 @@ void backward_layer(const Dims& d, const BackwardArgs& a, const PackedWeights& w
               });
     for (int64_t dir = 0; dir < d.dirs; ++dir) {
       const Backward& b = directions[static_cast<size_t>(dir)];
-      weight_gradients(d, b, b.first + end - done, weights, layer, dir, in, din,
+      const int64_t known = b.beside ? beside.finished() : 0;
+      weight_gradients(d, b, b.first + end - done, known, weights, layer, dir, in, din,
                        cell_weights(d, a.dweights, layer, dir), done > 0, exec);
     }
     done = end;

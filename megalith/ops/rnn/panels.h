@@ -65,7 +65,7 @@ struct Panels {
       block.c = c + (i - begin) * panel;
       gemm::Beside other;
       if (beside && to - i == kGroup && (*beside)(other))
-        gemm::multiply_beside(a, block.b, k, block.c, other);
+        gemm::multiply_beside(a, block.b, k, block.c, accumulate, other);
       else
         gemm::multiply(block);
     });

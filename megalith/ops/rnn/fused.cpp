@@ -395,7 +395,8 @@ struct Backward {
   const float *y = nullptr, *dy = nullptr;  // of step 0
   float* sums = nullptr;                    // gradients of the gates of some steps, `first` and behind
   int64_t first = 0, sums_row = 0;
-  float* step_sums[2] = {};  // of a step, in turns: those that meet the hidden weights
+  int64_t done = 0;          // steps behind those
+  float* step_sums[2] = {};  // of a step, in turns: those that meet the hidden weights, unless they stand in `sums`
   float* dh = nullptr;
   float* dc = nullptr;
   int64_t step_row = 0, dh_row = 0;
@@ -425,7 +426,7 @@ struct Backward {
     g.dy = {dy + at * y_row + unit, y_row};
     g.dh = {dh + row * dh_row + unit, dh_row};
     g.sums = {sums + (at - first * d.batch) * sums_row + unit, sums_row, H};
-    g.sums_copy = {step_sums[i % 2] + row * step_row + unit, step_row, H};
+    if (d.kind == Kind::kGru) g.sums_copy = {step_sums[i % 2] + row * step_row + unit, step_row, H};
     recurrent::backward(g);
   }
 
@@ -434,8 +435,11 @@ struct Backward {
     constexpr int64_t kPanels = 4;
     const auto next = [&](gemm::Beside& b) { return beside->next(d.seq - i - TilesBeside::steps(), b); };
     const FunctionRef<bool(gemm::Beside&)> other(next);
+    const bool copied = d.kind == Kind::kGru || d.seq - i == done;
+    const float* from_gates = copied ? step_sums[i % 2] : sums + (step_of(i) - first) * d.batch * sums_row;
+    const int64_t gates_row = copied ? step_row : sums_row;
     to_and_fro(i, u, u_end, kPanels, [&](int64_t from, int64_t to) {
-      weights.multiply(i, row_end - row, step_sums[i % 2] + row * step_row, step_row, from, to,
+      weights.multiply(i, row_end - row, from_gates + row * gates_row, gates_row, from, to,
                        dh + row * dh_row + from * gemm::panel_width(), dh_row, d.kind == Kind::kGru,
                        beside ? &other : nullptr);
     });
@@ -576,8 +580,11 @@ void backward_layer(const Dims& d, const BackwardArgs& a, const PackedWeights& w
   int64_t done = 0;
   do {
     const int64_t end = std::min(d.seq, done + some);
-    for (int64_t dir = 0; dir < d.dirs; ++dir)
-      directions[static_cast<size_t>(dir)].first = dir == 1 ? done : d.seq - end;
+    for (int64_t dir = 0; dir < d.dirs; ++dir) {
+      Backward& b = directions[static_cast<size_t>(dir)];
+      b.first = dir == 1 ? done : d.seq - end;
+      b.done = done;
+    }
     // The gates of a step need its units only, the states before them all gates.
     each_step(d, exec, end - done + (end == d.seq ? 1 : 0),
               [&](int64_t i, int64_t dir, int64_t row, int64_t row_end, int64_t u, int64_t u_end) {
@@ -588,7 +595,10 @@ void backward_layer(const Dims& d, const BackwardArgs& a, const PackedWeights& w
               });
     for (int64_t dir = 0; dir < d.dirs; ++dir) {
       const Backward& b = directions[static_cast<size_t>(dir)];
-      const int64_t known = b.beside ? beside.finished() : 0;
+      const int64_t known = b.beside ? beside.finished() : 0, i = d.seq - end;
+      if (d.kind != Kind::kGru && i > 0)
+        copy_rows(b.sums + (b.step_of(i) - b.first) * d.batch * sums_row, sums_row, b.step_sums[i % 2], step_row,
+                  d.batch, d.rows());
       weight_gradients(d, b, b.first + end - done, known, weights, layer, dir, in, din,
                        cell_weights(d, a.dweights, layer, dir), done > 0, exec);
     }

@@ -44,6 +44,7 @@ constexpr int kAhead = 16;  // steps of k between the use of B and what is fetch
 struct Tile {
   const float* a;
   int64_t a_row, a_step;
+  int64_t a_rest;  // from one row of this tile to that of the next, by its number of rows
   const float* b;
   float* c;
   const float* bias;
@@ -53,7 +54,7 @@ struct Tile {
 
 // kRows x kVectors vectors of C. A vector beyond `columns` is not touched in memory when kMask is set.
 template <int kRows, int kVectors, bool kMask>
-void Micro(const Block& g, const Tile& t) {
+HWY_INLINE void OneTile(const Block& g, const Tile& t) {
   const D d;
   V acc[kRows][kVectors];
   const auto left = [&](int v) { return std::clamp<int64_t>(t.columns - v * kLanes, 0, kLanes); };
@@ -139,7 +140,18 @@ void Micro(const Block& g, const Tile& t) {
   }
 }
 
-using MicroFn = void (*)(const Block&, const Tile&);
+// `count` tiles below each other; `t` is the first of them, and becomes the one behind them.
+template <int kRows, int kVectors, bool kMask>
+void Micro(const Block& g, Tile& t, int64_t count) {
+  for (; count > 0; --count) {
+    OneTile<kRows, kVectors, kMask>(g, t);
+    t.a += kRows * t.a_rest;
+    t.c += kRows * g.c_row;
+    if (t.add) t.add += kRows * g.epilogue->add_stride;
+  }
+}
+
+using MicroFn = void (*)(const Block&, Tile&, int64_t);
 
 // Micro kernels by number of rows, for one width.
 template <int kVectors, bool kMask>
@@ -174,19 +186,31 @@ void Multiply(const Block& g) {
     else if (g.m <= kAccumulators / 4 && left >= 4 * kLanes)
       vectors = 4, masked = false;
     const float* b = g.b + j / kPanel * g.b_panel;
+    const auto pick = [&](int64_t rows) {
+      return vectors == 8   ? Pick<8, false>(rows)
+             : vectors == 4 ? Pick<4, false>(rows)
+             : vectors == 2 ? (masked ? Pick<2, true>(rows) : Pick<2, false>(rows))
+                            : (masked ? Pick<1, true>(rows) : Pick<1, false>(rows));
+    };
+    // Tiles of about equal height: the first `taller` of them have a row more.
+    const int64_t most = std::min<int64_t>(kMaxRows, kAccumulators / vectors), tiles = (g.m + most - 1) / most;
+    const int64_t height = g.m / tiles, taller = g.m % tiles;
+    const MicroFn low = pick(height), high = taller > 0 ? pick(height + 1) : low;
+    const Epilogue* e = g.epilogue;
+    const bool tiled = g.a_tile_depth > 0;
     for (int64_t line = 0; line < g.lines; ++line) {
-      EachRows(g.m, std::min<int64_t>(kMaxRows, kAccumulators / vectors), [&](int64_t i, int64_t rows) {
-        const MicroFn fn = vectors == 8   ? Pick<8, false>(rows)
-                           : vectors == 4 ? Pick<4, false>(rows)
-                           : vectors == 2 ? (masked ? Pick<2, true>(rows) : Pick<2, false>(rows))
-                                          : (masked ? Pick<1, true>(rows) : Pick<1, false>(rows));
-        const Epilogue* e = g.epilogue;
-        const bool tiled = g.a_tile_depth > 0;
-        fn(g,
-           {g.a + line * g.a_line + i * (tiled ? g.a_tile_depth : g.a_row), tiled ? 1 : g.a_row,
-            tiled ? rows : g.a_step, b, g.c + line * g.c_line + i * g.c_row + j, e && e->bias ? e->bias + j : nullptr,
-            e && e->add ? e->add + (line * g.m + i) * e->add_stride + j : nullptr, left});
-      });
+      Tile t{g.a + line * g.a_line,
+             tiled ? 1 : g.a_row,
+             tiled ? height + 1 : g.a_step,
+             tiled ? g.a_tile_depth : g.a_row,
+             b,
+             g.c + line * g.c_line + j,
+             e && e->bias ? e->bias + j : nullptr,
+             e && e->add ? e->add + line * g.m * e->add_stride + j : nullptr,
+             left};
+      high(g, t, taller);
+      if (tiled) t.a_step = height;
+      low(g, t, tiles - taller);
     }
     j += vectors * kLanes;
   }

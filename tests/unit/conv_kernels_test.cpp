@@ -1,6 +1,7 @@
 // The fast kernels of convolutions and their gradients.
 #include <doctest/doctest.h>
 
+#include <cmath>
 #include <cstring>
 #include <limits>
 
@@ -156,6 +157,68 @@ TEST_SUITE("kernels") {
       const Tensor each = dice.floats({20, 1, 1, 3, 3}, false);
       CHECK(check_kernels("Convolution", p, {dy, each}, kSums, &dice, true) > 0);
       CHECK(check_kernels("ConvolutionBackwardData", p, {each, dy, dy}, kSums, &dice, true) > 0);
+    }
+  }
+
+  // On targets of four lanes these take kernels/winograd.h.
+  TEST_CASE("convolution of 3 x 3 windows, one pixel apart") {
+    Dice dice(28);
+    const auto magnitudes = [](Tensor t) {
+      t = t.clone();
+      for (float& v : t.span<float>()) v = std::abs(v);
+      return t;
+    };
+    // What every kernel makes of `in`: within 2e-6 of the largest sum of products' magnitudes.
+    const auto check = [&](const char* name, const Params& params, const std::vector<Tensor>& in, const Shape& shape) {
+      const OpDef& op = Registry::get().at(name);
+      const Attrs attrs{.params = params};
+      std::vector<TensorSpec> specs;
+      for (const Tensor& t : in) specs.push_back({t.dtype(), t.shape()});
+      const std::vector<TensorSpec> out{{DTypeEnum::Float32, shape}};
+      Exec exec;
+      Tensor want = Tensor::empty(DTypeEnum::Float32, shape), sums = Tensor::empty(DTypeEnum::Float32, shape);
+      op.kernels.back().run({attrs, in, {&want, 1}, exec});
+      std::vector<Tensor> sizes;
+      for (const Tensor& t : in) sizes.push_back(magnitudes(t));
+      op.kernels.back().run({attrs, sizes, {&sums, 1}, exec});
+      for (const Kernel& k : op.kernels) {
+        if (!k.accepts || !k.accepts({attrs, specs, out})) continue;
+        CAPTURE(k.name);
+        Tensor got = Tensor::empty(DTypeEnum::Float32, shape);
+        k.run({attrs, in, {&got, 1}, exec});
+        float most = 0, off = 0;
+        for (int64_t i = 0; i < got.count(); ++i) {
+          most = std::max(most, sums.data<float>()[i]);
+          off = std::max(off, std::abs(got.data<float>()[i] - want.data<float>()[i]));
+        }
+        CHECK(off <= 2e-6f * most);
+      }
+    };
+    for (int i = 0; i < 60; ++i) {
+      param::ConvBias p{.nonlineMode = param::NonlineMode::RELU};
+      if (dice.one_in(4)) p.mode = param::ConvolutionMode::CONVOLUTION;
+      p.pad_h = static_cast<uint32_t>(dice.pick(0, 3));
+      p.pad_w = static_cast<uint32_t>(dice.one_in(8) ? 30 : dice.pick(0, 3));
+      const int64_t ic = dice.of<int64_t>({8, 12, 16, 20, 36}), oc = dice.of<int64_t>({8, 12, 32, 44});
+      const int64_t n = dice.one_in(12) ? 0 : dice.pick(1, 4);
+      const int64_t h = std::max<int64_t>(dice.pick(1, 15), 3 - 2 * int64_t{p.pad_h});
+      const int64_t w = std::max<int64_t>(dice.pick(1, 15), 3 - 2 * int64_t{p.pad_w});
+      const Shape shape{n, oc, h + 2 * p.pad_h - 2, w + 2 * p.pad_w - 2};
+      const Tensor x = dice.floats({n, ic, h, w}, false), f = dice.floats({oc, ic, 3, 3}, false);
+      const Tensor dy = dice.floats(shape, false), bias = dice.floats({1, oc, 1, 1}, false);
+      CAPTURE(x.shape().str());
+      CAPTURE(f.shape().str());
+      CAPTURE(Params(p).str());
+      CHECK(check_kernels("ConvBiasForward", p, {x, f, bias}, kSums, &dice, true) > 0);
+      p.nonlineMode = param::NonlineMode::IDENTITY;
+      CHECK(check_kernels("ConvBiasRelu6", p, {x, f, bias}, kSums, &dice, true) > 0);
+      const param::Convolution c{.mode = p.mode, .pad_h = p.pad_h, .pad_w = p.pad_w};
+      CHECK(check_kernels("Convolution", c, {x, f}, kSums, &dice, true) > 0);
+      CHECK(check_kernels("ConvolutionBackwardData", c, {f, dy, x}, kSums, &dice, true) > 0);
+      CHECK(check_kernels("ConvolutionBackwardFilter", c, {x, dy, f}, kSums, &dice, true) > 0);
+      check("Convolution", c, {x, f}, shape);
+      check("ConvolutionBackwardData", c, {f, dy, x}, x.shape());
+      check("ConvolutionBackwardFilter", c, {x, dy, f}, f.shape());
     }
   }
 

@@ -5,6 +5,7 @@
 #include "megalith/kernels/nhwc.h"
 #include "megalith/kernels/planes.h"
 #include "megalith/kernels/rows.h"
+#include "megalith/kernels/winograd.h"
 #include "megalith/ops/nn/conv_canonical.h"
 #include "megalith/ops/nn/conv_walk.h"
 #include "megalith/packed.h"
@@ -101,6 +102,8 @@ uint64_t key_of(uint64_t kind, std::initializer_list<Window> windows) {
   return kind;
 }
 
+enum class Way : uint8_t { kTiles, kPlanes, kWinograd };
+
 // y = epilogue(x * filter) in planes.
 void in_planes(const Tensor& x, const Walk& h, const Walk& w, const Tensor& filter, const Filter& f, uint64_t key,
                const Tensor& y, const gemm::Epilogue& epilogue, Exec& exec) {
@@ -111,7 +114,17 @@ void in_planes(const Tensor& x, const Walk& h, const Walk& w, const Tensor& filt
   planes::convolve(image_of(x, false), h.axis, w.axis, f, floats(weights), image_of(y, false), epilogue, exec);
 }
 
-template <class P, bool kPlanes>
+// The same by Winograd's way.
+void in_points(const Tensor& x, const Walk& h, const Walk& w, const Tensor& filter, const Filter& f, uint64_t key,
+               const Tensor& y, const gemm::Epilogue& epilogue, Exec& exec) {
+  const std::shared_ptr<Storage> weights =
+      packed(filter, key, static_cast<size_t>(winograd::packed_floats(f)) * sizeof(float),
+             [&](std::byte* to) { winograd::pack(f, h.stored, w.stored, reinterpret_cast<float*>(to), exec); });
+  const Dense from(x, false, exec);
+  winograd::convolve(from.image(), h.axis, w.axis, f, floats(weights), image_of(y, false), epilogue, exec);
+}
+
+template <class P, Way kWay>
 void forward(const KernelArgs& a, const gemm::Epilogue& epilogue) {
   const P& p = a.param<P>();
   const bool nhwc = is_nhwc(p);
@@ -120,7 +133,8 @@ void forward(const KernelArgs& a, const gemm::Epilogue& epilogue) {
   Window vh, vw;
   windows(p, filter, nchw(a.in[0].layout(), nhwc), nchw(a.out[0].layout(), nhwc), vh, vw);
   const Walk h = forward_walk(vh), w = forward_walk(vw);
-  if (kPlanes) return in_planes(a.in[0], h, w, filter, f, vh.flip ? 5 : 4, a.out[0], epilogue, a.exec);
+  if (kWay == Way::kPlanes) return in_planes(a.in[0], h, w, filter, f, vh.flip ? 5 : 4, a.out[0], epilogue, a.exec);
+  if (kWay == Way::kWinograd) return in_points(a.in[0], h, w, filter, f, vh.flip ? 8 : 7, a.out[0], epilogue, a.exec);
   const int64_t size = nhwc::packed_floats(f, vh.taps, vw.taps);
   const std::shared_ptr<Storage> weights = packed(
       filter, mix_bits(vh.flip ? 2 : 1, static_cast<uint64_t>(f.groups)), static_cast<size_t>(size) * sizeof(float),
@@ -129,16 +143,16 @@ void forward(const KernelArgs& a, const gemm::Epilogue& epilogue) {
   nhwc::convolve(x.image(), h.axis, w.axis, f, floats(weights), image_of(a.out[0], nhwc), epilogue, a.exec);
 }
 
-template <bool kPlanes = false>
+template <Way kWay>
 void run_convolution(const KernelArgs& a) {
-  forward<param::Convolution, kPlanes>(a, {});
+  forward<param::Convolution, kWay>(a, {});
 }
 
 // Of a bias: one value for each channel.
 bool per_channel(const Shape& s, bool nhwc) { return s.count() == s[nhwc ? 3 : 1]; }
 
 // The epilogue's activation behind a bias.
-template <bool kPlanes>
+template <Way kWay>
 void biased(const KernelArgs& a, gemm::Epilogue e) {
   Tensor bias;
   std::optional<Dense> added;
@@ -152,15 +166,15 @@ void biased(const KernelArgs& a, gemm::Epilogue e) {
       e.bias = bias.data<float>();
     }
   }
-  forward<param::ConvBias, kPlanes>(a, e);
+  forward<param::ConvBias, kWay>(a, e);
 }
 
-template <bool kPlanes = false>
+template <Way kWay>
 void run_relu6(const KernelArgs& a) {
-  biased<kPlanes>(a, {.act = gemm::Activation::kClamp, .low = 0, .high = 6});
+  biased<kWay>(a, {.act = gemm::Activation::kClamp, .low = 0, .high = 6});
 }
 
-template <bool kPlanes = false>
+template <Way kWay>
 void run_conv_bias(const KernelArgs& a) {
   gemm::Epilogue e;
   switch (a.param<param::ConvBias>().nonlineMode) {
@@ -168,7 +182,7 @@ void run_conv_bias(const KernelArgs& a) {
     case param::NonlineMode::H_SWISH: e.act = gemm::Activation::kHSwish; break;
     default: break;
   }
-  biased<kPlanes>(a, e);
+  biased<kWay>(a, e);
   if (a.param<param::ConvBias>().nonlineMode != param::NonlineMode::SIGMOID) return;
   // The result is dense, in whatever order.
   const rows::Fn sigmoid = rows::find(param::ElemwiseMode::SIGMOID);
@@ -180,7 +194,7 @@ void run_conv_bias(const KernelArgs& a) {
   });
 }
 
-template <bool kPlanes = false>
+template <Way kWay>
 void run_backward_data(const KernelArgs& a) {
   const auto& p = a.param<param::Convolution>();
   const bool nhwc = is_nhwc(p);
@@ -190,9 +204,10 @@ void run_backward_data(const KernelArgs& a) {
   std::swap(f.in, f.out);
   Window vh, vw;
   windows(p, filter, nchw(a.out[0].layout(), nhwc), nchw(a.in[1].layout(), nhwc), vh, vw);
-  if (kPlanes) {
-    return in_planes(a.in[1], backward_walk(vh, 0), backward_walk(vw, 0), filter, f, key_of(6, {vh, vw}), a.out[0], {},
-                     a.exec);
+  if (kWay != Way::kTiles) {
+    return (kWay == Way::kPlanes ? in_planes : in_points)(a.in[1], backward_walk(vh, 0), backward_walk(vw, 0), filter,
+                                                          f, key_of(kWay == Way::kPlanes ? 6 : 9, {vh, vw}), a.out[0],
+                                                          {}, a.exec);
   }
   std::vector<Walk> rows, cols;
   for (int64_t i = 0; i < std::min(vh.stride, vh.in); ++i) rows.push_back(backward_walk(vh, i));
@@ -222,7 +237,7 @@ void run_backward_data(const KernelArgs& a) {
   });
 }
 
-template <bool kPlanes = false>
+template <Way kWay>
 void run_backward_filter(const KernelArgs& a) {
   const auto& p = a.param<param::Convolution>();
   const bool nhwc = is_nhwc(p);
@@ -230,7 +245,7 @@ void run_backward_filter(const KernelArgs& a) {
   Window vh, vw;
   windows(p, a.out[0], nchw(a.in[0].layout(), nhwc), nchw(a.in[1].layout(), nhwc), vh, vw);
   const Walk h = forward_walk(vh), w = forward_walk(vw);
-  if (kPlanes) {
+  if (kWay == Way::kPlanes) {
     Tensor diff = a.in[1];
     if (diff.stride()[3] != 1 && diff.dim(3) > 1) {
       diff = Tensor::empty(diff.dtype(), diff.shape());
@@ -240,6 +255,9 @@ void run_backward_filter(const KernelArgs& a) {
                                    f, a.exec);
   }
   const Dense x(a.in[0], nhwc, a.exec), dy(a.in[1], nhwc, a.exec);
+  if (kWay == Way::kWinograd) {
+    return winograd::filter_gradient(x.image(), dy.image(), h.axis, w.axis, h.stored, w.stored, f, a.exec);
+  }
   nhwc::filter_gradient(x.image(), dy.image(), h.axis, w.axis, h.stored, w.stored, f, a.exec);
 }
 
@@ -298,6 +316,25 @@ bool accepts_backward_planes(const KernelQuery& q) {
          suits_planes<param::Convolution>(q, q.in[0].shape, q.in[1].shape, q.out[0].shape, true);
 }
 
+// Windows of 3 x 3 for which kernels/winograd.h pays.
+template <class P>
+bool suits_winograd(const KernelQuery& q, const Shape& filter, const Shape& to, bool backward) {
+  const P& p = q.attrs.param<P>();
+  return all_floats(q) && p.format == Format::NCHW && p.sparse == param::ConvolutionSparse::DENSE && filter[2] == 3 &&
+         filter[3] == 3 && p.stride_h == 1 && p.stride_w == 1 && p.dilate_h == 1 && p.dilate_w == 1 &&
+         winograd::suits(filter[backward ? 0 : 1], filter[backward ? 1 : 0], to[2], to[3]);
+}
+template <class P>
+bool accepts_winograd(const KernelQuery& q) {
+  return suits_winograd<P>(q, q.in[1].shape, q.out[0].shape, false);
+}
+bool accepts_backward_winograd(const KernelQuery& q) {
+  return suits_winograd<param::Convolution>(q, q.in[0].shape, q.out[0].shape, true);
+}
+bool accepts_filter_winograd(const KernelQuery& q) {
+  return suits_winograd<param::Convolution>(q, q.out[0].shape, q.in[1].shape, false);
+}
+
 template <bool kNhwc>
 bool accepts_bias(const KernelQuery& q) {
   using Mode = param::NonlineMode;
@@ -311,8 +348,9 @@ bool accepts_bias(const KernelQuery& q) {
   return (per_channel(bias, kNhwc) && bias[kNhwc ? 3 : 1] == y[kNhwc ? 3 : 1]) || (bias == y && dense);
 }
 
-bool accepts_bias_planes(const KernelQuery& q) {
-  if (!accepts_planes<param::ConvBias>(q) || !accepts_bias<false>(q)) return false;
+template <bool (*kAccepts)(const KernelQuery&)>
+bool accepts_bias_of_channels(const KernelQuery& q) {
+  if (!kAccepts(q) || !accepts_bias<false>(q)) return false;
   return q.in.size() < 3 || q.in[2].shape.count() == 0 || per_channel(q.in[2].shape, false);
 }
 
@@ -342,9 +380,14 @@ std::vector<Kernel> kernels(void (*run)(const KernelArgs&), bool (*nchw)(const K
           {.name = "nhwc_tiles", .run = run, .accepts = nhwc, .strided = true}};
 }
 
-std::vector<Kernel> with_planes(void (*run)(const KernelArgs&), bool (*accepts)(const KernelQuery&),
+// In front of `others`.
+std::vector<Kernel> with_planes(void (*planes)(const KernelArgs&), bool (*accepts_planes)(const KernelQuery&),
+                                void (*winograd)(const KernelArgs&), bool (*accepts_winograd)(const KernelQuery&),
                                 std::vector<Kernel> others) {
-  others.insert(others.begin(), {.name = "planes", .run = run, .accepts = accepts, .strided = true});
+  const Order order = others.front().order;
+  others.insert(others.begin(),
+                {{.name = "planes", .run = planes, .accepts = accepts_planes, .strided = true},
+                 {.name = "winograd", .run = winograd, .accepts = accepts_winograd, .strided = true, .order = order}});
   return others;
 }
 
@@ -352,33 +395,38 @@ std::vector<Kernel> with_planes(void (*run)(const KernelArgs&), bool (*accepts)(
 
 std::vector<Kernel> nhwc_convolution() {
   using P = param::Convolution;
-  return with_planes(
-      run_convolution<true>, accepts_planes<P>,
-      with_wide(kernels(run_convolution<false>, accepts<P, false>, accepts<P, true>, Order::kChannelsLast),
-                run_wide<run_convolution<false>>, accepts_wide<P, accepts<P, false>>,
-                accepts_wide<P, accepts<P, true>>));
+  constexpr auto run = run_convolution<Way::kTiles>;
+  return with_planes(run_convolution<Way::kPlanes>, accepts_planes<P>, run_convolution<Way::kWinograd>,
+                     accepts_winograd<P>,
+                     with_wide(kernels(run, accepts<P, false>, accepts<P, true>, Order::kChannelsLast), run_wide<run>,
+                               accepts_wide<P, accepts<P, false>>, accepts_wide<P, accepts<P, true>>));
 }
 std::vector<Kernel> nhwc_conv_bias() {
   using P = param::ConvBias;
+  constexpr auto run = run_conv_bias<Way::kTiles>;
   return with_planes(
-      run_conv_bias<true>, accepts_bias_planes,
-      with_wide(kernels(run_conv_bias<false>, accepts_bias<false>, accepts_bias<true>, Order::kChannelsLast),
-                run_wide<run_conv_bias<false>>, accepts_wide<P, accepts_bias<false>>,
-                accepts_wide<P, accepts_bias<true>>));
+      run_conv_bias<Way::kPlanes>, accepts_bias_of_channels<accepts_planes<P>>, run_conv_bias<Way::kWinograd>,
+      accepts_bias_of_channels<accepts_winograd<P>>,
+      with_wide(kernels(run, accepts_bias<false>, accepts_bias<true>, Order::kChannelsLast), run_wide<run>,
+                accepts_wide<P, accepts_bias<false>>, accepts_wide<P, accepts_bias<true>>));
 }
 std::vector<Kernel> nhwc_conv_bias_relu6() {
-  return with_planes(run_relu6<true>, accepts_bias_planes,
-                     kernels(run_relu6<false>, accepts_bias<false>, accepts_bias<true>, Order::kChannelsLast));
+  using P = param::ConvBias;
+  return with_planes(run_relu6<Way::kPlanes>, accepts_bias_of_channels<accepts_planes<P>>, run_relu6<Way::kWinograd>,
+                     accepts_bias_of_channels<accepts_winograd<P>>,
+                     kernels(run_relu6<Way::kTiles>, accepts_bias<false>, accepts_bias<true>, Order::kChannelsLast));
 }
 std::vector<Kernel> nhwc_backward_data() {
-  return with_planes(run_backward_data<true>, accepts_backward_planes,
-                     kernels(run_backward_data<false>, accepts_backward_data<false>, accepts_backward_data<true>,
+  return with_planes(run_backward_data<Way::kPlanes>, accepts_backward_planes, run_backward_data<Way::kWinograd>,
+                     accepts_backward_winograd,
+                     kernels(run_backward_data<Way::kTiles>, accepts_backward_data<false>, accepts_backward_data<true>,
                              Order::kChannelsLast));
 }
 std::vector<Kernel> nhwc_backward_filter() {
-  return with_planes(run_backward_filter<true>, accepts_filter_planes,
-                     kernels(run_backward_filter<false>, accepts_backward_filter<false>, accepts_backward_filter<true>,
-                             Order::kRowMajor));
+  return with_planes(run_backward_filter<Way::kPlanes>, accepts_filter_planes, run_backward_filter<Way::kWinograd>,
+                     accepts_filter_winograd,
+                     kernels(run_backward_filter<Way::kTiles>, accepts_backward_filter<false>,
+                             accepts_backward_filter<true>, Order::kRowMajor));
 }
 
 }  // namespace megalith::conv

@@ -28,6 +28,10 @@ const std::vector<Pass>& passes() {
       {.name = "fuse_conv_bias",
        .doc = "makes ConvBiasForward (ConvBiasRelu6) of a convolution, its bias and its activation",
        .run = pass::fuse_conv_bias},
+      {.name = "mask_pooled",
+       .doc = "takes RELU's gradient of pooled elements before they go back to where they were",
+       .run = pass::mask_pooled,
+       .writable = true},
       {.name = "fuse_elemwise", .doc = "makes one node of a chain of elementwise nodes", .run = pass::fuse_elemwise},
       {.name = "remove_dead", .doc = "drops nodes that nobody reads", .run = pass::remove_dead, .writable = true},
   };

@@ -229,12 +229,23 @@ Attrs conv_bias(const Node& conv, N nonline) {
 }
 
 // A ConvBias that still waits for its activation, in Float32 and NCHW.
-bool open(const Facts& facts, const Node& n) {
+bool open(const Facts& facts, const Node& n, NodeId reader) {
   if (!is(n, "ConvBiasForward") || n.inputs.size() < 2 || n.attrs.output_dtype) return false;
   const auto& p = n.attrs.param<param::ConvBias>();
-  const Tensor* w = facts.constant(n.inputs[1]);
+  const Tensor* w = facts.parameter(n.inputs[1], reader);
   return p.nonlineMode == N::IDENTITY && p.format == param::ConvolutionFormat::NCHW && w &&
          w->dtype().id == DTypeEnum::Float32;
+}
+
+// A convolution whose weights, and the bias that is added to it, are trained.
+bool adds_trained_bias(const Facts& facts, const Node& conv, ValueId bias, NodeId reader) {
+  if (!is(conv, "Convolution") || conv.inputs.size() != 2 || conv.attrs.output_dtype) return false;
+  const auto& p = conv.attrs.param<param::Convolution>();
+  const Tensor *w = facts.parameter(conv.inputs[1], reader), *b = facts.parameter(bias, reader);
+  const auto is_float = [](const Tensor& t) { return t.dtype().id == DTypeEnum::Float32; };
+  if (facts.constant(conv.inputs[1]) && facts.constant(bias)) return false;
+  return w && b && is_float(*w) && is_float(*b) && w->ndim() == 4 && b->shape() == Shape{1, w->dim(0), 1, 1} &&
+         p.format == param::ConvolutionFormat::NCHW && p.sparse == param::ConvolutionSparse::DENSE;
 }
 
 }  // namespace
@@ -255,12 +266,14 @@ void fuse_conv_bias(Graph& g) {
     if (!act || arity > 2) continue;
     for (size_t side = 0; side < arity; ++side) {
       const ValueId y = g.nodes[i].inputs[side];
-      const Node* conv = facts.absorbable(y);
-      if (!conv) continue;
+      const Node* conv = &g.node(g.value(y).node);
+      if (!is(*conv, "Convolution") && !is(*conv, "ConvBiasForward")) continue;
+      const auto shapes = facts.wants_shape(y, static_cast<NodeId>(i));
+      if (!shapes) continue;
       Attrs attrs;
       std::vector<ValueId> inputs;
       if (arity == 1) {
-        if (open(facts, *conv)) {
+        if (open(facts, *conv, static_cast<NodeId>(i))) {
           attrs = conv->attrs;
           attrs.params.as<param::ConvBias>().nonlineMode = *act;
         } else if (is(*conv, "Convolution") && linear(facts, *conv)) {
@@ -272,16 +285,20 @@ void fuse_conv_bias(Graph& g) {
         if (is(*conv, "Convolution")) inputs.resize(2);
       } else {
         Channel sum;
-        if (is(*conv, "Convolution")) {
+        const ValueId added = g.nodes[i].inputs[1 - side];
+        if (adds_trained_bias(facts, *conv, added, static_cast<NodeId>(i))) {
+          attrs = conv_bias(*conv, *act);
+        } else if (is(*conv, "Convolution")) {
           const auto l = linear(facts, *conv);
           if (!l) continue;
-          const auto b = facts.per_channel(g.nodes[i].inputs[1 - side], l->channels, -3, 4);
+          const auto b = facts.per_channel(added, l->channels, -3, 4);
           if (!b) continue;
           sum = *b;
           attrs = conv_bias(*conv, *act);
-        } else if (open(facts, *conv) && conv->inputs.size() == 3 && bias[static_cast<size_t>(y)]) {
+        } else if (open(facts, *conv, static_cast<NodeId>(i)) && conv->inputs.size() == 3 &&
+                   bias[static_cast<size_t>(y)]) {
           sum = *bias[static_cast<size_t>(y)];
-          const auto b = facts.per_channel(g.nodes[i].inputs[1 - side], static_cast<int64_t>(sum.size()), -3, 4);
+          const auto b = facts.per_channel(added, static_cast<int64_t>(sum.size()), -3, 4);
           if (!b) continue;
           for (size_t c = 0; c < sum.size(); ++c) sum[c] += (*b)[c];
           attrs = conv->attrs;
@@ -289,11 +306,13 @@ void fuse_conv_bias(Graph& g) {
         } else {
           continue;
         }
-        const Tensor value = Tensor::of<float>(DTypeEnum::Float32, {1, static_cast<int64_t>(sum.size()), 1, 1},
-                                               std::span<const float>(sum));
-        inputs = {conv->inputs[0], conv->inputs[1]};
-        inputs.push_back(fresh.add(value));
-        bias[static_cast<size_t>(g.nodes[i].outputs[0])] = sum;
+        inputs = {conv->inputs[0], conv->inputs[1], added};
+        if (!sum.empty()) {
+          const Tensor value = Tensor::of<float>(DTypeEnum::Float32, {1, static_cast<int64_t>(sum.size()), 1, 1},
+                                                 std::span<const float>(sum));
+          inputs[2] = fresh.add(value);
+          bias[static_cast<size_t>(g.nodes[i].outputs[0])] = sum;
+        }
       }
       // Reached through `g` again: adding the constant moved the nodes.
       Node& n = g.nodes[i];
@@ -302,6 +321,7 @@ void fuse_conv_bias(Graph& g) {
       n.op = mode == E::RELU6 ? relu6 : fused;
       n.attrs = std::move(attrs);
       n.inputs = std::move(inputs);
+      for (NodeId s : *shapes) g.node(s).inputs[0] = n.outputs[0];
       break;
     }
   }

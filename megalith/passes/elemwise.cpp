@@ -50,6 +50,35 @@ void take(const Graph& g, const Facts& facts, NodeId id, std::vector<bool>& take
 
 }  // namespace
 
+// The gradient of RELU behind that of a pooling of its largest elements: x > 0 ? unpool(x, y, d) : 0, where y are these
+// elements of x, is unpool(x, y, y > 0 ? d : 0), which asks fewer elements.
+void mask_pooled(Graph& g) {
+  const Facts facts(g);
+  for (size_t i = 0; i < g.nodes.size(); ++i) {
+    Node& mask = g.nodes[i];
+    const auto id = static_cast<NodeId>(i);
+    if (!is(mask, "Elemwise") || mask.attrs.output_dtype || mask.inputs.size() != 2 || facts.late(id) ||
+        mask.attrs.param<param::Elemwise>().mode != param::ElemwiseMode::SWITCH_GT0)
+      continue;
+    const ValueId x = mask.inputs[0], dx = mask.inputs[1];
+    Node& unpool = g.node(g.value(dx).node);
+    if (!is(unpool, "PoolingBackward") || unpool.inputs.size() != 3 || unpool.inputs[0] != x) continue;
+    const ValueId y = unpool.inputs[1], dy = unpool.inputs[2];
+    const Node& pool = g.node(g.value(y).node);
+    if (!is(pool, "Pooling") || pool.inputs[0] != x || pool.attrs.output_dtype || unpool.attrs.output_dtype ||
+        !(pool.attrs.params == unpool.attrs.params) ||
+        pool.attrs.param<param::Pooling>().mode != param::PoolingMode::MAX)
+      continue;
+    const auto shapes = facts.wants_shape(dx, id);
+    if (!shapes) continue;
+    std::swap(mask.op, unpool.op);
+    std::swap(mask.attrs, unpool.attrs);
+    unpool.inputs = {y, dy};
+    mask.inputs = {x, y, dx};
+    for (NodeId s : *shapes) g.node(s).inputs[0] = mask.outputs[0];
+  }
+}
+
 void fuse_elemwise(Graph& g) {
   const OpDef* fused = Registry::get().find("FusedElemwise");
   if (!fused) return;

@@ -84,6 +84,39 @@ TEST_CASE("convolution_bias_and_activation_become_one_node") {
   CHECK(count(bare, "ConvBiasForward") == 1);
 }
 
+TEST_CASE("convolutions_that_are_trained_take_their_bias_and_activation_too") {
+  const auto step = [](const Shape& bias_shape) {
+    Graph g;
+    const Var x(g, g.add_input("x", DTypeEnum::Float32, {2, 3, 8, 8}));
+    const auto parameter = [&](const Tensor& t) {
+      const ValueId v = g.add_parameter(t);
+      g.node(g.value(v).node).op = &Registry::get().at("VolatileSharedDeviceTensor");
+      return Var(g, v);
+    };
+    const Var w = parameter(ramp({4, 3, 3, 3}, 5)), b = parameter(ramp(bias_shape, 3));
+    const Var y = emit1("Convolution", param::Convolution{.pad_h = 1, .pad_w = 1}, {x, w});
+    const Var r = call(E::RELU, {call(E::ADD, {y, b})});
+    const param::Pooling window{.stride_h = 2, .stride_w = 2, .window_h = 2, .window_w = 2};
+    const Var p = emit1("Pooling", window, {r});
+    const Var dr = emit1("PoolingBackward", window, {r, p, call(E::EXP, {p})});
+    const Var shape = emit1("GetVarShape", {y});  // gradients ask for it
+    g.add_output(emit1("Reduce", param::Reduce{}, {call(E::SWITCH_GT0, {r, dr}), shape}).value(), "dy");
+    return g;
+  };
+  for (const Shape& bias : {Shape{1, 4, 1, 1}, Shape{1, 1, 1, 8}}) {
+    const Tensor x = ramp({2, 3, 8, 8}, 7);
+    const Tensor want = Model::from_graph(step(bias), {.optimize = false}).run({{"x", x}})[0];
+    Model m = Model::from_graph(step(bias));
+    const Tensor got = m.run({{"x", x}})[0];
+    for (int64_t i = 0; i < want.count(); ++i) CHECK(std::abs(got.item(i) - want.item(i)) <= 1e-5);
+    CHECK(count(m.graph(), "ConvBiasForward") == (bias[1] == 4 ? 1 : 0));
+    // RELU's gradient is taken of a quarter of the elements.
+    const Graph& g = m.graph();
+    const Node& sum = g.node(g.value(g.outputs[0].value).node);
+    CHECK(std::string(g.node(g.value(sum.inputs[0]).node).op->name) == "PoolingBackward");
+  }
+}
+
 TEST_CASE("a_bias_that_is_no_bias_stays") {
   // One value per column, and one that adds an axis to the result.
   for (const Shape& bias : {Shape{1, 1, 1, 8}, Shape{8}, Shape{1, 1, 1, 1, 1}}) {

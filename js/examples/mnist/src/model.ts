@@ -115,7 +115,8 @@ function showRun(): void {
       const cell = document.createElement(tag);
       if (tag === "th") cell.setAttribute("scope", "col");
       if (i < 2 || i === 4) cell.className = "text";
-      cell.textContent = text;
+      // Long names may be cut between their words.
+      cell.append(...text.split(/(?<=_)|(?<=[a-z])(?=[A-Z])/).flatMap((part) => [part, document.createElement("wbr")]));
       tr.append(cell);
     });
   };

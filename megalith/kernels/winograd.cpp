@@ -94,16 +94,21 @@ HWY_INLINE void ToTaps(const V* m, V* y) {
   y[2] = hn::Add(hn::Add(Times(kPP, even_p), Times(kQQ, even_q)), m[5]);
 }
 
-// A tile of kIn x kIn values through `fn` along columns and along rows; value (i, j) of kOut x kOut goes to to(i, j,
-// v). Value (i, j) is at rows[i] + j * pixel + c; columns before `begin` and from `end` on are 0. Four channels.
+// A tile of kIn x kIn values through `kFn` along columns and along rows; the kOut x kOut values that come out go to
+// to(i, j, value), row by row. Value (i, j) is at rows[i] + j * pixel + c; columns before `begin` and from `end` on are
+// 0. Four channels.
 template <int kIn, int kOut, void (*kFn)(const V*, V*), class To>
 HWY_INLINE void BothWays(const float* const* rows, int64_t begin, int64_t end, int64_t pixel, int64_t c, To&& to) {
   const D d;
   V half[kOut][kIn];
   for (int j = 0; j < kIn; ++j) {
     V x[kIn], v[kOut];
-    const bool inside = j >= begin && j < end;
-    MEGALITH_UNROLL for (int i = 0; i < kIn; ++i) x[i] = inside ? hn::LoadU(d, rows[i] + j * pixel + c) : hn::Zero(d);
+    const ptrdiff_t at = static_cast<ptrdiff_t>(j * pixel + c);
+    if (j >= begin && j < end) {
+      MEGALITH_UNROLL for (int i = 0; i < kIn; ++i) x[i] = hn::LoadU(d, rows[i] + at);
+    } else {
+      MEGALITH_UNROLL for (int i = 0; i < kIn; ++i) x[i] = hn::Zero(d);
+    }
     kFn(x, v);
     MEGALITH_UNROLL for (int i = 0; i < kOut; ++i) half[i][j] = v[i];
   }
@@ -118,8 +123,10 @@ HWY_INLINE void BothWays(const float* const* rows, int64_t begin, int64_t end, i
 template <int kIn, void (*kFn)(const V*, V*)>
 HWY_INLINE void Spread(const Seen& s, int64_t channels, float* to, int64_t step) {
   for (int64_t c = 0; c < channels; c += kLanes) {
-    BothWays<kIn, kPoints, kFn>(s.rows, s.begin, s.end, channels, c, [&](int i, int j, V v) HWY_ATTR {
-      hn::StoreU(v, D(), to + (i * kPoints + j) * step + c);
+    float* p = to + c;
+    BothWays<kIn, kPoints, kFn>(s.rows, s.begin, s.end, channels, c, [&](int, int, V v) HWY_ATTR {
+      hn::StoreU(v, D(), p);
+      p += static_cast<ptrdiff_t>(step);
     });
   }
 }
@@ -139,7 +146,8 @@ void Collect(const float* from, int64_t step, int64_t channels, float* y, int64_
     const V bias = e.bias ? hn::LoadU(d, e.bias + c) : hn::Zero(d);
     BothWays<kPoints, kTile, ToResults>(values, 0, kPoints, step, c, [&](int i, int j, V v) HWY_ATTR {
       if (i >= rows || j >= columns) return;
-      hn::StoreU(megalith::HWY_NAMESPACE::Activate(d, e, hn::Add(v, bias)), d, y + i * row + j * pixel + c);
+      float* to = y + static_cast<ptrdiff_t>(i * row + c);
+      hn::StoreU(megalith::HWY_NAMESPACE::Activate(d, e, hn::Add(v, bias)), d, to + j * static_cast<ptrdiff_t>(pixel));
     });
   }
 }

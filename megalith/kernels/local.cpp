@@ -126,10 +126,10 @@ void with_channels_last(const Geometry& g, const float* src, float* dst, Exec& e
 void cells_packed(const Geometry& g, const CellPanels& panels, int64_t first_cell, const float* x, float* y,
                   Exec& exec) {
   if (g.rows * g.cols == 1) return forward_cells(g, panels, first_cell, x, y, exec);
-  const bool far = panels.far();
+  const int64_t ahead = panels.ahead();
   each_cell(g, x, y, &panels, first_cell, exec, [&](int64_t, const CellPanels::Cell& taps, bool again, const Sums& s) {
     PanelSums p{
-        .x = s.x, .out = s.out, .items = s.items, .runs = s.runs, .run_count = s.run_count, .far = far && !again};
+        .x = s.x, .out = s.out, .items = s.items, .runs = s.runs, .run_count = s.run_count, .ahead = again ? 0 : ahead};
     panels.sums(taps, p);
   });
 }

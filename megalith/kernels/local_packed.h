@@ -78,8 +78,8 @@ class CellPanels {
   Cell cell(int64_t index) const;
   // The sums of one cell, for all panels; s lacks w and all that is said of columns, and gets it.
   void sums(const Cell& cell, PanelSums& s) const;
-  // They have to come from a cache of all processors or from memory.
-  bool far() const { return floats() > kNear; }
+  // How many floats ahead weights are asked for; 0 where they stay near.
+  int64_t ahead() const;
 
  private:
   void fill(int64_t cell, const float* filter, float* to) const;

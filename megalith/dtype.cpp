@@ -29,10 +29,22 @@ const Info& info(DTypeEnum id) { return kInfo[static_cast<size_t>(id)]; }
 
 bool valid_dtype(int id) { return id >= 0 && id < static_cast<int>(std::size(kInfo)); }
 int DType::bits() const { return info(id).bits; }
-bool DType::is_quantized() const { return info(id).quantized; }
-bool DType::is_asymmetric() const { return info(id).asymmetric; }
+bool DType::has_scale() const { return info(id).quantized; }
+bool DType::has_zero_point() const { return info(id).asymmetric; }
 bool DType::is_int() const { return info(id).integer; }
 std::string_view DType::name() const { return info(id).name; }
+
+void require_built(DType d) {
+  if (!kTrimmed) return;
+  switch (d.id) {
+    case DTypeEnum::Float32:
+    case DTypeEnum::Int32:
+    case DTypeEnum::Uint8:
+    case DTypeEnum::Bool:
+    case DTypeEnum::Byte: return;
+    default: throw UnsupportedError(cat("element type ", d.name(), kLeftOut));
+  }
+}
 
 std::string DType::str() const {
   if (!is_quantized()) return std::string(name());

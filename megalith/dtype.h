@@ -7,6 +7,8 @@
 #include <string>
 #include <string_view>
 
+#include "megalith/trimmed.h"
+
 namespace megalith {
 
 // Values are those of the `.mge` files.
@@ -47,18 +49,26 @@ struct DType {
   constexpr DType(DTypeEnum id, float scale, uint8_t zero_point = 0) : id(id), zero_point(zero_point), scale(scale) {}
 
   int bits() const;  // per element, also for the types packed below a byte
-  bool is_lowbit() const { return bits() < 8; }
-  bool is_quantized() const;   // has a scale
-  bool is_asymmetric() const;  // has a zero point
-  bool is_float() const { return id == DTypeEnum::Float32 || id == DTypeEnum::Float16 || id == DTypeEnum::BFloat16; }
+  // A trimmed build never computes with types for which the first three hold, so their code goes.
+  bool is_lowbit() const { return !kTrimmed && bits() < 8; }
+  bool is_quantized() const { return !kTrimmed && has_scale(); }
+  bool is_asymmetric() const { return !kTrimmed && has_zero_point(); }
+  bool is_float() const { return id == DTypeEnum::Float32 || (!kTrimmed && is_float16()); }
+  bool is_float16() const { return id == DTypeEnum::Float16 || id == DTypeEnum::BFloat16; }
   bool is_int() const;  // plain integers of 8 bits and more, not Bool
   std::string_view name() const;
   std::string str() const;  // "QuantizedS8(scale=0.05)"
 
   friend bool operator==(const DType&, const DType&) = default;
+
+ private:
+  bool has_scale() const;
+  bool has_zero_point() const;
 };
 
 bool valid_dtype(int id);  // an int read from a file names an element type
+// Throws UnsupportedError for a type that this build leaves out.
+void require_built(DType dtype);
 
 // IEEE binary16. Rounding is to nearest with ties away from zero, as MegEngine's half type does.
 struct half {

@@ -59,7 +59,7 @@ struct Model::Impl {
     for (const Node& n : graph.nodes) {
       if (n.unknown) unknown += (unknown.empty() ? "" : ", ") + n.unknown->name + ": " + n.unknown->why;
     }
-    if (!unknown.empty()) throw UnsupportedError(cat("the model can't run: ", unknown));
+    if (!unknown.empty()) throw UnsupportedError(cat("the model can't run: ", unknown, kLeftOut));
     const uint64_t usual = (uint64_t{512} << 20) + 256 * (uint64_t{file_bytes} + feed_bytes);
     const size_t want = options.memory_limit ? options.memory_limit : std::min<uint64_t>(usual, PTRDIFF_MAX);
     if (executor && want <= limit) return;

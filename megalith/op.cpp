@@ -72,6 +72,7 @@ const Registry& Registry::get() {
 
 void Registry::add(OpDef def) {
   const char* name = def.name;
+  if (kTrimmed) std::erase_if(def.kernels, [](const Kernel& k) { return !k.run; });
   if (!ops_.emplace(name, std::make_unique<OpDef>(std::move(def))).second) {
     throw Error(cat("two descriptions of the op ", name));
   }
@@ -84,7 +85,7 @@ const OpDef* Registry::find(std::string_view name) const {
 
 const OpDef& Registry::at(std::string_view name) const {
   if (const OpDef* op = find(name)) return *op;
-  throw UnsupportedError(cat("unknown operator ", name));
+  throw UnsupportedError(cat("unknown operator ", name, kLeftOut));
 }
 
 Odometer::Odometer(const Shape& shape, std::vector<Shape> strides)
@@ -145,14 +146,12 @@ Tensor converted(const Tensor& t, DType dtype, Exec& exec) {
   return out;
 }
 
-static bool is_float16(DType d) { return d.id == DTypeEnum::Float16 || d.id == DTypeEnum::BFloat16; }
-
 bool accepts_as_floats(const KernelQuery& q, bool (*accepts)(const KernelQuery&)) {
   std::vector<TensorSpec> in(q.in.begin(), q.in.end()), out(q.out.begin(), q.out.end());
   bool any = false;
   for (std::vector<TensorSpec>* specs : {&in, &out}) {
     for (TensorSpec& s : *specs) {
-      if (!is_float16(s.dtype)) continue;
+      if (!s.dtype.is_float16()) continue;
       any = true;
       s.dtype = DTypeEnum::Float32;
       if (specs == &in) s.value = {};
@@ -163,13 +162,13 @@ bool accepts_as_floats(const KernelQuery& q, bool (*accepts)(const KernelQuery&)
 
 void run_as_floats(const KernelArgs& a, void (*run)(const KernelArgs&)) {
   std::vector<Tensor> in, out;
-  for (const Tensor& t : a.in) in.push_back(is_float16(t.dtype()) ? converted(t, DTypeEnum::Float32, a.exec) : t);
+  for (const Tensor& t : a.in) in.push_back(t.dtype().is_float16() ? converted(t, DTypeEnum::Float32, a.exec) : t);
   for (const Tensor& t : a.out)
-    out.push_back(is_float16(t.dtype()) ? Tensor::empty(DTypeEnum::Float32, t.layout()) : t);
+    out.push_back(t.dtype().is_float16() ? Tensor::empty(DTypeEnum::Float32, t.layout()) : t);
   run({a.attrs, in, out, a.exec});
   static const OpDef& op = Registry::get().at("TypeCvt");
   for (size_t i = 0; i < out.size(); ++i) {
-    if (!is_float16(a.out[i].dtype())) continue;
+    if (!a.out[i].dtype().is_float16()) continue;
     const Attrs attrs{.params = param::TypeCvt{.dtype = a.out[i].dtype()}};
     const TensorSpec from{out[i].dtype(), out[i].shape(), {}}, to{a.out[i].dtype(), out[i].shape(), {}};
     select_kernel(op, {attrs, {&from, 1}, {&to, 1}}, false, {}).run({attrs, {&out[i], 1}, {&a.out[i], 1}, a.exec});

@@ -173,7 +173,7 @@ struct GradReads {
 
 struct OpDef {
   const char* name;  // MegEngine's, without version suffix
-  const char* doc;   // one line: what it computes
+  Doc doc;           // one line: what it computes
   MgeName mge;       // v1_name null: not stored in `.mge` files
   OpKind kind = OpKind::kCompute;
   const ParamSchema* params = nullptr;  // null: the op stores no parameter table
@@ -193,10 +193,14 @@ struct OpDef {
   double (*flops)(const KernelQuery&) = nullptr;  // multiplications and additions count one each; null: no formula
   std::vector<std::pair<int, int>> updates;       // (output, input): the output is written over that input's storage
   bool (*updates_when)(const Attrs&, int n_inputs) = nullptr;  // null: every use of the op updates
-  bool dynamic = false;           // the output's shape depends on data: `infer` sets the dtype and a bound
-  bool random = false;            // not folded, not shared; draws from Exec::random_key
+#ifdef MEGALITH_TRIMMED
+  static constexpr bool dynamic = false, random = false, takes_absent = false;  // of no op
+#else
+  bool dynamic = false;       // the output's shape depends on data: `infer` sets the dtype and a bound
+  bool random = false;        // not folded, not shared; draws from Exec::random_key
+  bool takes_absent = false;  // handles absent inputs; the outputs of other ops are absent with them
+#endif
   bool effect = false;            // runs even when nobody reads its outputs (assertions, updates)
-  bool takes_absent = false;      // handles absent inputs; the outputs of other ops are absent with them
   bool exact = false;             // every kernel gives the reference's bits
   bool open_outputs = false;      // how many outputs there are is the file's to say
   const char* refuses = nullptr;  // why this build can't run it: "needs TensorRT"

@@ -108,9 +108,11 @@ constexpr auto field_enums() -> const EnumInfo& (*)() {
 #define MEGALITH_FIELD(P, member, doc)                                                   \
   ::megalith::Field {                                                                    \
     #member, ::megalith::detail::field_type<decltype(P::member)>(), offsetof(P, member), \
-        ::megalith::detail::field_enums<decltype(P::member)>(), doc                      \
+        ::megalith::detail::field_enums<decltype(P::member)>(), kTrimmed ? "" : doc      \
   }
-constexpr Field list_field(const char* name, FieldType type, const char* doc) { return {name, type, 0, nullptr, doc}; }
+constexpr Field list_field(const char* name, FieldType type, const char* doc) {
+  return {name, type, 0, nullptr, kTrimmed ? "" : doc};
+}
 
 inline constexpr size_t kMaxParamSize = 128;
 

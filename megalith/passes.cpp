@@ -8,6 +8,7 @@ namespace megalith {
 
 const std::vector<Pass>& passes() {
   static const std::vector<Pass> all = {
+#ifndef MEGALITH_TRIMMED
       {.name = "restore_layout",
        .doc = "gives reshapes the plain image that MegEngine's layout passes took from them",
        .run = pass::restore_layout,
@@ -34,6 +35,7 @@ const std::vector<Pass>& passes() {
        .writable = true},
       {.name = "fuse_elemwise", .doc = "makes one node of a chain of elementwise nodes", .run = pass::fuse_elemwise},
       {.name = "remove_dead", .doc = "drops nodes that nobody reads", .run = pass::remove_dead, .writable = true},
+#endif
   };
   return all;
 }

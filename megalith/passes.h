@@ -10,7 +10,7 @@ namespace megalith {
 
 struct Pass {
   const char* name;
-  const char* doc;
+  Doc doc;
   void (*run)(Graph&);
   bool writable = false;  // leaves a graph that can be written to a file
   bool repair = false;    // brings back what the file was meant to compute: runs without optimization too

@@ -60,6 +60,8 @@ const Kernel& select_kernel(const OpDef& op, const KernelQuery& q, bool referenc
                             size_t workspace_limit) {
   const auto label = [&] { return node_name.empty() ? std::string(op.name) : cat(op.name, " '", node_name, "'"); };
   if (op.refuses) throw UnsupportedError(cat(label(), ": ", op.refuses));
+  for (const TensorSpec& s : q.in) require_built(s.dtype);
+  for (const TensorSpec& s : q.out) require_built(s.dtype);
   for (size_t i = reference && !op.kernels.empty() ? op.kernels.size() - 1 : 0; i < op.kernels.size(); ++i) {
     const Kernel& k = op.kernels[i];
     if (k.accepts && !k.accepts(q)) continue;
@@ -69,7 +71,8 @@ const Kernel& select_kernel(const OpDef& op, const KernelQuery& q, bool referenc
   }
   std::string what;
   for (const TensorSpec& s : q.in) what += (what.empty() ? "" : ", ") + s.dtype.str() + s.shape.str();
-  throw UnsupportedError(cat(label(), ": no kernel for inputs ", what, " and parameters {", q.attrs.params.str(), "}"));
+  throw UnsupportedError(
+      cat(label(), ": no kernel for inputs ", what, " and parameters {", q.attrs.params.str(), "}", kLeftOut));
 }
 
 void run_op(const OpDef& op, const Attrs& attrs, std::span<Tensor> in, std::span<Tensor> out, Exec& exec,

@@ -192,17 +192,19 @@ double Tensor::item(int64_t i) const {
     i /= dim(k);
   }
   switch (dtype_.id) {
-    case DTypeEnum::Float32:
-    case DTypeEnum::Complex64: return data<float>()[dtype_.bits() == 64 ? 2 * at : at];
+    case DTypeEnum::Float32: return data<float>()[at];
+    case DTypeEnum::Int32: return data<int32_t>()[at];
+#ifndef MEGALITH_TRIMMED
+    case DTypeEnum::Complex64: return data<float>()[2 * at];
     case DTypeEnum::Float16: return data<half>()[at];
     case DTypeEnum::BFloat16: return data<bfloat16>()[at];
-    case DTypeEnum::Int32:
     case DTypeEnum::QuantizedS32: return data<int32_t>()[at];
     case DTypeEnum::Int16:
     case DTypeEnum::QuantizedS16: return data<int16_t>()[at];
     case DTypeEnum::Uint16: return data<uint16_t>()[at];
     case DTypeEnum::Int8:
     case DTypeEnum::QuantizedS8: return data<int8_t>()[at];
+#endif
     default: return data<uint8_t>()[at];
   }
 }

@@ -68,7 +68,7 @@ std::map<std::string, Tensor> feeds_of(const char* names, size_t bytes, Var* con
   return r;
 }
 
-std::vector<Var> vars_of(int n, Var* const* vars) {
+[[maybe_unused]] std::vector<Var> vars_of(int n, Var* const* vars) {
   std::vector<Var> r;
   for (int i = 0; i < n; ++i) r.push_back(vars[i] ? *vars[i] : Var());
   return r;
@@ -120,7 +120,7 @@ void describe(Json& j, const char* key, const std::vector<TrainedValue>& values)
   j.close(']');
 }
 
-std::string profile_text(const Profile& p) {
+[[maybe_unused]] std::string profile_text(const Profile& p) {
   Json j;
   j.open('{').key("threads").integer(p.threads).key("ops").open('[');
   for (const NodeProfile& n : p.nodes()) {
@@ -160,7 +160,7 @@ using namespace megalith::js;
 
 MGE_API const char* mge_error() { return error_text().c_str(); }
 // Before everything else.
-MGE_API void mge_start(int threads) { setenv("MEGALITH_NUM_THREADS", std::to_string(threads).c_str(), 1); }
+MGE_API void mge_start(int threads) { std::strcpy(threads_text(), std::to_string(threads).c_str()); }
 MGE_API const char* mge_info() {
   return guarded([] {
     Json j;
@@ -173,10 +173,10 @@ MGE_API const char* mge_registry() {
     Json j;
     j.open('[');
     for (const OpDef* op : Registry::get().ops()) {
-      j.open('{').key("name").text(op->name).key("doc").text(op->doc).key("inputs").open('[');
+      j.open('{').key("name").text(op->name).key("doc").text(static_cast<const char*>(op->doc)).key("inputs").open('[');
       j.integer(op->min_inputs).integer(op->max_inputs).close(']').key("gradient").boolean(op->grad != nullptr);
       j.key("params").open('[');
-      if (op->params) {
+      if (!kTrimmed && op->params) {
         const Params defaults(*op->params);
         for (const Field& f : op->params->fields) {
           j.open('{').key("name").text(f.name).key("doc").text(f.doc).key("default");
@@ -203,7 +203,9 @@ MGE_API Var* mge_tensor(const char* dtype, int ndim, const int* dims) {
     if (ndim < 0 || ndim > kMaxDims) throw Error(cat("a tensor of ", ndim, " dimensions; at most ", kMaxDims));
     Shape shape;
     for (int i = 0; i < ndim; ++i) shape.push_back(dims[i]);
-    return new Var(Tensor::empty(parse_dtype(dtype), shape));
+    const DType type = parse_dtype(dtype);
+    require_built(type);
+    return new Var(Tensor::empty(type, shape));
   });
 }
 MGE_API const char* mge_tensor_info(const Var* v) {
@@ -224,6 +226,7 @@ MGE_API Var* mge_tensor_copy(const Var* v) {
 }
 MGE_API void mge_tensor_free(Var* v) { delete v; }
 
+#ifndef MEGALITH_TRIMMED
 MGE_API void mge_seed(double seed) { seed_eager(static_cast<uint64_t>(seed)); }
 // Calls an op; `out` has room for `max_out` results.
 MGE_API int mge_op(const char* name, const char* attrs, int n, Var* const* in, int max_out, Var** out) {
@@ -274,6 +277,7 @@ MGE_API LoadedModel* mge_record_model(Recorder* r, double memory_limit) {
 }
 MGE_API void mge_record_free(Recorder* r) { delete r; }
 
+#endif
 // --- models
 
 MGE_API LoadedModel* mge_load(const std::byte* bytes, size_t size, double memory_limit) {
@@ -307,13 +311,15 @@ MGE_API const char* mge_model_info(const LoadedModel* m) {
 // `out` has room for every output. profiled: 0, 1 for a new profile, 2 to go on with the last one.
 MGE_API int mge_model_run(LoadedModel* m, const char* names, size_t bytes, Var* const* feeds, int profiled, Var** out) {
   return guarded([&] {
-    if (profiled == 1) m->profile = {};
-    return hand_over(m->model.run(feeds_of(names, bytes, feeds), profiled ? &m->profile : nullptr), out);
+    if (!kTrimmed && profiled == 1) m->profile = {};
+    return hand_over(m->model.run(feeds_of(names, bytes, feeds), !kTrimmed && profiled ? &m->profile : nullptr), out);
   });
 }
+#ifndef MEGALITH_TRIMMED
 MGE_API const char* mge_model_profile(const LoadedModel* m) {
   return guarded([&] { return give(profile_text(m->profile)); });
 }
+#endif
 MGE_API const char* mge_model_save(const LoadedModel* m, int v2, size_t* size) {
   return guarded([&] { return write(m->model.original(), v2, size); });
 }

@@ -9,14 +9,9 @@
 #include <cstdio>
 #include <cstring>
 
+// Of src/numbers.ts.
 EM_JS_DEPS(mge_number, "$UTF8ToString");
-// NaN of what is no number.
-// clang-format off
-EM_JS(double, mge_number, (const char* text), {
-  const s = UTF8ToString(text).trim();
-  return s === "" ? NaN : Number(s.replace(/^([+-]?)inf$/, "$1Infinity"));
-});
-// clang-format on
+EM_JS(double, mge_number, (const char* text), { return numberOf(UTF8ToString(text)); });
 
 namespace megalith::js {
 namespace {
@@ -116,6 +111,11 @@ void set_field(const OpDef& op, Params& p, const Field& f, std::string_view v) {
 }
 
 }  // namespace
+
+char* threads_text() {
+  static char text[12] = "1";
+  return text;
+}
 
 Json& Json::text(std::string_view v) {
   value();

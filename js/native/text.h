@@ -51,6 +51,8 @@ class Json {
 
 // "Float32", "float32" or MegEngine's names; "QuantizedS8:0.05" and "Quantized8Asymm:0.05:128" carry what they need.
 DType parse_dtype(std::string_view text);
+// What getenv("MEGALITH_NUM_THREADS") says; room for 12 characters.
+char* threads_text();
 void write_field(Json& j, const Params& p, const Field& f);
 // Lines "field=value"; "output_dtype" is a field of every op. Throws Error.
 Attrs parse_attrs(const OpDef& op, std::string_view lines);

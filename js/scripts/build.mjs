@@ -20,18 +20,14 @@ mkdirSync(dist, { recursive: true });
 const typescript = createRequire(import.meta.url).resolve("typescript/package.json");
 execFileSync(process.execPath, [join(dirname(typescript), "bin/tsc"), "-p", root], { stdio: "inherit" });
 
-for (const [folder, name] of [[simd, "mge.simd"], [threads, "mge.simd-threads"]]) {
-  const from = join(root, folder);
-  copyFileSync(join(from, `${name}.wasm`), join(dist, `${name}.wasm`));
-  // Bundlers for browsers must not look for Node's modules, and want to see how a Worker is made.
-  let glue = readFileSync(join(from, `${name}.js`), "utf8");
-  glue = glue.replace(/\bimport\((["'](module|worker_threads)["'])\)/g, "import(/* webpackIgnore: true */ /* @vite-ignore */ [$1][0])");
-  if (folder === threads) {
-    const options = /workerOptions=(\{[^}]*\})/.exec(glue)[1];
-    glue = replaceOnce(glue, `import.meta.url),workerOptions)`, `import.meta.url),${options})`);
-  }
-  writeFileSync(join(dist, `${name}.js`), glue);
-}
+copyFileSync(join(root, simd, "mge.simd.wasm"), join(dist, "mge.simd.wasm"));
+copyFileSync(join(root, threads, "mge.simd-threads.wasm"), join(dist, "mge.simd-threads.wasm"));
+// Bundlers for browsers must not look for Node's modules, and want to see how a Worker is made.
+let glue = readFileSync(join(root, threads, "mge.simd-threads.js"), "utf8");
+glue = glue.replace(/\bimport\((["'](module|worker_threads)["'])\)/g, "import(/* webpackIgnore: true */ /* @vite-ignore */ [$1][0])");
+const options = /workerOptions=(\{[^}]*\})/.exec(glue)[1];
+glue = replaceOnce(glue, `import.meta.url),workerOptions)`, `import.meta.url),${options})`);
+writeFileSync(join(dist, "mge.simd-threads.js"), `import { numberOf, numberText } from "./numbers.js";\n${glue}`);
 
 const common = { bundle: true, minify: true, target: "es2022", logLevel: "warning", legalComments: "none" };
 await build({
@@ -40,7 +36,7 @@ await build({
   outfile: join(dist, "index.cjs"),
   format: "cjs",
   platform: "node",
-  external: ["./mge.simd.js", "./mge.simd-threads.js"],
+  external: ["./mge.simd-threads.js"],
   define: { "import.meta.url": "mgeUrl" },
   banner: { js: `const mgeUrl = require("url").pathToFileURL(__filename).href;` },
 });
@@ -58,7 +54,8 @@ await build({
       setup(b) {
         b.onResolve({ filter: /open-worker\.js$/ }, () => ({ path: join(dist, "open-worker-global.js") }));
         // One file without threads: a thread's script would have to be a file of its own.
-        b.onResolve({ filter: /mge\.simd-threads\.js$/ }, () => ({ path: join(dist, "mge.simd.js") }));
+        b.onResolve({ filter: /mge\.simd-threads\.js$/ }, () => ({ path: "none", namespace: "none" }));
+        b.onLoad({ filter: /./, namespace: "none" }, () => ({ contents: "" }));
       },
     },
   ],

@@ -1,8 +1,4 @@
 // Made by Emscripten.
-declare module "*/mge.simd.js" {
-  const factory: (options: object) => Promise<any>;
-  export default factory;
-}
 declare module "*/mge.simd-threads.js" {
   const factory: (options: object) => Promise<any>;
   export default factory;

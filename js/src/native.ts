@@ -1,5 +1,6 @@
 // The WebAssembly module: starting it, its memory, and its errors.
 
+import { startAlone } from "./alone.js";
 import { alone } from "./open-worker.js";
 
 /** A pointer into the module's memory. */
@@ -80,13 +81,9 @@ export async function compile(threads: number, options: StartOptions): Promise<W
   return WebAssembly.compile((await readBytes(from)) as BufferSource);
 }
 
-/** Starts the module; throws where WebAssembly SIMD is missing. */
-export async function start(threads: number, options: StartOptions): Promise<Native> {
-  if (!WebAssembly.validate(simdProbe)) throw new Error("this browser has no WebAssembly SIMD, which mge.js needs");
-  const glue = threads > 1 ? import("./mge.simd-threads.js") : import("./mge.simd.js");
-  const [factory, compiled] = await Promise.all([glue, compile(threads, options)]);
-  const lines: string[] = [];
-  const module: Module = await factory.default({
+async function startThreads(threads: number, options: StartOptions, lines: string[]): Promise<Module> {
+  const [factory, compiled] = await Promise.all([import("./mge.simd-threads.js"), compile(threads, options)]);
+  return factory.default({
     threads,
     printErr: (line: string) => lines.push(line),
     instantiateWasm(imports: WebAssembly.Imports, done: (i: WebAssembly.Instance, m: WebAssembly.Module) => void) {
@@ -94,6 +91,13 @@ export async function start(threads: number, options: StartOptions): Promise<Nat
       return {};
     },
   });
+}
+
+/** Starts the module; throws where WebAssembly SIMD is missing. */
+export async function start(threads: number, options: StartOptions): Promise<Native> {
+  if (!WebAssembly.validate(simdProbe)) throw new Error("this browser has no WebAssembly SIMD, which mge.js needs");
+  const lines: string[] = [];
+  const module = await (threads > 1 ? startThreads(threads, options, lines) : compile(1, options).then(startAlone));
   module._mge_start(threads);
   return new Native(module, lines);
 }
@@ -130,8 +134,10 @@ export class Native {
   /** Calls a function and returns what it gives, unchecked. */
   raw(name: string, ...args: number[]): number {
     if (this.dead) throw new Error(this.dead);
+    const call = this.module[`_mge_${name}`];
+    if (!call) throw new Error(`this build of mge.js is trimmed: it has no '${name}'`);
     try {
-      return this.module[`_mge_${name}`](...args);
+      return call(...args);
     } catch (e) {
       // A trap leaves the module's memory in an unknown state. The core throws C++ exceptions, which never get here.
       const said = this.stderr.slice(-1)[0];

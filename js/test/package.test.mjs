@@ -15,10 +15,10 @@ const size = (file) => execFileSync("gzip", ["-9c", join(js, "dist", file)], { m
 
 test("npm pack has these files and no others", () => {
   const [pack] = JSON.parse(execFileSync("npm", ["pack", "--dry-run", "--json", "--ignore-scripts"], { cwd: js, encoding: "utf8" }));
-  const modules = ["data", "engine", "functional", "host", "index", "model", "native", "nn", "open-worker", "optim", "remote", "tensor", "worker"];
+  const modules = ["alone", "data", "engine", "functional", "host", "index", "model", "native", "nn", "numbers", "open-worker", "optim", "remote", "tensor", "worker"];
   const want = [
     "LICENSE", "README.md", "package.json", "dist/index.cjs", "dist/mge.global.js",
-    ...["mge.simd", "mge.simd-threads"].flatMap((n) => [`dist/${n}.js`, `dist/${n}.wasm`]),
+    "dist/mge.simd.wasm", "dist/mge.simd-threads.js", "dist/mge.simd-threads.wasm",
     ...modules.flatMap((n) => [`dist/${n}.js`, `dist/${n}.d.ts`]),
   ];
   assert.deepEqual(pack.files.map((f) => f.path).sort(), want.sort());

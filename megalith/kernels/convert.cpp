@@ -146,6 +146,10 @@ void ToIntegers(const float* from, bool truth, T* to, int64_t n) {
 }
 
 void AnyFromStored(DType type, const void* from, float* to, int64_t n) {
+  if constexpr (kTrimmed) {
+    if (type.bits() == 32) return FromStored(static_cast<const int32_t*>(from), 1, 0, to, n);
+    return FromStored(static_cast<const uint8_t*>(from), 1, 0, to, n);
+  }
   const float scale = type.is_quantized() ? type.scale : 1, zero = type.is_asymmetric() ? type.zero_point : 0;
   switch (type.id) {
     case DTypeEnum::Float16: return FromFloats16<true>(static_cast<const uint16_t*>(from), to, n);
@@ -161,6 +165,10 @@ void AnyFromStored(DType type, const void* from, float* to, int64_t n) {
 }
 
 void AnyToStored(DType type, const float* from, void* to, int64_t n) {
+  if constexpr (kTrimmed) {
+    if (type.bits() == 32) return ToIntegers(from, false, static_cast<uint32_t*>(to), n);
+    return ToIntegers(from, type.id == DTypeEnum::Bool, static_cast<uint8_t*>(to), n);
+  }
   switch (type.id) {
     case DTypeEnum::Float16: return ToFloats16<true>(from, static_cast<uint16_t*>(to), n);
     case DTypeEnum::BFloat16: return ToFloats16<false>(from, static_cast<uint16_t*>(to), n);
@@ -181,7 +189,7 @@ HWY_AFTER_NAMESPACE();
 #if HWY_ONCE
 namespace megalith::convert {
 
-bool is_stored(DType d) { return is_whole(d) || d.id == DTypeEnum::Float16 || d.id == DTypeEnum::BFloat16; }
+bool is_stored(DType d) { return is_whole(d) || d.is_float16(); }
 
 bool is_quantized_storage(DType d) {
   return d.id == DTypeEnum::QuantizedS8 || d.id == DTypeEnum::Quantized8Asymm || d.id == DTypeEnum::QuantizedS16;
@@ -194,7 +202,7 @@ void from_stored(DType type, const void* from, float* to, int64_t n) {
 }
 
 void to_stored(DType type, const float* from, void* to, int64_t n) {
-  if (type.id != DTypeEnum::QuantizedS32) return MEGALITH_DISPATCH(AnyToStored)(type, from, to, n);
+  if (kTrimmed || type.id != DTypeEnum::QuantizedS32) return MEGALITH_DISPATCH(AnyToStored)(type, from, to, n);
   for (int64_t i = 0; i < n; ++i) {
     const float v = std::round(from[i] / type.scale);
     static_cast<int32_t*>(to)[i] = v >= 2147483648.f    ? INT32_MAX
@@ -208,13 +216,15 @@ namespace {
 template <class Fn>
 void with_whole(DType type, Fn&& fn) {
   switch (type.id) {
-    case DTypeEnum::Int32:
+    case DTypeEnum::Int32: return fn(int32_t{});
+#ifndef MEGALITH_TRIMMED
     case DTypeEnum::QuantizedS32: return fn(int32_t{});
     case DTypeEnum::Int16:
     case DTypeEnum::QuantizedS16: return fn(int16_t{});
     case DTypeEnum::Uint16: return fn(uint16_t{});
     case DTypeEnum::Int8:
     case DTypeEnum::QuantizedS8: return fn(int8_t{});
+#endif
     default: return fn(uint8_t{});
   }
 }

@@ -305,16 +305,19 @@ void transpose(const float* from, int64_t from_row, float* to, int64_t to_row, i
 
 void transpose(const std::byte* from, int64_t from_row, std::byte* to, int64_t to_row, int64_t rows, int64_t columns,
                int width) {
-  const auto plain = [&](auto tag) {
+  [[maybe_unused]] const auto plain = [&](auto tag) {
     using T = decltype(tag);
     transpose_plain(reinterpret_cast<const T*>(from), from_row, reinterpret_cast<T*>(to), to_row, rows, columns);
   };
   switch (width) {
     case 1:
+      if (kTrimmed) return plain(uint8_t{});
       return MEGALITH_DISPATCH(TransposeBytes)(reinterpret_cast<const uint8_t*>(from), from_row,
                                                reinterpret_cast<uint8_t*>(to), to_row, rows, columns);
+#ifndef MEGALITH_TRIMMED
     case 2: return plain(uint16_t{});
     case 8: return plain(uint64_t{});
+#endif
     default:
       return MEGALITH_DISPATCH(TransposeFloats)(reinterpret_cast<const float*>(from), from_row,
                                                 reinterpret_cast<float*>(to), to_row, rows, columns);
@@ -342,9 +345,11 @@ void copy_strided(const Tensor& src, const Tensor& dst, Exec& exec) {
   std::byte* to = dst.data<std::byte>();
   switch (src.dtype().bits()) {
     case 8: return copying::copy_axes<uint8_t>(axes, from, to, exec);
-    case 16: return copying::copy_axes<uint16_t>(axes, from, to, exec);
     case 32: return copying::copy_axes<uint32_t>(axes, from, to, exec);
+#ifndef MEGALITH_TRIMMED
+    case 16: return copying::copy_axes<uint16_t>(axes, from, to, exec);
     case 64: return copying::copy_axes<uint64_t>(axes, from, to, exec);
+#endif
     default: throw UnsupportedError(cat("strided copy of ", src.dtype().name(), ", which is packed below a byte"));
   }
 }

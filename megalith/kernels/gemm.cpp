@@ -109,7 +109,7 @@ HWY_INLINE void OneTile(const Block& g, const Tile& t) {
       MEGALITH_UNROLL for (int v = 0; v < kVectors; ++v) acc[i][v] = hn::Add(acc[i][v], load(t.c + i * g.c_row, v));
     }
   }
-  if (g.epilogue) {
+  if (!kTrimmed && g.epilogue) {
     const Epilogue& e = *g.epilogue;
     if (t.bias) {
       MEGALITH_UNROLL for (int v = 0; v < kVectors; ++v) {
@@ -179,15 +179,16 @@ void Multiply(const Block& g) {
   for (int64_t j = 0; j < g.n;) {
     const int64_t left = g.n - j;
     // Few rows: more panels at once, so that there are enough independent sums.
-    int vectors = left > kLanes ? 2 : 1;
+    int vectors = left > (kTrimmed ? 2 * kLanes - 1 : kLanes) ? 2 : 1;
     bool masked = left < vectors * kLanes;
-    if (g.m <= kAccumulators / 8 && left >= 8 * kLanes)
+    if (!kTrimmed && g.m <= kAccumulators / 8 && left >= 8 * kLanes)
       vectors = 8, masked = false;
-    else if (g.m <= kAccumulators / 4 && left >= 4 * kLanes)
+    else if (!kTrimmed && g.m <= kAccumulators / 4 && left >= 4 * kLanes)
       vectors = 4, masked = false;
     const float* b = g.b + j / kPanel * g.b_panel;
     const auto pick = [&](int64_t rows) {
-      return vectors == 8   ? Pick<8, false>(rows)
+      return kTrimmed       ? (vectors == 2 ? Pick<2, false>(rows) : Pick<1, true>(rows))
+             : vectors == 8 ? Pick<8, false>(rows)
              : vectors == 4 ? Pick<4, false>(rows)
              : vectors == 2 ? (masked ? Pick<2, true>(rows) : Pick<2, false>(rows))
                             : (masked ? Pick<1, true>(rows) : Pick<1, false>(rows));

@@ -165,7 +165,7 @@ HWY_AFTER_NAMESPACE();
 namespace megalith::nhwc {
 namespace {
 
-bool depthwise(const Filter& f) { return f.ins == 1 && f.outs == 1 && f.groups > 1; }
+bool depthwise(const Filter& f) { return !kTrimmed && f.ins == 1 && f.outs == 1 && f.groups > 1; }
 
 }  // namespace
 

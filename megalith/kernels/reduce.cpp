@@ -217,13 +217,17 @@ template <class Fn>
 HWY_INLINE auto WithJoin(Join join, Fn&& fn) {
   switch (join) {
     case Join::kSum: break;
-    case Join::kSquares: return fn(std::integral_constant<Join, Join::kSquares>());
     case Join::kDots: return fn(std::integral_constant<Join, Join::kDots>());
+    case Join::kMax: return fn(std::integral_constant<Join, Join::kMax>());
+#ifdef MEGALITH_TRIMMED
+    default: break;
+#else
+    case Join::kSquares: return fn(std::integral_constant<Join, Join::kSquares>());
     case Join::kDeviations: return fn(std::integral_constant<Join, Join::kDeviations>());
     case Join::kCentered: return fn(std::integral_constant<Join, Join::kCentered>());
     case Join::kProduct: return fn(std::integral_constant<Join, Join::kProduct>());
     case Join::kMin: return fn(std::integral_constant<Join, Join::kMin>());
-    case Join::kMax: return fn(std::integral_constant<Join, Join::kMax>());
+#endif
   }
   return fn(std::integral_constant<Join, Join::kSum>());
 }

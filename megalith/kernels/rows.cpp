@@ -110,15 +110,17 @@ HWY_INLINE V GeluGrad(V x, V y) {
 
 Fn Find(param::ElemwiseMode mode) {
   using Mode = param::ElemwiseMode;
-#define MEGALITH_ROW1(M, e)                     \
-  case Mode::M: {                               \
-    struct F {                                  \
-      static HWY_INLINE V At(V x) { return e; } \
-    };                                          \
-    return &Row<F, 1>;                          \
+#define MEGALITH_ROW1(M, e)                          \
+  case Mode::M: {                                    \
+    if constexpr (left_out(Mode::M)) return nullptr; \
+    struct F {                                       \
+      static HWY_INLINE V At(V x) { return e; }      \
+    };                                               \
+    return &Row<F, 1>;                               \
   }
 #define MEGALITH_ROW2(M, e)                          \
   case Mode::M: {                                    \
+    if constexpr (left_out(Mode::M)) return nullptr; \
     struct F {                                       \
       static HWY_INLINE V At(V x, V y) { return e; } \
     };                                               \
@@ -126,6 +128,7 @@ Fn Find(param::ElemwiseMode mode) {
   }
 #define MEGALITH_ROW3(M, e)                               \
   case Mode::M: {                                         \
+    if constexpr (left_out(Mode::M)) return nullptr;      \
     struct F {                                            \
       static HWY_INLINE V At(V x, V y, V z) { return e; } \
     };                                                    \
@@ -133,6 +136,7 @@ Fn Find(param::ElemwiseMode mode) {
   }
 #define MEGALITH_ROW4(M, e)                                    \
   case Mode::M: {                                              \
+    if constexpr (left_out(Mode::M)) return nullptr;           \
     struct F {                                                 \
       static HWY_INLINE V At(V x, V y, V z, V w) { return e; } \
     };                                                         \

@@ -5,6 +5,7 @@
 #include <cstdint>
 
 #include "megalith/params_enums.h"
+#include "megalith/trimmed.h"
 
 namespace megalith::rows {
 
@@ -12,6 +13,39 @@ namespace megalith::rows {
 // points to kRepeat equal values. `out` may be one of the operands.
 using Fn = void (*)(const float* const* in, const int64_t* step, float* out, int64_t n);
 inline constexpr int64_t kRepeat = 16;
+
+// Modes that a trimmed build doesn't have.
+constexpr bool left_out(param::ElemwiseMode mode) {
+  using Mode = param::ElemwiseMode;
+  switch (mode) {
+    case Mode::RELU:
+    case Mode::ABS:
+    case Mode::NEGATE:
+    case Mode::EXP:
+    case Mode::LOG:
+    case Mode::SIGMOID:
+    case Mode::TANH:
+    case Mode::SQRT:
+    case Mode::SQUARE:
+    case Mode::ADD:
+    case Mode::SUB:
+    case Mode::MUL:
+    case Mode::TRUE_DIV:
+    case Mode::MAX:
+    case Mode::MIN:
+    case Mode::EQ:
+    case Mode::LT:
+    case Mode::ABS_GRAD:
+    case Mode::SIGMOID_GRAD:
+    case Mode::TANH_GRAD:
+    case Mode::SWITCH_GT0:
+    case Mode::COND_LEQ_MOV:
+    case Mode::COND_LT_MOV:
+    case Mode::FUSE_ADD_RELU:
+    case Mode::FUSE_MUL_ADD3: return false;
+    default: return kTrimmed;
+  }
+}
 
 Fn find(param::ElemwiseMode mode);  // null when there is no vector form
 

@@ -17,19 +17,21 @@ template <class F>
 decltype(auto) dispatch_storage(DType dtype, F&& fn) {
   switch (dtype.id) {
     case DTypeEnum::Float32: return fn(float{});
+    case DTypeEnum::Int32: return fn(int32_t{});
+    case DTypeEnum::Uint8:
+    case DTypeEnum::Bool:
+    case DTypeEnum::Byte: return fn(uint8_t{});
+#ifndef MEGALITH_TRIMMED
     case DTypeEnum::Float16: return fn(half{});
     case DTypeEnum::BFloat16: return fn(bfloat16{});
-    case DTypeEnum::Int32:
     case DTypeEnum::QuantizedS32: return fn(int32_t{});
     case DTypeEnum::Int16:
     case DTypeEnum::QuantizedS16: return fn(int16_t{});
     case DTypeEnum::Uint16: return fn(uint16_t{});
     case DTypeEnum::Int8:
     case DTypeEnum::QuantizedS8: return fn(int8_t{});
-    case DTypeEnum::Uint8:
-    case DTypeEnum::Bool:
-    case DTypeEnum::Byte:
     case DTypeEnum::Quantized8Asymm: return fn(uint8_t{});
+#endif
     default: throw UnsupportedError(cat("no kernel for element type ", dtype.name()));
   }
 }
@@ -39,8 +41,10 @@ template <class F>
 decltype(auto) dispatch_float(DType dtype, F&& fn) {
   switch (dtype.id) {
     case DTypeEnum::Float32: return fn(float{});
+#ifndef MEGALITH_TRIMMED
     case DTypeEnum::Float16: return fn(half{});
     case DTypeEnum::BFloat16: return fn(bfloat16{});
+#endif
     default: throw UnsupportedError(cat("no kernel for element type ", dtype.name()));
   }
 }
@@ -51,9 +55,11 @@ template <class F>
 decltype(auto) dispatch_width(DType dtype, F&& fn) {
   switch (dtype.bits()) {
     case 8: return fn(uint8_t{});
-    case 16: return fn(uint16_t{});
     case 32: return fn(uint32_t{});
+#ifndef MEGALITH_TRIMMED
+    case 16: return fn(uint16_t{});
     case 64: return fn(uint64_t{});
+#endif
     default: throw UnsupportedError(cat("no kernel for element type ", dtype.name()));
   }
 }
@@ -95,7 +101,7 @@ void copy_plain(const Tensor& src, const Tensor& dst, Exec& exec);  // element b
 template <void (*kRun)(const KernelArgs&)>
 void any_width(const KernelArgs& a) {
   const auto packed = [](const Tensor& t) { return t.dtype().is_lowbit(); };
-  if (!std::any_of(a.in.begin(), a.in.end(), packed)) return kRun(a);
+  if (kTrimmed || !std::any_of(a.in.begin(), a.in.end(), packed)) return kRun(a);
   std::vector<Tensor> in(a.in.begin(), a.in.end()), out(a.out.begin(), a.out.end());
   for (Tensor& t : in) {
     if (packed(t)) t = unpack_lowbit(t).with_dtype(DTypeEnum::Uint8);
@@ -111,7 +117,7 @@ void any_width(const KernelArgs& a) {
 inline std::vector<Kernel> copy_kernels(void (*fast)(const KernelArgs&), void (*plain)(const KernelArgs&),
                                         Order order = Order::kRowMajor) {
   return {{.name = "copy", .run = fast, .strided = true, .order = order},
-          {.name = "reference", .run = plain, .strided = true, .order = order}};
+          unless_trimmed(Kernel{.name = "reference", .run = plain, .strided = true, .order = order})};
 }
 
 Tensor converted(const Tensor& t, DType dtype, Exec& exec);  // itself when it already has the type

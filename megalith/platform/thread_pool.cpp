@@ -19,13 +19,22 @@
 #endif
 
 namespace megalith {
+
+#if defined(__EMSCRIPTEN__) && !defined(__EMSCRIPTEN_PTHREADS__)  // one thread, and no code for more
+
+struct ThreadPool::Impl {};
+ThreadPool::ThreadPool(int) {}
+ThreadPool::~ThreadPool() = default;
+int ThreadPool::threads() const { return 1; }
+void ThreadPool::parallel_for(int64_t n, int64_t, FunctionRef<void(int64_t, int64_t)> fn) {
+  if (n > 0) fn(0, n);
+}
+
+#else
+
 namespace {
 
-#if defined(__EMSCRIPTEN__) && !defined(__EMSCRIPTEN_PTHREADS__)
-constexpr int kMostThreads = 1;
-#else
 constexpr int kMostThreads = 256;
-#endif
 
 thread_local bool inside_loop = false;
 
@@ -219,11 +228,6 @@ ThreadPool::~ThreadPool() {
 
 int ThreadPool::threads() const { return impl_->threads; }
 
-ThreadPool& eager_pool() {
-  static ThreadPool pool(default_threads());
-  return pool;
-}
-
 void ThreadPool::parallel_for(int64_t n, int64_t grain, FunctionRef<void(int64_t, int64_t)> fn) {
   if (n <= 0) return;
   grain = std::max<int64_t>(grain, 1);
@@ -234,6 +238,13 @@ void ThreadPool::parallel_for(int64_t n, int64_t grain, FunctionRef<void(int64_t
   Job job(fn, n, std::max(grain, (n - 1) / (impl_->threads * 8) + 1), impl_->shares);
   impl_->run(job);
   if (job.error) std::rethrow_exception(job.error);
+}
+
+#endif
+
+ThreadPool& eager_pool() {
+  static ThreadPool pool(default_threads());
+  return pool;
 }
 
 void Exec::parallel_for(int64_t n, int64_t grain, FunctionRef<void(int64_t, int64_t)> fn) {

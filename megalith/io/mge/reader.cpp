@@ -121,7 +121,7 @@ class Reader {
     MgeFile out;
     out.bytes = file_.size();
     size_t at = 0;
-    if (starts_with("mgbtest0")) {
+    if (!kTrimmed && starts_with("mgbtest0")) {
       out.test_cases = static_cast<int>(at_most(value<uint32_t>(8), file_.size(), "test cases"));
       at = 12;
     }
@@ -171,8 +171,8 @@ class Reader {
     const auto magic = value<uint32_t>(at);
     size_t begin = at;
     v2_ = false;
-    if (magic == kMagicV1 || magic == kMagicV0) {
-      v0_ = magic == kMagicV0;
+    if (magic == kMagicV1 || (!kTrimmed && magic == kMagicV0)) {
+      v0_ = !kTrimmed && magic == kMagicV0;
       out.format = v0_ ? "FBS_V0" : "FBS";
       size_t p = at + 4 + (v0_ ? 0 : 8) + 4;
       const auto offset = at_most(value<uint64_t>(p), file_.size(), "bytes of tensors");
@@ -278,7 +278,7 @@ class Reader {
     const int version = v2_ ? static_cast<int>(o.scalar<uint32_t>(12, 0)) : 1;
     const OpDef* op = v2_ ? mge::find_v2(id, version) : v0_ ? mge::find_v0(id) : mge::find_v1(id);
     const mge::LegacyTable* old = nullptr;
-    if (!op && !v2_ && !v0_) {
+    if (!kTrimmed && !op && !v2_ && !v0_) {
       const mge::LegacyOp legacy = mge::find_legacy(id);
       op = legacy.op;
       if (op && op->params) old = mge::legacy_table(*op->params, legacy.version);

@@ -5,6 +5,7 @@
 
 #include "megalith/io/mge/builder.h"
 #include "megalith/io/mge/ids.h"
+#include "megalith/kernels/simd.h"
 #include "megalith/var.h"
 
 namespace megalith {
@@ -13,6 +14,7 @@ namespace {
 using wire::Object;
 using wire::ObjectRef;
 
+constexpr bool kInformed = !kSmall;          // mge.js doesn't ask for MgeDumpInfo
 constexpr uint32_t kLayoutVersion = 101300;  // what is written is laid out as MegEngine 1.13.0 does it
 
 ObjectRef dtype_table(const DType& d) {
@@ -106,7 +108,8 @@ class Writer {
     for (const Node& n : g_.nodes) oprs.push_back(operator_table(n));
     info_.nr_opr = g_.nodes.size();
     info_.content_hash = g_.hash ? g_.hash : identity_ | 1;
-    for (const GraphOutput& o : outputs_) info_.outputs.push_back(o.name);
+    if (kInformed)
+      for (const GraphOutput& o : outputs_) info_.outputs.push_back(o.name);
     ObjectRef root = wire::table();
     root->scalar<uint32_t>(0, std::max(g_.mge_version, kLayoutVersion), 0);
     if (v2_) {
@@ -199,14 +202,14 @@ class Writer {
   ObjectRef operator_table(const Node& n) {
     const OpDef& op = *n.op;
     const auto [id, version, type] = n.unknown ? identity(*n.unknown) : identity(op);
-    info_.opr_types.insert(op.name);
+    if (kInformed) info_.opr_types.insert(op.name);
     identity_ = (identity_ ^ id ^ n.inputs.size()) * 0x100000001b3;
     ObjectRef t = wire::table();
     t->scalar<uint64_t>(v2_ ? 1 : 0, id, 0);
     if (v2_) t->child(0, wire::text(type));
     if (options_.keep_opr_name && !n.name.empty()) t->child(v2_ ? 2 : 12, wire::text(n.name));
     const Attrs& a = n.attrs;
-    if (a.params.schema() == &param::Elemwise::kSchema) {
+    if (kInformed && a.params.schema() == &param::Elemwise::kSchema) {
       const param::Elemwise& e = a.param<param::Elemwise>();
       if (const char* mode = enum_info<param::ElemwiseMode>().name_of(static_cast<uint32_t>(e.mode)))
         info_.elemwise_modes.insert(mode);
@@ -290,8 +293,8 @@ class Writer {
     if (n.op->kind == OpKind::kParameter) ++shared_;
     ObjectRef t = wire::table();
     const bool input = n.op->kind == OpKind::kInput;
-    if (!x.name.empty()) (input ? info_.inputs : info_.params).push_back(x.name);
-    info_.dtypes.insert(std::string(x.dtype.name()));
+    if (kInformed && !x.name.empty()) (input ? info_.inputs : info_.params).push_back(x.name);
+    if (kInformed) info_.dtypes.insert(std::string(x.dtype.name()));
     if (!x.name.empty() && (input || options_.keep_param_name)) t->child(0, wire::text(x.name));
     std::vector<uint32_t> dims;
     for (int64_t d : x.shape) dims.push_back(static_cast<uint32_t>(d));
@@ -361,10 +364,10 @@ Graph case_graph(const Graph& model, const std::map<std::string, Tensor>& values
 std::string write_mge(const Graph& original, const MgeWriteOptions& options, MgeDumpInfo* info) {
   original.check();
   Graph graph = original;
-  expand_for_files(graph);
+  if (!kTrimmed) expand_for_files(graph);
   MgeDumpInfo unused, written;
   std::string file = Writer(graph, options, written).write();
-  if (!options.test_cases.empty()) {
+  if (!kSmall && !options.test_cases.empty()) {
     const auto count = static_cast<uint32_t>(options.test_cases.size());
     file = "mgbtest0" + std::string(reinterpret_cast<const char*>(&count), 4) + file;
     // In the model's own format: load_and_run reads them with the loader that read the model.

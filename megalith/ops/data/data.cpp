@@ -18,7 +18,7 @@ void infer_tensors(InferContext& c) {
 }  // namespace megalith
 
 MEGALITH_OPS(data_data) {
-  const auto holder = [&](const char* name, int version, OpKind kind, const ParamSchema* params, const char* doc) {
+  const auto holder = [&](const char* name, int version, OpKind kind, const ParamSchema* params, Doc doc) {
     r.add({.name = name,
            .doc = doc,
            .mge = {name, version},

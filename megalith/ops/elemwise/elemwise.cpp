@@ -38,6 +38,7 @@ void infer(InferContext& c) {
   const Mode m = c.param<param::Elemwise>().mode;
   // Messages are made only when they are needed: small tensors come by here often.
   if (!known(m)) c.fail("unknown mode ", static_cast<uint32_t>(m));
+  if (rows::left_out(m)) c.fail("mode ", name_of(m), kLeftOut);
   if (c.nin() != elemwise::arity(m)) c.fail(name_of(m), " takes ", elemwise::arity(m), " inputs, but has ", c.nin());
   DType out = promoted_dtype(c);
   const auto ignore = [](auto) {};
@@ -127,12 +128,12 @@ MEGALITH_OPS(elemwise_elemwise) {
                       .strided = true,
                       .inplace = true,
                       .order = Order::kLikeInput},
-                     {.name = "reference",
-                      .run = reference,
-                      .accepts = accepts,
-                      .strided = true,
-                      .inplace = true,
-                      .order = Order::kLikeInput}},
+                     unless_trimmed(Kernel{.name = "reference",
+                                           .run = reference,
+                                           .accepts = accepts,
+                                           .strided = true,
+                                           .inplace = true,
+                                           .order = Order::kLikeInput})},
          .grad = elemwise::gradient,
          .grad_reads = elemwise::gradient_reads,
          .flops = flops});

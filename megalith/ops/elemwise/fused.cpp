@@ -214,7 +214,7 @@ void scalar_row(const float* const* in, const int64_t* step, float* out, int64_t
 
 rows::Fn row_of(Mode m) {
   rows::Fn fn = rows::find(m);
-  if (!fn) elemwise::with_mode<float>(m, [&](auto f) { fn = scalar_row<decltype(f)>; });
+  if (!kTrimmed && !fn) elemwise::with_mode<float>(m, [&](auto f) { fn = scalar_row<decltype(f)>; });
   return fn;
 }
 
@@ -313,12 +313,12 @@ MEGALITH_OPS(elemwise_fused) {
                       .strided = true,
                       .inplace = true,
                       .order = Order::kLikeInput},
-                     {.name = "blockwise",
-                      .run = run,
-                      .accepts = accepts,
-                      .workspace = workspace,
-                      .strided = true,
-                      .inplace = true,
-                      .order = Order::kLikeInput}},
+                     unless_trimmed(Kernel{.name = "blockwise",
+                                           .run = run,
+                                           .accepts = accepts,
+                                           .workspace = workspace,
+                                           .strided = true,
+                                           .inplace = true,
+                                           .order = Order::kLikeInput})},
          .flops = flops});
 }

@@ -7,9 +7,9 @@ namespace {
 
 using namespace grads;
 
-constexpr double kTwoOverRootPi = 1.1283791670955126, kRootTwoPi = 2.5066282746310002;
+[[maybe_unused]] constexpr double kTwoOverRootPi = 1.1283791670955126, kRootTwoPi = 2.5066282746310002;
 
-Var square(const Var& x) { return call(E::SQUARE, {x}); }
+[[maybe_unused]] Var square(const Var& x) { return call(E::SQUARE, {x}); }
 
 // The gradient with respect to operand i, before the sum over what was broadcast; undefined where it is zero. `shared`
 // keeps what the gradients of several operands have in common.
@@ -17,7 +17,7 @@ Var partial(const GradContext& c, size_t i, Var& shared) {
   const E m = c.attrs.param<param::Elemwise>().mode;
   const Var &d = c.dout[0], &out = c.out[0], &x = c.in[0];
   const Var y = c.in.size() > 1 ? c.in[1] : Var();
-  const auto number = [&](double v) { return constant(v, c.dtype(0)); };
+  [[maybe_unused]] const auto number = [&](double v) { return constant(v, c.dtype(0)); };
   const auto once = [&](auto&& make) -> const Var& {
     if (!shared.defined()) shared = make();
     return shared;
@@ -44,13 +44,30 @@ Var partial(const GradContext& c, size_t i, Var& shared) {
     case E::ABS: return call(E::ABS_GRAD, {x, d});
     case E::NEGATE: return neg(d);
     case E::EXP: return mul(out, d);
-    case E::EXPM1: return mul(d, call(E::EXP, {x}));
     case E::LOG: return div(d, x);
-    case E::LOG1P: return div(d, add(x, number(1)));
     case E::SIGMOID:
     case E::FUSE_ADD_SIGMOID: return once([&] { return call(E::SIGMOID_GRAD, {out, d}); });
     case E::TANH:
     case E::FUSE_ADD_TANH: return once([&] { return call(E::TANH_GRAD, {out, d}); });
+    case E::SQRT: return div(d, add(out, out));
+    case E::SQUARE: return mul(add(d, d), x);
+    case E::ADD: return d;
+    case E::SUB: return i == 0 ? d : neg(d);
+    case E::MUL: return mul(d, c.in[1 - i]);
+    case E::TRUE_DIV: {
+      const Var q = once([&] { return div(d, y); });
+      return i == 0 ? q : neg(mul(q, out));
+    }
+    case E::MAX: return i == 0 ? call(E::COND_LEQ_MOV, {y, x, d}) : call(E::COND_LT_MOV, {x, y, d});
+    case E::MIN: return i == 0 ? call(E::COND_LEQ_MOV, {x, y, d}) : call(E::COND_LT_MOV, {y, x, d});
+    case E::SWITCH_GT0: return i == 0 ? Var() : call(E::SWITCH_GT0, {x, d});
+    case E::COND_LEQ_MOV:
+    case E::COND_LT_MOV: return i < 2 ? Var() : call(m, {x, y, d});
+    case E::FUSE_MUL_ADD3: return i == 2 ? d : mul(d, c.in[1 - i]);
+
+#ifndef MEGALITH_TRIMMED
+    case E::EXPM1: return mul(d, call(E::EXP, {x}));
+    case E::LOG1P: return div(d, add(x, number(1)));
     case E::FAST_TANH: return call(E::FAST_TANH_GRAD, {x, d});
     case E::SIN: return mul(d, call(E::COS, {x}));
     case E::COS: return neg(mul(d, call(E::SIN, {x})));
@@ -62,8 +79,6 @@ Var partial(const GradContext& c, size_t i, Var& shared) {
     case E::ASINH: return call(E::ASINH_GRAD, {x, d});
     case E::ACOSH: return call(E::ACOSH_GRAD, {x, d});
     case E::ATANH: return call(E::ATANH_GRAD, {x, d});
-    case E::SQRT: return div(d, add(out, out));
-    case E::SQUARE: return mul(add(d, d), x);
     case E::SILU: return call(E::SILU_GRAD, {x, d});
     case E::GELU: return call(E::GELU_GRAD, {x, d});
     case E::H_SWISH: return call(E::H_SWISH_GRAD, {x, d});
@@ -77,31 +92,18 @@ Var partial(const GradContext& c, size_t i, Var& shared) {
     case E::ERFINV: return mul(mul(d, number(1 / kTwoOverRootPi)), call(E::EXP, {square(out)}));
     case E::ERFCINV: return mul(mul(d, number(-1 / kTwoOverRootPi)), call(E::EXP, {square(out)}));
 
-    case E::ADD: return d;
-    case E::SUB: return i == 0 ? d : neg(d);
-    case E::MUL: return mul(d, c.in[1 - i]);
-    case E::TRUE_DIV: {
-      const Var q = once([&] { return div(d, y); });
-      return i == 0 ? q : neg(mul(q, out));
-    }
     case E::MOD: return i == 0 ? d : mul(d, div(sub(out, x), y));
     case E::POW:
       return i == 0 ? mul(mul(d, y), call(E::POW, {x, sub(y, number(1))})) : mul(mul(d, out), call(E::LOG, {x}));
-    case E::MAX: return i == 0 ? call(E::COND_LEQ_MOV, {y, x, d}) : call(E::COND_LT_MOV, {x, y, d});
-    case E::MIN: return i == 0 ? call(E::COND_LEQ_MOV, {x, y, d}) : call(E::COND_LT_MOV, {y, x, d});
     case E::ATAN2: {
       const Var q = mul(c.in[1 - i], once([&] { return div(d, add(square(x), square(y))); }));
       return i == 0 ? q : neg(q);
     }
     case E::LOG_SUM_EXP: return mul(d, call(E::SIGMOID, {sub(c.in[i], c.in[1 - i])}));
     case E::PRELU: return i == 0 ? call(E::PRELU_GRAD, {x, d, y}) : call(E::SWITCH_GT0, {neg(x), mul(d, x)});
-    case E::SWITCH_GT0: return i == 0 ? Var() : call(E::SWITCH_GT0, {x, d});
-    case E::COND_LEQ_MOV:
-    case E::COND_LT_MOV: return i < 2 ? Var() : call(m, {x, y, d});
     case E::CLIP:
       if (i == 0) return call(E::COND_LEQ_MOV, {y, x, call(E::COND_LEQ_MOV, {x, c.in[2], d})});
       return i == 1 ? call(E::COND_LEQ_MOV, {x, y, d}) : call(E::COND_LEQ_MOV, {c.in[2], x, d});
-    case E::FUSE_MUL_ADD3: return i == 2 ? d : mul(d, c.in[1 - i]);
     case E::FUSE_MUL_ADD4: return mul(d, c.in[i ^ 1]);
 
     // The modes that gradients are made of, f'(x) * y: linear in y.
@@ -111,11 +113,13 @@ Var partial(const GradContext& c, size_t i, Var& shared) {
     case E::PRELU_GRAD:
       if (i == 0) return {};
       return i == 1 ? call(m, {x, d, c.in[2]}) : call(E::SWITCH_GT0, {neg(x), mul(d, y)});
+#endif
     default: break;
   }
-  const bool gradient_mode = m == E::SIGMOID_GRAD || m == E::TANH_GRAD || m == E::FAST_TANH_GRAD ||
-                             m == E::H_SWISH_GRAD || m == E::SILU_GRAD || m == E::GELU_GRAD || m == E::ASINH_GRAD ||
-                             m == E::ACOSH_GRAD || m == E::ATANH_GRAD || m == E::SOFTPLUS_GRAD;
+  const bool gradient_mode =
+      !kTrimmed && (m == E::SIGMOID_GRAD || m == E::TANH_GRAD || m == E::FAST_TANH_GRAD || m == E::H_SWISH_GRAD ||
+                    m == E::SILU_GRAD || m == E::GELU_GRAD || m == E::ASINH_GRAD || m == E::ACOSH_GRAD ||
+                    m == E::ATANH_GRAD || m == E::SOFTPLUS_GRAD);
   if (!gradient_mode) unsupported(c, cat("no gradient for mode ", enum_info<E>().name_of(static_cast<uint32_t>(m))));
   if (i == 1) return call(m, {x, d});
   const Var dy = mul(d, y), dout = mul(d, out);

@@ -78,19 +78,21 @@ std::vector<Var> grad(const GradContext& c) {
 }  // namespace megalith
 
 MEGALITH_OPS(elemwise_powc) {
-  r.add({.name = "PowC",
-         .doc = "A constant power of each element.",
-         .mge = {"PowC"},
-         .params = &param::PowC::kSchema,
-         .infer = infer,
-         .kernels =
-             {{.name = "vector",
-               .run = vector,
-               .accepts = vector_accepts,
-               .strided = true,
-               .inplace = true,
-               .order = Order::kLikeInput},
-              {.name = "reference", .run = reference, .strided = true, .inplace = true, .order = Order::kLikeInput}},
-         .grad = grad,
-         .grad_reads = [](const Attrs&, const std::vector<bool>&) { return GradReads{1, 0}; }});
+  r.add(
+      {.name = "PowC",
+       .doc = "A constant power of each element.",
+       .mge = {"PowC"},
+       .params = &param::PowC::kSchema,
+       .infer = infer,
+       .kernels =
+           {{.name = "vector",
+             .run = vector,
+             .accepts = vector_accepts,
+             .strided = true,
+             .inplace = true,
+             .order = Order::kLikeInput},
+            unless_trimmed(Kernel{
+                .name = "reference", .run = reference, .strided = true, .inplace = true, .order = Order::kLikeInput})},
+       .grad = grad,
+       .grad_reads = [](const Attrs&, const std::vector<bool>&) { return GradReads{1, 0}; }});
 }

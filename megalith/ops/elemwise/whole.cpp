@@ -1,5 +1,7 @@
 #include "megalith/ops/elemwise/whole.h"
 
+#include "megalith/kernels/rows.h"
+
 namespace megalith::elemwise {
 namespace {
 
@@ -15,6 +17,7 @@ WholeFn find_whole(param::ElemwiseMode mode) {
   using Mode = param::ElemwiseMode;
 #define MEGALITH_WHOLE(M, e)                                                                  \
   case Mode::M:                                                                               \
+    if constexpr (rows::left_out(Mode::M)) return nullptr;                                    \
     return [](const int32_t* const* in, const int64_t*, int32_t* out, int64_t n) {            \
       [[maybe_unused]] const int32_t *const xs = in[0], *const ys = in[1], *const zs = in[2]; \
       for (int64_t i = 0; i < n; ++i) out[i] = e;                                             \

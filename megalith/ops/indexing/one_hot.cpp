@@ -118,7 +118,7 @@ GradReads reads_index(const Attrs&, const std::vector<bool>&) { return {2, 0}; }
 }  // namespace megalith
 
 MEGALITH_OPS(indexing_one_hot) {
-  const auto add = [&](const char* name, const char* doc, int inputs, void (*infer)(InferContext&),
+  const auto add = [&](const char* name, Doc doc, int inputs, void (*infer)(InferContext&),
                        void (*rows)(const KernelArgs&), void (*run)(const KernelArgs&),
                        std::vector<Var> (*grad)(const GradContext&)) {
     r.add({.name = name,
@@ -128,7 +128,7 @@ MEGALITH_OPS(indexing_one_hot) {
            .min_inputs = inputs,
            .max_inputs = inputs,
            .infer = infer,
-           .kernels = {{.name = "rows", .run = rows}, {.name = "reference", .run = run}},
+           .kernels = {{.name = "rows", .run = rows}, unless_trimmed(Kernel{.name = "reference", .run = run})},
            .grad = grad,
            .grad_reads = reads_index,
            .exact = true});
@@ -136,5 +136,5 @@ MEGALITH_OPS(indexing_one_hot) {
   add("IndexingOneHot", "One element along an axis, chosen by an index.", 2, infer_one_hot, one_hot_rows,
       one_hot_reference, grad_one_hot);
   add("IndexingSetOneHot", "Input 0 with one element along an axis replaced.", 3, infer_set_one_hot, set_one_hot_rows,
-      set_one_hot_reference, grad_set_one_hot);
+      set_one_hot_reference, unless_trimmed(grad_set_one_hot));
 }

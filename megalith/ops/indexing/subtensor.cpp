@@ -71,10 +71,11 @@ MEGALITH_OPS(indexing_subtensor) {
          .infer = infer_subtensor,
          .view = view_subtensor,
          .kernels = copy_kernels(any_width<subtensor<copy_strided>>, any_width<subtensor<copy_plain>>),
-         .grad = grad_subtensor,
+         .grad = unless_trimmed(grad_subtensor),
          .grad_reads = grads::reads_indices<1>,
          .exact = true});
-  auto part = [&](const char* name, const char* doc, std::vector<Kernel> kernels,
+  if (kTrimmed) return;
+  auto part = [&](const char* name, Doc doc, std::vector<Kernel> kernels,
                   std::vector<Var> (*grad)(const GradContext&)) {
     r.add({.name = name,
            .doc = doc,

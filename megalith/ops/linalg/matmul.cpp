@@ -186,7 +186,7 @@ void tiles(const KernelArgs& args) {
                            for (int64_t i = begin; i < end; ++i) multiply(i, alone);
                          });
 }
-const Kernel kTiles{.name = "tiles", .run = tiles, .accepts = tiles_accept, .strided = true};
+constexpr Kernel kTiles{.name = "tiles", .run = tiles, .accepts = tiles_accept, .strided = true};
 
 // ---- bytes
 
@@ -246,7 +246,7 @@ void bytes(const KernelArgs& args) {
     igemm::product(product, gather, sink, args.exec);
   }
 }
-const Kernel kBytes{.name = "int8_tiles", .run = bytes, .accepts = bytes_accept, .strided = true};
+constexpr Kernel kBytes{.name = "int8_tiles", .run = bytes, .accepts = bytes_accept, .strided = true};
 
 // ---- halves
 
@@ -296,11 +296,11 @@ void halves(const KernelArgs& args) {
 }
 
 std::vector<Kernel> kernels() {
-  return {kTiles,
-          kBytes,
-          {.name = "half_steps", .run = halves, .accepts = half_steps, .strided = true},
-          {.name = "tiles_as_floats", .run = as_floats, .accepts = as_floats_accept, .strided = true},
-          {.name = "reference", .run = matmul}};
+  return {
+      kTiles, unless_trimmed(kBytes),
+      unless_trimmed(Kernel{.name = "half_steps", .run = halves, .accepts = half_steps, .strided = true}),
+      unless_trimmed(Kernel{.name = "tiles_as_floats", .run = as_floats, .accepts = as_floats_accept, .strided = true}),
+      unless_trimmed(Kernel{.name = "reference", .run = matmul})};
 }
 
 double flops(const KernelQuery& q) {
@@ -385,14 +385,15 @@ MEGALITH_OPS(linalg_matmul) {
          .grad = grad_matmul,
          .grad_reads = grads::reads_other_factor,
          .flops = flops});
-  r.add({.name = "Dot",
-         .doc = "The inner product of two vectors.",
-         .mge = {"Dot"},
-         .params = &param::Empty::kSchema,
-         .min_inputs = 2,
-         .max_inputs = 2,
-         .infer = infer_dot,
-         .kernels = {{.name = "reference", .run = dot}},
-         .grad = grad_dot,
-         .grad_reads = grads::reads_other_factor});
+  if (!kTrimmed)
+    r.add({.name = "Dot",
+           .doc = "The inner product of two vectors.",
+           .mge = {"Dot"},
+           .params = &param::Empty::kSchema,
+           .min_inputs = 2,
+           .max_inputs = 2,
+           .infer = infer_dot,
+           .kernels = {{.name = "reference", .run = dot}},
+           .grad = grad_dot,
+           .grad_reads = grads::reads_other_factor});
 }

@@ -11,7 +11,7 @@ namespace {
 
 using conv::Format;
 
-bool is_group(param::ConvolutionSparse s) { return s == param::ConvolutionSparse::GROUP; }
+bool is_group(param::ConvolutionSparse s) { return !kTrimmed && s == param::ConvolutionSparse::GROUP; }
 bool integral(DType d) { return !d.is_float(); }
 
 // Both are floats or both are integers, of one width.
@@ -29,6 +29,7 @@ DType output_dtype(const InferContext& c, DType x, DType f) {
 }
 
 int64_t image_block(Format f, bool output) {
+  if (kTrimmed) return 1;
   switch (f) {
     case Format::NCHW4: return 4;
     case Format::NCHW4_NCHW: return output ? 1 : 4;
@@ -87,9 +88,16 @@ void check_stored(const InferContext& c, const char* what, const Shape& s, Forma
 }
 
 template <class P>
+void check_params(const InferContext& c, const P& p) {
+  conv::check_window(c, p);
+  c.require(!kTrimmed || (p.format == Format::NCHW && p.sparse == param::ConvolutionSparse::DENSE),
+            "dense filters in NCHW only", kLeftOut);
+}
+
+template <class P>
 void infer_forward(InferContext& c) {
   const P& p = c.param<P>();
-  conv::check_window(c, p);
+  check_params(c, p);
   if constexpr (kBatchFilter<P>) {
     c.require(c.shape(0).ndim() >= 4 && c.shape(1).ndim() >= 5 && c.shape(0)[0] == c.shape(1)[0] && c.shape(0)[0] > 0,
               "the image ", c.shape(0), " and the filter ", c.shape(1), " must have the same batch");
@@ -306,7 +314,7 @@ std::vector<Var> expand_relu6(const Attrs& attrs, const std::vector<Var>& in, st
 // ---- backward data: (filter, diff[, image for its shape])
 void infer_backward_data(InferContext& c) {
   const auto& p = c.param<param::Convolution>();
-  conv::check_window(c, p);
+  check_params(c, p);
   c.require(image_block(p.format, false) == image_block(p.format, true), "the format has no gradient");
   check_stored(c, "the gradient", c.shape(1), p.format, true);
   if (c.nin() == 3) check_stored(c, "the image", c.shape(2), p.format, false);
@@ -360,7 +368,7 @@ void run_backward_data(const KernelArgs& a) {
 // ---- backward filter: (image, diff, filter for its shape)
 void infer_backward_filter(InferContext& c) {
   const auto& p = c.param<param::Convolution>();
-  conv::check_window(c, p);
+  check_params(c, p);
   c.require(p.format == Format::NCHW || p.format == Format::NHWC, "takes NCHW and NHWC only");
   check_stored(c, "the image", c.shape(0), p.format, false);
   check_stored(c, "the gradient", c.shape(1), p.format, true);
@@ -418,9 +426,10 @@ MEGALITH_OPS(nn_conv) {
                             const std::vector<Kernel>& integers = {}, const Kernel& halves = {}) {
     faster.insert(faster.end(), integers.begin(), integers.end());
     if (halves.run) faster.push_back(halves);
-    faster.push_back({.name = "reference", .run = run});
+    faster.push_back(unless_trimmed(Kernel{.name = "reference", .run = run}));
     return faster;
   };
+  const auto integers = [](std::vector<Kernel> (*kernels)()) { return kTrimmed ? std::vector<Kernel>() : kernels(); };
   r.add({.name = "Convolution",
          .doc = "2-d convolution.",
          .mge = {"ConvolutionV2", 2},
@@ -430,11 +439,39 @@ MEGALITH_OPS(nn_conv) {
          .max_inputs = 2,
          .infer = infer_forward<param::Convolution>,
          .kernels = reference(
-             run_convolution, conv::nhwc_convolution(), conv::int_convolution(),
-             {.name = "half_steps", .run = run_convolution_halves, .accepts = halves_accept<param::Convolution>}),
+             run_convolution, conv::nhwc_convolution(), integers(conv::int_convolution),
+             unless_trimmed(Kernel{
+                 .name = "half_steps", .run = run_convolution_halves, .accepts = halves_accept<param::Convolution>})),
          .grad = grad_convolution,
          .grad_reads = grads::reads_other_factor,
          .flops = flops_forward<param::Convolution>});
+  r.add(
+      {.name = "ConvolutionBackwardData",
+       .doc = "The gradient of Convolution for its image; also deconvolution.",
+       .mge = {"ConvolutionBackwardDataV2", 2},
+       .params = &param::Convolution::kSchema,
+       .policy = true,
+       .min_inputs = 2,
+       .max_inputs = 3,
+       .infer = infer_backward_data,
+       .kernels = reference(run_backward_data, conv::nhwc_backward_data(), integers(conv::int_backward_data)),
+       .grad = unless_trimmed(grad_backward_data),
+       .grad_reads = grads::reads_other_factor,
+       .flops = [](const KernelQuery& q) { return count_flops<param::Convolution>(q, q.in[1].shape, q.in[0].shape); }});
+  r.add(
+      {.name = "ConvolutionBackwardFilter",
+       .doc = "The gradient of Convolution for its filter.",
+       .mge = {"ConvolutionBackwardFilterV2", 2},
+       .params = &param::Convolution::kSchema,
+       .policy = true,
+       .min_inputs = 3,
+       .max_inputs = 3,
+       .infer = infer_backward_filter,
+       .kernels = reference(run_backward_filter, conv::nhwc_backward_filter()),
+       .grad = unless_trimmed(grad_backward_filter),
+       .grad_reads = grads::reads_other_factor,
+       .flops = [](const KernelQuery& q) { return count_flops<param::Convolution>(q, q.in[1].shape, q.in[2].shape); }});
+  if (kTrimmed) return;
   r.add({.name = "ConvBiasForward",
          .doc = "nonlinearity(convolution + bias + z).",
          .mge = {"ConvBiasForwardV4", 2},
@@ -443,9 +480,10 @@ MEGALITH_OPS(nn_conv) {
          .min_inputs = 2,
          .max_inputs = 4,
          .infer = infer_conv_bias<param::ConvBias>,
-         .kernels =
-             reference(run_conv_bias<param::ConvBias>, conv::nhwc_conv_bias(), conv::int_conv_bias(),
-                       {.name = "half_steps", .run = run_conv_bias_halves, .accepts = halves_accept<param::ConvBias>}),
+         .kernels = reference(
+             run_conv_bias<param::ConvBias>, conv::nhwc_conv_bias(), integers(conv::int_conv_bias),
+             unless_trimmed(
+                 Kernel{.name = "half_steps", .run = run_conv_bias_halves, .accepts = halves_accept<param::ConvBias>})),
          .flops = flops_forward<param::ConvBias>});
   r.add({.name = "ConvBiasRelu6",
          .doc = "RELU6 of convolution + bias; made by the pass fuse_conv_bias; files hold the two.",
@@ -466,30 +504,4 @@ MEGALITH_OPS(nn_conv) {
          .infer = infer_conv_bias<param::BatchConvBias>,
          .kernels = reference(run_conv_bias<param::BatchConvBias>),
          .flops = flops_forward<param::BatchConvBias>});
-  r.add(
-      {.name = "ConvolutionBackwardData",
-       .doc = "The gradient of Convolution for its image; also deconvolution.",
-       .mge = {"ConvolutionBackwardDataV2", 2},
-       .params = &param::Convolution::kSchema,
-       .policy = true,
-       .min_inputs = 2,
-       .max_inputs = 3,
-       .infer = infer_backward_data,
-       .kernels = reference(run_backward_data, conv::nhwc_backward_data(), conv::int_backward_data()),
-       .grad = grad_backward_data,
-       .grad_reads = grads::reads_other_factor,
-       .flops = [](const KernelQuery& q) { return count_flops<param::Convolution>(q, q.in[1].shape, q.in[0].shape); }});
-  r.add(
-      {.name = "ConvolutionBackwardFilter",
-       .doc = "The gradient of Convolution for its filter.",
-       .mge = {"ConvolutionBackwardFilterV2", 2},
-       .params = &param::Convolution::kSchema,
-       .policy = true,
-       .min_inputs = 3,
-       .max_inputs = 3,
-       .infer = infer_backward_filter,
-       .kernels = reference(run_backward_filter, conv::nhwc_backward_filter()),
-       .grad = grad_backward_filter,
-       .grad_reads = grads::reads_other_factor,
-       .flops = [](const KernelQuery& q) { return count_flops<param::Convolution>(q, q.in[1].shape, q.in[2].shape); }});
 }

@@ -33,6 +33,7 @@ inline bool known_format(Format f) {
 enum class Store : uint8_t { kByRank, kNHWC, kCHWN4 };
 
 inline Store store_of(Format f, bool output) {
+  if (kTrimmed) return Store::kByRank;
   if (f == Format::NHWC || (f == Format::NCHW4_NHWC && output)) return Store::kNHWC;
   return f == Format::CHWN4 ? Store::kCHWN4 : Store::kByRank;
 }

@@ -62,7 +62,7 @@ class Dense {
 template <class P>
 struct FilterAxes {
   explicit FilterAxes(const P& p)
-      : group(p.sparse == param::ConvolutionSparse::GROUP ? 1 : 0),
+      : group(!kTrimmed && p.sparse == param::ConvolutionSparse::GROUP ? 1 : 0),
         in(is_nhwc(p) ? group + 3 : group + 1),
         row(is_nhwc(p) ? group + 1 : group + 2) {}
   int group;  // 1: axis 0 counts groups
@@ -368,6 +368,7 @@ void run_wide(const KernelArgs& a) {
 
 std::vector<Kernel> with_wide(std::vector<Kernel> k, void (*run)(const KernelArgs&), bool (*nchw)(const KernelQuery&),
                               bool (*nhwc)(const KernelQuery&)) {
+  if (kTrimmed) return k;
   k.push_back({.name = "nhwc_as_floats", .run = run, .accepts = nchw, .strided = true, .order = Order::kChannelsLast});
   k.push_back({.name = "nhwc_as_floats", .run = run, .accepts = nhwc, .strided = true});
   return k;
@@ -385,9 +386,11 @@ std::vector<Kernel> with_planes(void (*planes)(const KernelArgs&), bool (*accept
                                 void (*winograd)(const KernelArgs&), bool (*accepts_winograd)(const KernelQuery&),
                                 std::vector<Kernel> others) {
   const Order order = others.front().order;
-  others.insert(others.begin(),
-                {{.name = "planes", .run = planes, .accepts = accepts_planes, .strided = true},
-                 {.name = "winograd", .run = winograd, .accepts = accepts_winograd, .strided = true, .order = order}});
+  others.insert(
+      others.begin(),
+      {{.name = "planes", .run = planes, .accepts = accepts_planes, .strided = true},
+       unless_trimmed(
+           Kernel{.name = "winograd", .run = winograd, .accepts = accepts_winograd, .strided = true, .order = order})});
   return others;
 }
 

@@ -254,12 +254,12 @@ MEGALITH_OPS(nn_pooling) {
                       .accepts = accepts_forward,
                       .strided = true,
                       .order = Order::kLikeInput},
-                     {.name = "vector_as_floats",
-                      .run = run_halves,
-                      .accepts = accepts_halves,
-                      .strided = true,
-                      .order = Order::kLikeInput},
-                     {.name = "reference", .run = run_pooling}},
+                     unless_trimmed(Kernel{.name = "vector_as_floats",
+                                           .run = run_halves,
+                                           .accepts = accepts_halves,
+                                           .strided = true,
+                                           .order = Order::kLikeInput}),
+                     unless_trimmed(Kernel{.name = "reference", .run = run_pooling})},
          .grad = grad_pooling,
          .grad_reads = reads_pooling,
          .flops = flops_pooling});
@@ -275,7 +275,7 @@ MEGALITH_OPS(nn_pooling) {
                       .accepts = accepts_vector,
                       .strided = true,
                       .order = Order::kLikeInput},
-                     {.name = "reference", .run = run_backward}},
-         .grad = grad_backward,
+                     unless_trimmed(Kernel{.name = "reference", .run = run_backward})},
+         .grad = unless_trimmed(grad_backward),
          .grad_reads = reads_backward});
 }

@@ -13,7 +13,7 @@ using Format = param::ConvolutionFormat;
 // adjacent channels.
 Images images_of(const Tensor& t, Format format) {
   const Shape &s = t.shape(), &d = t.stride();
-  switch (format) {
+  switch (kTrimmed ? Format::NCHW : format) {
     case Format::NCHW: return {s[0], s[1], s[2], s[3], d[0], d[1], d[2], d[3]};
     case Format::NHWC: return {s[0], s[3], s[1], s[2], d[0], d[3], d[1], d[2]};
     default: {
@@ -60,7 +60,8 @@ bool vector_accepts(const KernelQuery& q, Format format) {
 
 bool forward_accepts(const KernelQuery& q, const Window& win, Format format) {
   const DTypeEnum d = q.in[0].dtype.id;
-  const bool bytes = d == DTypeEnum::Int8 || d == DTypeEnum::QuantizedS8 || d == DTypeEnum::Quantized8Asymm;
+  const bool bytes =
+      !kTrimmed && (d == DTypeEnum::Int8 || d == DTypeEnum::QuantizedS8 || d == DTypeEnum::Quantized8Asymm);
   return vector_accepts(q, format) || (bytes && format != Format::NHWCD4 && win.h * win.w < kMostBytes);
 }
 
@@ -87,7 +88,7 @@ void forward_channels(const KernelArgs& a, const Window& win, Format format) {
 }  // namespace
 
 void forward_vector(const KernelArgs& a, const Window& win, Format format) {
-  if (a.in[0].dtype().bits() == 8) return forward_channels(a, win, format);
+  if (!kTrimmed && a.in[0].dtype().bits() == 8) return forward_channels(a, win, format);
   Tensor x = a.in[0], y = a.out[0];
   const bool channels = arrange(format, x, y);
   const Job job = job_of(win, channels, x, y, format);

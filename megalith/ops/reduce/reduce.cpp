@@ -54,6 +54,9 @@ void infer(InferContext& c) {
   const auto& p = c.param<param::Reduce>();
   c.require(static_cast<uint32_t>(p.mode) <= static_cast<uint32_t>(Mode::MEAN), "unknown mode ",
             static_cast<uint32_t>(p.mode));
+  const bool counts = c.dtype(0).id == DTypeEnum::Int32 && p.mode == Mode::PRODUCT;
+  c.require(!kTrimmed || counts || p.mode == Mode::SUM || p.mode == Mode::MEAN || p.mode == Mode::MAX,
+            "sums, means and maxima only", kLeftOut);
   c.require(!c.dtype(0).is_lowbit() && c.dtype(0).id != DTypeEnum::Complex64, "no kernel for ", c.dtype(0).str());
   if (c.dtype(0).is_quantized() && p.data_type == Type::DEFAULT) {
     c.require((p.mode != Mode::SUM_SQR && p.mode != Mode::PRODUCT) || c.dtype(0).id == DTypeEnum::QuantizedS32,
@@ -173,11 +176,15 @@ void reduce_axis(Mode m, const Tensor& in, const Tensor& out, int64_t outer, int
   T* d = out.data<T>();
   switch (m) {
     case Mode::SUM: return reduce_axis<Mode::SUM>(s, d, outer, n, inner, style, exec);
-    case Mode::SUM_SQR: return reduce_axis<Mode::SUM_SQR>(s, d, outer, n, inner, style, exec);
     case Mode::PRODUCT: return reduce_axis<Mode::PRODUCT>(s, d, outer, n, inner, style, exec);
+#ifndef MEGALITH_TRIMMED
+    case Mode::SUM_SQR: return reduce_axis<Mode::SUM_SQR>(s, d, outer, n, inner, style, exec);
     case Mode::MIN: return reduce_axis<Mode::MIN>(s, d, outer, n, inner, style, exec);
     case Mode::MAX: return reduce_axis<Mode::MAX>(s, d, outer, n, inner, style, exec);
     case Mode::MEAN: return reduce_axis<Mode::MEAN>(s, d, outer, n, inner, style, exec);
+#else
+    default: break;
+#endif
   }
 }
 
@@ -186,6 +193,15 @@ DType compute_type(const param::Reduce& p, DType in) {
   if (in.is_quantized() && (p.mode == Mode::SUM || p.mode == Mode::MEAN))
     return DType(DTypeEnum::QuantizedS32, in.scale);
   return p.data_type == Type::DEFAULT ? in : DType(DTypeEnum::Float32);
+}
+
+// fn(T{}) with the type of the elements.
+template <class Fn>
+void with_type(DType dtype, Fn&& fn) {
+  if constexpr (kTrimmed)
+    fn(int32_t{});
+  else
+    dispatch_storage(dtype, fn);
 }
 
 void reduce_in(const KernelArgs& a, int64_t block) {
@@ -208,7 +224,7 @@ void reduce_in(const KernelArgs& a, int64_t block) {
     Shape next = shape;
     for (int k = i; k < end; ++k) next[k] = 1;
     const Tensor r = Tensor::empty(t.dtype(), next);
-    dispatch_storage(t.dtype(), [&](auto tag) {
+    with_type(t.dtype(), [&](auto tag) {
       reduce_axis<decltype(tag)>(m, t, r, shape.count(0, i), shape.count(i, end), shape.count(end, shape.ndim()),
                                  Style{block, t.dtype().is_quantized()}, a.exec);
     });
@@ -220,14 +236,18 @@ void reduce_in(const KernelArgs& a, int64_t block) {
   }
   if (!done && m == Mode::SUM_SQR) {  // nothing to reduce: squares remain
     const Tensor r = Tensor::empty(t.dtype(), shape);
-    dispatch_storage(t.dtype(),
-                     [&](auto tag) { reduce_axis<decltype(tag)>(m, t, r, shape.count(), 1, 1, Style{}, a.exec); });
+    with_type(t.dtype(), [&](auto tag) { reduce_axis<decltype(tag)>(m, t, r, shape.count(), 1, 1, Style{}, a.exec); });
     t = r;
   }
   copy_strided(converted(t, a.out[0].dtype(), a.exec).reshaped(a.out[0].shape()), a.out[0]);
 }
 
 void reference(const KernelArgs& a) { reduce_in(a, 1); }
+// Trimmed builds reduce shapes with it.
+bool built(const KernelQuery& q) {
+  const Mode m = q.attrs.param<param::Reduce>().mode;
+  return !kTrimmed || (q.in[0].dtype.id == DTypeEnum::Int32 && (m == Mode::SUM || m == Mode::PRODUCT));
+}
 
 // The order of MegEngine's CPU kernels for all types but Float32. It only shows where sums are rounded to 16 bits.
 void in_order(const KernelArgs& a) { reduce_in(a, 4096); }
@@ -279,9 +299,13 @@ std::vector<Var> grad(const GradContext& c) {
     d = emit1("TypeCvt", param::TypeCvt{.dtype = c.dtype(0)}, {d});
   switch (p.mode) {
     case Mode::SUM: g[0] = broadcast_like(d, x); break;
+#ifndef MEGALITH_TRIMMED
     case Mode::SUM_SQR: g[0] = mul(add(d, d), x); break;
     case Mode::PRODUCT: g[0] = div(mul(d, y), x); break;
     case Mode::MIN: g[0] = call(E::COND_LEQ_MOV, {x, y, d}); break;
+#else
+    default: break;
+#endif
     case Mode::MAX: g[0] = call(E::COND_LEQ_MOV, {y, x, d}); break;
     case Mode::MEAN: {
       const bool plain = c.dtype(0).id == DTypeEnum::Float32;  // others can't hold large counts
@@ -315,9 +339,9 @@ MEGALITH_OPS(reduce_reduce) {
          .max_inputs = 2,
          .infer = infer,
          .view = view,
-         .kernels = {{.name = "in_order", .run = in_order, .accepts = sums_of_16_bits},
+         .kernels = {unless_trimmed(Kernel{.name = "in_order", .run = in_order, .accepts = sums_of_16_bits}),
                      {.name = "vector", .run = vector, .accepts = vector_accepts, .strided = true},
-                     {.name = "reference", .run = reference}},
+                     {.name = "reference", .run = reference, .accepts = kTrimmed ? built : nullptr}},
          .grad = grad,
          .grad_reads = grad_reads,
          .flops = flops});

@@ -176,7 +176,7 @@ MEGALITH_OPS(reduce_softmax) {
          .params = &param::Softmax::kSchema,
          .infer = infer,
          .kernels = {{.name = "vector", .run = vector, .accepts = vector_accepts},
-                     {.name = "reference", .run = reference}},
+                     unless_trimmed(Kernel{.name = "reference", .run = reference})},
          .grad = grad,
          .grad_reads = grad_reads,
          .flops = flops});
@@ -188,7 +188,7 @@ MEGALITH_OPS(reduce_softmax) {
          .max_inputs = 2,
          .infer = infer_backward,
          .kernels = {{.name = "vector", .run = backward_vector, .accepts = vector_accepts},
-                     {.name = "reference", .run = backward_reference}},
-         .grad = grad_backward,
+                     unless_trimmed(Kernel{.name = "reference", .run = backward_reference})},
+         .grad = unless_trimmed(grad_backward),
          .flops = flops});
 }

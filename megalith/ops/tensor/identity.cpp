@@ -44,7 +44,7 @@ void sleep_reference(const KernelArgs& a) {
 
 MEGALITH_OPS(tensor_identity) {
   const std::vector<Kernel> kernels = copy_kernels(copy<copy_strided>, copy<copy_plain>);
-  auto pass = [&](const char* name, const char* doc) {
+  auto pass = [&](const char* name, Doc doc) {
     r.add({.name = name,
            .doc = doc,
            .mge = {name},
@@ -68,6 +68,7 @@ MEGALITH_OPS(tensor_identity) {
          .grad = grad_identity,
          .grad_reads = grads::reads_nothing,
          .exact = true});
+  if (kTrimmed) return;
   r.add({.name = "VirtualDep",
          .doc = "Input 0, ordered behind the other inputs.",
          .mge = {"VirtualDep"},

@@ -370,7 +370,7 @@ MEGALITH_OPS(tensor_layout) {
          .infer = infer_dimshuffle,
          .view = view_dimshuffle,
          .kernels = copy_kernels(any_width<dimshuffle<copy_strided>>, any_width<dimshuffle<copy_plain>>),
-         .grad = grad_dimshuffle,
+         .grad = unless_trimmed(grad_dimshuffle),
          .grad_reads = grads::reads_nothing,
          .exact = true});
   r.add({.name = "AxisAddRemove",
@@ -380,7 +380,7 @@ MEGALITH_OPS(tensor_layout) {
          .infer = infer_axis_add_remove,
          .view = view_reshape,
          .kernels = copy_kernels(copy_same_count<copy_strided>, copy_same_count<copy_plain>),
-         .grad = grad_axis_add_remove,
+         .grad = unless_trimmed(grad_axis_add_remove),
          .grad_reads = grads::reads_nothing,
          .exact = true});
   r.add({.name = "Concat",
@@ -390,9 +390,10 @@ MEGALITH_OPS(tensor_layout) {
          .max_inputs = -1,
          .infer = infer_concat,
          .kernels = copy_kernels(any_width<concat<copy_strided>>, any_width<concat<copy_plain>>, Order::kLikeInput),
-         .grad = grad_concat,
+         .grad = unless_trimmed(grad_concat),
          .grad_reads = grads::reads_nothing,
          .exact = true});
+  if (kTrimmed) return;
   r.add({.name = "Split",
          .doc = "Cuts input 0 along an axis into parts whose sizes the other inputs hold.",
          .mge = {"Split"},

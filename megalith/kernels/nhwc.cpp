@@ -9,6 +9,7 @@
 
 #undef HWY_TARGET_INCLUDE
 #define HWY_TARGET_INCLUDE "megalith/kernels/nhwc.cpp"
+#include "hwy/cache_control.h"
 #include "hwy/foreach_target.h"  // IWYU pragma: keep
 #include "hwy/highway.h"
 #include "megalith/kernels/epilogue-inl.h"
@@ -48,6 +49,7 @@ HWY_BEFORE_NAMESPACE();
 namespace megalith::nhwc::HWY_NAMESPACE {
 namespace hn = hwy::HWY_NAMESPACE;
 using ::megalith::HWY_NAMESPACE::Activate;
+using ::megalith::HWY_NAMESPACE::ActivateAll;
 using ::megalith::HWY_NAMESPACE::LoadFirst;
 using ::megalith::HWY_NAMESPACE::StoreFirst;
 using D = hn::CappedTag<float, 16>;
@@ -119,7 +121,72 @@ HWY_INLINE void DepthRows(const DepthPart& b) {
   }
 }
 
+// Where a vector is half a line of the cache, channels innermost: lines are read whole and in order, which is what
+// fetching ahead needs. A group's sums and weights fill the registers; pixels come from memory as they are multiplied.
+constexpr bool kInOrder = HWY_TARGET == HWY_AVX2;
+
+template <int kPixels, int kVectors>
+HWY_INLINE void Group(const DepthPart& b, int64_t row, int64_t o, int64_t begin, int64_t end) {
+  const D d;
+  const auto step = static_cast<ptrdiff_t>(b.x_step), y_pixel = static_cast<ptrdiff_t>(b.y_pixel), step3 = 3 * step;
+  const float* const x = b.x + row * b.x_row + o * b.x_step;
+  float* const y = b.y + row * b.y_row + o * b.y_pixel;
+  const float* const ahead = x + b.offset[b.taps - 1] + kPixels * b.x_step;
+  const bool apart = b.x_step > b.channels;  // pixels in between belong to other taps
+  for (int64_t next = begin; next < end; next += kVectors * kLanes) {
+    const int64_t c = std::min(next, end - kVectors * kLanes);  // the last may cover some channels again
+    V sum[kPixels][kVectors];
+    MEGALITH_UNROLL for (int p = 0; p < kPixels; ++p) {
+      hwy::Prefetch(ahead + p * step + c);
+      if (apart) hwy::Prefetch(ahead + p * step + c - b.channels);
+      MEGALITH_UNROLL for (int v = 0; v < kVectors; ++v) sum[p][v] = hn::Zero(d);
+    }
+    for (int64_t t = 0; t < b.taps; ++t) {
+      const float *w = b.weights + b.weight[t] + c, *at = x + b.offset[t] + c, *at5 = at + 5 * step;
+      V wv[kVectors];
+      MEGALITH_UNROLL for (int v = 0; v < kVectors; ++v) wv[v] = hn::LoadU(d, w + v * kLanes);
+      MEGALITH_UNROLL for (int p = 0; p < kPixels; ++p) {
+        const float* pixel = p < 5 ? at + (p == 3 ? step3 : p * step) : at5 + (p - 5) * step;
+        MEGALITH_UNROLL for (int v = 0; v < kVectors; ++v) sum[p][v] =
+            hn::MulAdd(hn::LoadU(d, pixel + v * kLanes), wv[v], sum[p][v]);
+      }
+    }
+    if (b.epilogue->bias) {
+      MEGALITH_UNROLL for (int v = 0; v < kVectors; ++v) {
+        const V bias = hn::LoadU(d, b.epilogue->bias + c + v * kLanes);
+        MEGALITH_UNROLL for (int p = 0; p < kPixels; ++p) sum[p][v] = hn::Add(sum[p][v], bias);
+      }
+    }
+    ActivateAll(d, *b.epilogue, sum);
+    MEGALITH_UNROLL for (int p = 0; p < kPixels; ++p) {
+      MEGALITH_UNROLL for (int v = 0; v < kVectors; ++v) hn::StoreU(sum[p][v], d, y + p * y_pixel + c + v * kLanes);
+    }
+  }
+}
+
+template <int kPixels, int kVectors>
+void RowsInOrder(const DepthPart& b, int64_t begin, int64_t end) {
+  for (int64_t row = 0; row < b.rows; ++row) {
+    for (int64_t o = 0; o < b.columns; o += kPixels)
+      Group<kPixels, kVectors>(b, row, std::min(o, b.columns - kPixels), begin, end);
+  }
+}
+
+HWY_INLINE void DepthInOrder(const DepthPart& b) {
+  constexpr int64_t kChannels = 128, kStep = 2 * kLanes;  // of a stretch: their weights stay in the first cache
+  const int64_t stretches = (b.channels + kChannels - 1) / kChannels;
+  const auto at = [&](int64_t i) { return i == stretches ? b.channels : b.channels * i / stretches / kStep * kStep; };
+  const auto rows = b.columns >= 6   ? RowsInOrder<6, 2>
+                    : b.columns == 5 ? RowsInOrder<5, 2>
+                    : b.columns == 4 ? RowsInOrder<4, 2>
+                    : b.columns == 3 ? RowsInOrder<3, 2>
+                    : b.columns == 2 ? RowsInOrder<2, 2>
+                                     : RowsInOrder<1, 2>;
+  for (int64_t s = 0; s < stretches; ++s) rows(b, at(s), at(s + 1));
+}
+
 void Depthwise(const DepthPart& all) {
+  if (kInOrder && all.taps > 0 && all.channels >= 2 * kLanes) return DepthInOrder(all);
   constexpr int64_t kLines = 448;  // of the first cache
   const int64_t most = std::max<int64_t>(1, kLines * all.channels / std::max<int64_t>(1, all.x_row));
   DepthPart b = all;

@@ -42,8 +42,9 @@ struct Call {
 
   explicit Call(Dice& dice) : p(window<P>(dice)) {
     const bool grouped = dice.one_in(3);
-    const int64_t g = grouped ? dice.of<int64_t>({1, 2, 3, 8, 17, 40}) : 1;
     const bool depthwise = grouped && dice.one_in(2);
+    const int64_t few = grouped ? dice.of<int64_t>({1, 2, 3, 8, 17, 40}) : 1,
+                  g = depthwise && dice.one_in(4) ? 150 : few;
     const int64_t ic = depthwise ? 1 : dice.of<int64_t>({1, 2, 3, 4, 7, 16, 19}),
                   oc = depthwise ? 1 : dice.of<int64_t>({1, 2, 5, 16, 31, 33, 70});
     const int64_t fh = dice.one_in(3) ? 1 : dice.pick(1, 5), fw = dice.one_in(2) ? fh : dice.pick(1, 5);

@@ -23,15 +23,25 @@ HWY_BEFORE_NAMESPACE();
 namespace megalith::local::HWY_NAMESPACE {
 
 template <int kVectors>
-constexpr int kPanelSteps = kManyRegisters           ? std::max(1, 4 / kVectors)
-                            : HWY_TARGET == HWY_WASM ? 1
-                            : kVectors == 1          ? 2
-                                                     : 1;
+constexpr int kPanelSteps = kManyRegisters                            ? std::max(1, 4 / kVectors)
+                            : HWY_TARGET == HWY_WASM                  ? 1
+                            : kVectors == 2 && HWY_TARGET == HWY_AVX2 ? 4
+                            : kVectors == 1                           ? 2
+                                                                      : 1;
 template <int kVectors>
 constexpr int kPanelItems = std::max(1, std::min(14, kAccumulators / kVectors));
 
 // The most that weights are asked for ahead of need.
 constexpr int64_t kMostAhead = 4096;
+
+// Asks for a line of the cache, for the second one.
+HWY_INLINE void PrefetchNear(const float* p) {
+#if HWY_COMPILER_GCC || HWY_COMPILER_CLANG
+  __builtin_prefetch(p, 0, 2);
+#else
+  hwy::Prefetch(p);
+#endif
+}
 
 // Items [i0, i0 + kItems) of that cell, or, with kCells, one item of each of kItems cells from it on.
 template <int kItems, int kVectors, bool kCells>
@@ -39,14 +49,29 @@ void Panel(const PanelSums& s, int64_t i0, int64_t cell) {
   const D d;
   constexpr int64_t kRow = kVectors * kLanes;
   constexpr int kWeights = kCells ? kItems : 1;
+  constexpr bool kTight = HWY_TARGET == HWY_AVX2 && kVectors == 2 && !kCells;
   V acc[kItems][kVectors];
   const float* x[kItems];
   MEGALITH_UNROLL for (int i = 0; i < kItems; ++i) {
     x[i] = s.x[kCells ? 0 : i0 + i] + s.x_at + (kCells ? cell + i : cell) * s.x_cell;
     MEGALITH_UNROLL for (int v = 0; v < kVectors; ++v) acc[i][v] = hn::Zero(d);
   }
-  const int64_t ahead = kCells || i0 == 0 ? s.ahead : 0;
+  int64_t ahead = kCells || i0 == 0 ? s.ahead : 0;
   const float* const first = s.w + cell * s.w_cell;
+  // Of several tiles with the same weights each asks for its part of those that all of them take next: they come in the
+  // whole time and not while the first tile waits for them. Unless 0: so many floats in the time of kMost steps.
+  constexpr int kMost = kPanelSteps<kVectors>;
+  int64_t part = 0;
+  const float* next = nullptr;
+  if constexpr (kTight) {
+    if (s.ahead && s.items > kItems) {
+      int64_t steps = 0;
+      for (int64_t r = 0; r < s.run_count; ++r) steps += s.runs[r].k;
+      next = first + steps * kRow + steps * kRow * i0 / s.items;
+      part = kMost * kRow * kItems / s.items;
+      ahead = 0;
+    }
+  }
   const int64_t w_cell = s.w_cell;
   for (int64_t r = 0; r < s.run_count; ++r) {
     const Run run = s.runs[r];
@@ -54,8 +79,14 @@ void Panel(const PanelSums& s, int64_t i0, int64_t cell) {
     const float* from[kItems];
     MEGALITH_UNROLL for (int i = 0; i < kItems; ++i) from[i] = x[i] + run.x;
     int64_t at = 0;
-    const auto advance = [&](auto steps) HWY_ATTR {
+    const auto advance = [&](auto steps) HWY_ATTR __attribute__((always_inline)) {
       constexpr int kCount = decltype(steps)::value;
+      if (kTight && kCount == kMost && part) {
+        static_assert(!kTight || kMost * kRow == 64);
+        PrefetchNear(next);
+        if (part > 16) PrefetchNear(next + 16);
+        next += part;
+      }
       if (ahead) {
         constexpr int kLines = static_cast<int>((kCount * kRow + 15) / 16);
         MEGALITH_UNROLL for (int c = 0; c < kWeights; ++c) {
@@ -63,18 +94,30 @@ void Panel(const PanelSums& s, int64_t i0, int64_t cell) {
         }
       }
       if constexpr (kVectors <= 2 && !kCells) {
-        V wv[kCount][kVectors];
-        MEGALITH_UNROLL for (int u = 0; u < kCount; ++u) {
-          MEGALITH_UNROLL for (int v = 0; v < kVectors; ++v) wv[u][v] = hn::LoadU(d, w + u * kRow + v * kLanes);
-        }
-        MEGALITH_UNROLL for (int i = 0; i < kItems; ++i) {
-          MEGALITH_UNROLL for (int u = 0; u < kCount; ++u) {
-            if (kVectors > 1 && embedded(i)) {
-              MEGALITH_UNROLL for (int v = 0; v < kVectors; ++v) acc[i][v] =
-                  hn::Add(acc[i][v], MulBroadcast(from[i][at + u], wv[u][v]));
-            } else {
-              const V xv = hn::Set(d, from[i][at + u]);
-              MEGALITH_UNROLL for (int v = 0; v < kVectors; ++v) acc[i][v] = hn::Add(acc[i][v], hn::Mul(xv, wv[u][v]));
+        // The weights of all these steps at once, where there are registers for them.
+        constexpr int kTogether = kManyRegisters || kVectors == 1 ? kCount : 1;
+        MEGALITH_UNROLL for (int first_step = 0; first_step < kCount; first_step += kTogether) {
+          V wv[kTogether][kVectors];
+          MEGALITH_UNROLL for (int u = 0; u < kTogether; ++u) {
+            MEGALITH_UNROLL for (int v = 0; v < kVectors; ++v) {
+              wv[u][v] = hn::LoadU(d, w + (first_step + u) * kRow + v * kLanes);
+              if (kTight) wv[u][v] = Once(wv[u][v]);
+            }
+          }
+          MEGALITH_UNROLL for (int i = 0; i < kItems; ++i) {
+            MEGALITH_UNROLL for (int u = 0; u < kTogether; ++u) {
+              const float& from_i = from[i][at + first_step + u];
+              if (kVectors > 1 && embedded(i)) {
+                MEGALITH_UNROLL for (int v = 0; v < kVectors; ++v) acc[i][v] =
+                    hn::Add(acc[i][v], MulBroadcast(from_i, wv[u][v]));
+              } else if (kTight) {
+                const V xv = ReadOnce(from_i);
+                MEGALITH_UNROLL for (int v = 0; v < kVectors; ++v) AddProduct(acc[i][v], xv, wv[u][v]);
+              } else {
+                const V xv = hn::Set(d, from_i);
+                MEGALITH_UNROLL for (int v = 0; v < kVectors; ++v) acc[i][v] =
+                    hn::Add(acc[i][v], hn::Mul(xv, wv[u][v]));
+              }
             }
           }
         }
@@ -99,7 +142,6 @@ void Panel(const PanelSums& s, int64_t i0, int64_t cell) {
       at += kCount;
       w += kCount * kRow;
     };
-    constexpr int kMost = kPanelSteps<kVectors>;
     for (; at + kMost <= run.k;) advance(std::integral_constant<int, kMost>());
     if constexpr (kMost > 1) {
       while (at < run.k) advance(std::integral_constant<int, 1>());

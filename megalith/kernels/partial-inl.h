@@ -37,6 +37,22 @@ MEGALITH_PARTIAL hwy::HWY_NAMESPACE::Vec<D> LoadFirst(D d, const float* p, int64
     case 3: return {wasm_v128_load32_lane(p + 2, wasm_v128_load64_zero(p), 2)};
     default: return hn::LoadU(d, p);
   }
+#elif HWY_TARGET == HWY_AVX2
+  // vmaskmovps is not promised to spare what it masks on every processor.
+  const auto quarter = [](const float* q, int64_t m) HWY_ATTR {  // m < 4
+    if (m == 0) return _mm_setzero_ps();
+    if (m == 1) return _mm_load_ss(q);
+    const __m128 two = _mm_castpd_ps(_mm_load_sd(reinterpret_cast<const double*>(q)));
+    return m == 2 ? two : _mm_movelh_ps(two, _mm_load_ss(q + 2));
+  };
+  if constexpr (hn::MaxLanes(D()) == 8) {
+    if (n == 8) return hn::LoadU(d, p);
+    if (n < 4) return hn::Vec<D>{_mm256_zextps128_ps256(quarter(p, n))};
+    return hn::Vec<D>{_mm256_set_m128(quarter(p + 4, n - 4), _mm_loadu_ps(p))};
+  } else {
+    static_assert(hn::MaxLanes(D()) == 4);
+    return n == 4 ? hn::LoadU(d, p) : hn::Vec<D>{quarter(p, n)};
+  }
 #else
   alignas(64) float lanes[hn::MaxLanes(D())] = {};
   for (int64_t i = 0; i < n; ++i) lanes[i] = p[i];
@@ -54,6 +70,27 @@ MEGALITH_PARTIAL void StoreFirst(hwy::HWY_NAMESPACE::Vec<D> v, D d, float* p, in
   if (n >= 2) wasm_v128_store64_lane(p, v.raw, 0);
   if (n == 1) wasm_v128_store32_lane(p, v.raw, 0);
   if (n == 3) wasm_v128_store32_lane(p + 2, v.raw, 2);
+#elif HWY_TARGET == HWY_AVX2
+  __m128 left;
+  if constexpr (hn::MaxLanes(D()) == 8) {
+    if (n == 8) return hn::StoreU(v, d, p);
+    left = _mm256_castps256_ps128(v.raw);
+    if (n >= 4) {
+      _mm_storeu_ps(p, left);
+      left = _mm256_extractf128_ps(v.raw, 1);
+      p += 4, n -= 4;
+    }
+  } else {
+    static_assert(hn::MaxLanes(D()) == 4);
+    if (n == 4) return hn::StoreU(v, d, p);
+    left = v.raw;
+  }
+  if (n >= 2) {
+    _mm_storel_pi(reinterpret_cast<__m64*>(p), left);
+    left = _mm_movehl_ps(left, left);
+    p += 2, n -= 2;
+  }
+  if (n == 1) _mm_store_ss(p, left);
 #else
   alignas(64) float lanes[hn::MaxLanes(D())];
   hn::Store(v, d, lanes);

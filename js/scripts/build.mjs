@@ -27,7 +27,9 @@ let glue = readFileSync(join(root, threads, "mge.simd-threads.js"), "utf8");
 glue = glue.replace(/\bimport\((["'](module|worker_threads)["'])\)/g, "import(/* webpackIgnore: true */ /* @vite-ignore */ [$1][0])");
 const options = /workerOptions=(\{[^}]*\})/.exec(glue)[1];
 glue = replaceOnce(glue, `import.meta.url),workerOptions)`, `import.meta.url),${options})`);
-writeFileSync(join(dist, "mge.simd-threads.js"), `import { numberOf, numberText } from "./numbers.js";\n${glue}`);
+// One file: what its import of another would make bundlers split off, every Worker would have to ask for.
+const numbers = readFileSync(join(dist, "numbers.js"), "utf8").replace(/^export /gm, "");
+writeFileSync(join(dist, "mge.simd-threads.js"), `${numbers}${glue}`);
 
 const common = { bundle: true, minify: true, target: "es2022", logLevel: "warning", legalComments: "none" };
 await build({

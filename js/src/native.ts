@@ -63,14 +63,7 @@ export async function threadsOf(options: StartOptions, inWorker = typeof window 
   return Math.max(1, Math.min(16, options.threads ?? (inWorker ? Math.min(4, await cores()) : 1)));
 }
 
-/** The module for so many threads. */
-export async function compile(threads: number, options: StartOptions): Promise<WebAssembly.Module> {
-  const given = await options.wasmBinary;
-  if (given instanceof WebAssembly.Module) return given;
-  if (given) return WebAssembly.compile(given as BufferSource);
-  const from =
-    options.wasmUrl ??
-    (threads > 1 ? new URL("./mge.simd-threads.wasm", import.meta.url) : new URL("./mge.simd.wasm", import.meta.url));
+async function compileFrom(from: string | URL): Promise<WebAssembly.Module> {
   if (!isNode) {
     try {
       return await WebAssembly.compileStreaming(fetch(from));
@@ -79,6 +72,27 @@ export async function compile(threads: number, options: StartOptions): Promise<W
     }
   }
   return WebAssembly.compile((await readBytes(from)) as BufferSource);
+}
+
+// What was compiled serves this thread and the Workers.
+const compiled = new Map<string, Promise<WebAssembly.Module>>();
+
+/** The module for so many threads. */
+export async function compile(threads: number, options: StartOptions): Promise<WebAssembly.Module> {
+  const given = await options.wasmBinary;
+  if (given instanceof WebAssembly.Module) return given;
+  if (given) return WebAssembly.compile(given as BufferSource);
+  const from =
+    options.wasmUrl ??
+    (threads > 1 ? new URL("./mge.simd-threads.wasm", import.meta.url) : new URL("./mge.simd.wasm", import.meta.url));
+  const key = String(from);
+  let known = compiled.get(key);
+  if (!known) {
+    known = compileFrom(from);
+    compiled.set(key, known);
+    known.catch(() => compiled.delete(key));
+  }
+  return known;
 }
 
 async function startThreads(threads: number, options: StartOptions, lines: string[]): Promise<Module> {

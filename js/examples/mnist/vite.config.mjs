@@ -14,17 +14,32 @@ function inLayout(page, { path }) {
     .replace(`href=".${path}"`, `$& aria-current="page"`);
 }
 
+/** The module and the model that the first prediction needs, asked for before any script runs. */
+function early(page, { path, bundle }) {
+  if (!bundle) return;
+  const module = Object.keys(bundle).find((name) => /mge\.simd-[^t].*\.wasm$/.test(name));
+  const lines = [`./${module}`, "./lenet.mge"].map((href) => `<link rel="preload" as="fetch" crossorigin href="${href}" />`);
+  return page.replace("<!-- early -->", path === "/index.html" ? lines.join("\n    ") : "");
+}
+
 export default {
   root: here("."),
   base: "./",
   resolve: { alias: { "mge.js": here("../../dist/index.js") } },
-  plugins: [{ name: "layout", transformIndexHtml: { order: "pre", handler: inLayout } }],
+  plugins: [
+    { name: "layout", transformIndexHtml: { order: "pre", handler: inLayout } },
+    { name: "early", transformIndexHtml: { order: "post", handler: early } },
+  ],
   worker: { format: "es" },
   build: {
     target: "es2022",
     modulePreload: { polyfill: false },
     assetsInlineLimit: 0,
     emptyOutDir: true,
-    rollupOptions: { input: ["index.html", "regression.html", "model.html"].map(here) },
+    rolldownOptions: {
+      input: ["index.html", "regression.html", "model.html"].map(here),
+      // One for what pages share, one for each page.
+      output: { codeSplitting: { groups: [{ name: "shared", test: /js.dist.(?!mge\.simd)|src.(page|i18n|chart)\.ts$/ }] } },
+    },
   },
 };

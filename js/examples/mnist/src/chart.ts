@@ -14,9 +14,9 @@ export class Chart {
 
   constructor(
     private readonly canvas: HTMLCanvasElement,
-    private readonly range: { max?: number; format?: (v: number) => string } = {},
+    private readonly options: { max?: number; format?: (v: number) => string; after?: Promise<void> } = {},
   ) {
-    this.later = redrawn(canvas, () => this.draw());
+    this.later = redrawn(canvas, () => this.draw(), options.after);
   }
   add(x: number, y: number): void {
     this.line.push([x, y]);
@@ -39,8 +39,8 @@ export class Chart {
     const line = this.line.filter((_, i) => i % skip === 0);
     const most = Math.max(1, this.line.at(-1)?.[0] ?? 0, this.points.at(-1)?.[0] ?? 0);
     const sorted = Float64Array.from([...line, ...this.points].map(([, y]) => y).filter(Number.isFinite)).sort();
-    const max = this.range.max ?? ceiling(sorted[Math.ceil(0.995 * (sorted.length - 1))] ?? 1);
-    const format = this.range.format ?? ((v: number) => String(Number(v.toPrecision(3))));
+    const max = this.options.max ?? ceiling(sorted[Math.ceil(0.995 * (sorted.length - 1))] ?? 1);
+    const format = this.options.format ?? ((v: number) => String(Number(v.toPrecision(3))));
     const ticks = Array.from({ length: 5 }, (_, i) => (max * i) / 4);
     const [right, top, bottom] = [w - 10, 10, h - 24];
     const left = 16 + Math.max(...ticks.map((y) => c.measureText(format(y)).width));

@@ -60,5 +60,5 @@ export function startLanguage(): void {
     localStorage.setItem("language", chinese ? "zh" : "en");
     apply();
   };
-  apply();
+  if (chinese) apply(); // the page is in English
 }

@@ -1,16 +1,19 @@
 // Training and recognizing digits.
-import { load, type EpochEnd, type Progress, type RemoteModel, type RemoteTrainer } from "mge.js";
+import { load, type EpochEnd, type Model, type Progress, type RemoteModel, type RemoteTrainer } from "mge.js";
 import { Chart } from "./chart.js";
 import { drawDigit, feed, fit, loadDigits, pictureInput, probabilities, type Digits } from "./digits.js";
+import { takeFirst } from "./first.js";
 import { onLanguage, t } from "./i18n.js";
-import { $, onFile, setText, startPage, words } from "./page.js";
+import { $, onFile, parsed, setText, startPage, words } from "./page.js";
 import { Pad } from "./pad.js";
 
 type Picture = NonNullable<ReturnType<typeof pictureInput>>;
 interface Session {
-  bytes: Uint8Array;
-  model: RemoteModel;
+  bytes: () => Promise<Uint8Array>;
   input: Picture;
+  /** In this thread: the first model, until it is in the Worker as well. */
+  here?: Model;
+  far?: Promise<RemoteModel>;
   trainer?: RemoteTrainer;
   /** Where fit() stopped. */
   at?: { epoch: number; batch: number };
@@ -23,9 +26,13 @@ for (const name of ["lenet", "convnet", "densenet"]) {
   files[name] = async () => new Uint8Array(await (await fetch(`./${name}.mge`)).arrayBuffer());
 }
 
-startPage();
-const lossChart = new Chart($("#loss-chart"));
-const accuracyChart = new Chart($("#accuracy-chart"), { max: 1, format: (v) => `${Math.round(100 * v)}%` });
+let answered!: () => void;
+/** After the first prediction: what can wait for it. */
+const later = new Promise<void>((done) => (answered = done));
+await parsed;
+startPage(later);
+const lossChart = new Chart($("#loss-chart"), { after: later });
+const accuracyChart = new Chart($("#accuracy-chart"), { after: later, max: 1, format: (v) => `${Math.round(100 * v)}%` });
 const pad = new Pad($("#pad"), () => void recognize());
 let session: Session | undefined;
 let data: { train: Digits; test: Digits } | undefined;
@@ -56,7 +63,7 @@ const bars = Array.from({ length: 10 }, (_, i) => {
 /** The outputs of the model as it is now: rows of ten. */
 async function predict(s: Session, images: Uint8Array): Promise<number[][]> {
   const feeds = { [s.input.name]: feed(images, s.input) };
-  const out = Object.values(await (s.trainer ?? s.model).run(feeds))[0];
+  const out = Object.values(await (s.trainer ?? s.here ?? (await inWorker(s))).run(feeds))[0];
   const n = images.length / 784;
   const classes = out.data.length / n;
   return Array.from({ length: n }, (_, i) => probabilities(out.data.subarray(i * classes, (i + 1) * classes)));
@@ -67,6 +74,7 @@ let again = false;
 async function recognize(): Promise<void> {
   if (busy || !session) {
     again = true;
+    if (!session) pad.digit(); // while the model is on its way
     return;
   }
   busy = true;
@@ -90,25 +98,41 @@ async function recognize(): Promise<void> {
     say(() => words(e), true);
   } finally {
     busy = false;
+    answered();
     if (again) requestAnimationFrame(() => void recognize());
   }
 }
 
 // --- models
 
-async function open(bytes: Uint8Array): Promise<Session> {
-  const model = await load(bytes);
+function inWorker(s: Session): Promise<RemoteModel> {
+  return (s.far ??= s.bytes().then(async (bytes) => {
+    const model = await load(bytes);
+    s.here?.dispose();
+    delete s.here;
+    return model;
+  }));
+}
+
+async function open(bytes: Session["bytes"]): Promise<Session> {
+  const model = await load(await bytes());
   const input = pictureInput(model.inputs);
-  if (input) return { bytes, model, input };
+  if (input) return { bytes, input, far: Promise.resolve(model) };
   await model.dispose();
   throw new Error(t("badFile"));
 }
 
-async function use(next: () => Promise<Uint8Array>): Promise<void> {
+async function openFirst(): Promise<Session> {
+  const here = await takeFirst();
+  return { bytes: files.lenet, input: pictureInput(here.inputs)!, here };
+}
+
+async function use(next: Promise<Session>): Promise<void> {
   stop?.abort();
-  const s = await open(await next());
+  const s = await next;
   await session?.trainer?.dispose();
-  await session?.model.dispose();
+  session?.here?.dispose();
+  await (await session?.far)?.dispose();
   session = s;
   lossChart.clear();
   accuracyChart.clear();
@@ -127,7 +151,7 @@ function showStart(): void {
 
 // --- test digits
 
-const examples = Array.from({ length: EXAMPLES }, () => {
+const makeExample = () => {
   const li = document.createElement("li");
   const canvas = document.createElement("canvas");
   canvas.width = canvas.height = 28;
@@ -135,8 +159,9 @@ const examples = Array.from({ length: EXAMPLES }, () => {
   const caption = document.createElement("span");
   li.append(canvas, caption);
   $("#examples").append(li);
-  return { li, canvas, caption, index: -1 };
-});
+  return { canvas, caption, index: -1 };
+};
+const examples: ReturnType<typeof makeExample>[] = [];
 
 async function showExamples(everything: boolean): Promise<void> {
   const s = session;
@@ -166,6 +191,7 @@ function showResults(): void {
   if (!results || !data) return;
   const { labels, rows, total, right, matrix } = results;
   $("#examples").classList.add("shown");
+  while (examples.length < EXAMPLES) examples.push(makeExample());
   examples.forEach((e, i) => {
     if (!rows[i]) return;
     const best = rows[i].indexOf(Math.max(...rows[i]));
@@ -256,7 +282,7 @@ async function train(): Promise<void> {
   const { signal } = stop;
   try {
     const { train: digits } = await ensureData();
-    s.trainer ??= await s.model.trainable({ loss: "crossEntropy", optimizer: o.optimizer });
+    s.trainer ??= await (await inWorker(s)).trainable({ loss: "crossEntropy", optimizer: o.optimizer });
     await s.trainer.setLearningRate(o.optimizer.lr);
     // The last 15 % are for validation.
     const n = Math.floor(0.85 * digits.count);
@@ -298,7 +324,7 @@ async function train(): Promise<void> {
 
 async function exportModel(): Promise<void> {
   if (!session) return;
-  const bytes = await (session.trainer ?? session.model).saveMge();
+  const bytes = await (session.trainer ?? (await inWorker(session))).saveMge();
   const link = document.createElement("a");
   link.href = URL.createObjectURL(new Blob([bytes as BlobPart]));
   link.download = "digits.mge";
@@ -312,17 +338,16 @@ const guarded = (fn: () => Promise<void>) => () => void fn().catch((e) => say(()
 $("#start").onclick = () => void train();
 $("#stop").onclick = () => stop?.abort();
 $("#reset").onclick = guarded(async () => {
-  const bytes = session?.bytes;
-  if (bytes) await use(async () => bytes);
+  if (session) await use(open(session.bytes));
   say(() => t("ready"));
 });
 $("#clear").onclick = () => pad.clear();
 $("#save").onclick = guarded(exportModel);
-$("#model").onchange = guarded(() => use(files[value("#model")]));
+$("#model").onchange = guarded(() => use(open(files[value("#model")])));
 onFile((f) =>
   guarded(async () => {
     const bytes = new Uint8Array(await f.arrayBuffer());
-    await use(async () => bytes);
+    await use(open(async () => bytes));
     files.file = async () => bytes;
     const option = $<HTMLOptionElement>("#model option[value=file]");
     option.disabled = false;
@@ -336,6 +361,5 @@ onLanguage(() => {
   showResults();
 });
 pad.sample();
-guarded(async () => {
-  await use(files[value("#model")]);
-})();
+guarded(() => use(openFirst()).finally(answered))();
+void later.then(() => session && inWorker(session)).catch(() => {}); // told to who asks again

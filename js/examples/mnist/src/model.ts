@@ -1,8 +1,9 @@
 // Any model: its inputs, a run, and where the time goes.
 import { load, type DType, type HostTensor, type InputInfo, type Profile, type RemoteModel } from "mge.js";
 import { onLanguage, t } from "./i18n.js";
-import { $, onFile, setText, startPage, words } from "./page.js";
+import { $, onFile, parsed, setText, startPage, words } from "./page.js";
 
+await parsed;
 startPage();
 let model: RemoteModel | undefined;
 let profile: Profile | undefined;

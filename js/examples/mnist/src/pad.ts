@@ -7,10 +7,11 @@ export class Pad {
   private cursor = { x: 140, y: 140, down: false };
   private last?: { x: number; y: number };
   private used = false;
+  private made?: Uint8Array | null;
 
   constructor(
     private readonly canvas: HTMLCanvasElement,
-    private readonly changed: () => void,
+    private readonly onChange: () => void,
   ) {
     this.c = canvas.getContext("2d", { willReadFrequently: true })!;
     this.c.lineWidth = PEN;
@@ -80,8 +81,16 @@ export class Pad {
     this.last = undefined;
   }
 
+  private changed(): void {
+    this.made = undefined;
+    this.onChange();
+  }
+
   /** 784 bytes; null of an empty pad. */
   digit(): Uint8Array | null {
+    return (this.made ??= this.make());
+  }
+  private make(): Uint8Array | null {
     const { width: w, height: h } = this.canvas;
     const pixels = this.c.getImageData(0, 0, w, h).data;
     let [left, right, top, bottom] = [w, -1, h, -1];

@@ -11,15 +11,22 @@ export function setText(selector: string, text: string, error = false): void {
 }
 export const words = (e: unknown): string => (e instanceof Error ? e.message : String(e));
 
-export function startPage(): void {
+/** Scripts are here before the page is. */
+export const parsed = document.readyState === "loading" ? new Promise((done) => addEventListener("DOMContentLoaded", done)) : Promise.resolve();
+
+/** `after`: before the badge and offline use. */
+export function startPage(after = Promise.resolve()): void {
   startLanguage();
-  void info().then((i) => {
+  const badge = async () => {
+    await after;
+    const i = await info();
     onLanguage(() => {
       const why = i.whyNoThreads ? ` (${i.whyNoThreads})` : "";
       $("#badge").textContent = `SIMD · ${i.threads} ${t(i.threads > 1 ? "threads" : "thread")}`;
       $("#badge").title = `mge.js ${i.version}${why}`;
     });
-  });
+  };
+  badge().catch(() => {}); // told by what is asked of the engine
   if (import.meta.env.PROD && "serviceWorker" in navigator && window.isSecureContext) {
     const offline = async () => {
       await navigator.serviceWorker.register("./sw.js");
@@ -27,7 +34,7 @@ export function startPage(): void {
       const loaded = performance.getEntriesByType("resource").map((e) => e.name);
       active?.postMessage([location.href, ...loaded].filter((url) => url.startsWith(location.origin)));
     };
-    if (!navigator.serviceWorker.controller) addEventListener("load", () => setTimeout(() => void offline().catch(() => {}), 1000));
+    if (!navigator.serviceWorker.controller) void after.then(() => setTimeout(() => void offline().catch(() => {}), 1000));
   }
 }
 
@@ -64,13 +71,13 @@ export function context(canvas: HTMLCanvasElement): { c: CanvasRenderingContext2
   return { c, w, h, color: (name) => style.getPropertyValue(`--${name}`) };
 }
 /** Draws now, and again when the size or the colours change. */
-export function redrawn(canvas: HTMLCanvasElement, draw: () => void): () => void {
+export function redrawn(canvas: HTMLCanvasElement, draw: () => void, after = Promise.resolve()): () => void {
   let queued = false;
   const later = () => {
-    if (!queued) requestAnimationFrame(() => ((queued = false), draw()));
+    if (!queued) void after.then(() => requestAnimationFrame(() => ((queued = false), draw())));
     queued = true;
   };
-  new ResizeObserver(later).observe(canvas);
+  void after.then(() => new ResizeObserver(later).observe(canvas));
   matchMedia("(prefers-color-scheme: dark)").addEventListener("change", later);
   return later;
 }

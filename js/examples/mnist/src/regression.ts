@@ -2,8 +2,9 @@
 import { init, SGD, type Engine, type Trainer } from "mge.js";
 import { Chart } from "./chart.js";
 import { onLanguage, t } from "./i18n.js";
-import { $, context, redrawn, setText, startPage, words } from "./page.js";
+import { $, context, parsed, redrawn, setText, startPage, words } from "./page.js";
 
+await parsed;
 startPage();
 const chart = new Chart($("#loss-chart"));
 const canvas = $<HTMLCanvasElement>("#plot");

@@ -3,7 +3,7 @@
 const CACHE = "mge-digits-1";
 
 self.addEventListener("install", () => self.skipWaiting());
-self.addEventListener("activate", (e) => e.waitUntil(self.clients.claim()));
+self.addEventListener("activate", (e) => e.waitUntil(Promise.all([self.clients.claim(), self.registration.navigationPreload?.enable()])));
 
 function isolated(reply) {
   if (reply.status === 0) return reply;
@@ -13,22 +13,24 @@ function isolated(reply) {
   return new Response(reply.body, { status: reply.status, statusText: reply.statusText, headers });
 }
 
-async function answer(request) {
-  const cache = await caches.open(CACHE);
+async function answer(e) {
+  const { request } = e;
   try {
-    const reply = await fetch(request);
-    if (reply.ok) await cache.put(request, reply.clone());
+    const reply = (await e.preloadResponse) ?? (await fetch(request));
+    if (reply.ok) {
+      const copy = reply.clone();
+      e.waitUntil(caches.open(CACHE).then((cache) => cache.put(request, copy)));
+    }
     return isolated(reply);
   } catch (e) {
-    const kept = await cache.match(request, { ignoreSearch: true });
+    const kept = await caches.match(request, { ignoreSearch: true });
     if (kept) return isolated(kept);
     throw e;
   }
 }
 
 self.addEventListener("fetch", (e) => {
-  const { request } = e;
-  if (request.method === "GET" && new URL(request.url).origin === self.location.origin) e.respondWith(answer(request));
+  if (e.request.method === "GET" && new URL(e.request.url).origin === self.location.origin) e.respondWith(answer(e));
 });
 
 // What was loaded before this worker was there.

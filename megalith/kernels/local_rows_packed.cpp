@@ -136,48 +136,79 @@ int64_t RowChannels(int64_t images, int64_t depth) {
   return channels;
 }
 
-// Windows of 3 x 3 in rows of less than kLanes columns, one channel: an image row is read once, and what lies left and
-// right of every column is in the same vector, 0 in the last lane.
+// Windows of 3 x 3 in rows of one channel. Where they have less than kLanes columns an image row is read once, and what
+// lies left and right of every column is in the same vector, 0 in the last lane. Otherwise (AVX2) vectors of columns
+// are done one after the other, the last one up to the last column: where it overlaps with the one before, both find
+// the same. What lies left and right is read from memory but beside the image, where it is 0.
+enum class Columns : uint8_t { kAll, kFirst, kMiddle, kLast };
+constexpr bool kManyColumns = HWY_TARGET == HWY_AVX2;
 struct Neighbours {
   using Lanes = decltype(hn::SetTableIndices(D(), static_cast<const int32_t*>(nullptr)));
   Lanes before, behind;
 };
-template <int kImages>
-void Depthwise(const DepthwiseRows& s, const Neighbours& lanes, int64_t group, int64_t image) {
+template <int kImages, Columns kColumns>
+void Depthwise(const DepthwiseRows& s, const Neighbours& lanes, int64_t group, int64_t image, int64_t j) {
   const D d;
   V acc[kDepth][kImages];  // the sums of output row i are acc[i % kDepth]
   MEGALITH_EACH(k, kDepth) { MEGALITH_EACH(i, kImages) acc[k][i] = hn::Zero(d); }
   const int64_t x_image = s.x_image, out_image = s.out_image, columns = s.columns, rows = s.rows, shift = s.shift,
                 out_rows = s.out_rows;
-  const float *x = s.x + group * s.x_group + image * x_image, *w = s.w + group * s.w_group;
-  float* const out = s.out + group * s.out_group + image * out_image;
-  const int64_t next = image + 2 * kImages <= s.images ? kImages * x_image
-                                                       : (group + 1 < s.groups ? s.x_group : s.next) - image * x_image;
+  const float *x = s.x + group * s.x_group + image * x_image + j, *w = s.w + group * s.w_group + j;
+  float* const out = s.out + group * s.out_group + image * out_image + j;
+  const int64_t next = image + 2 * kImages <= s.images
+                           ? kImages * x_image
+                           : (group + 1 < s.groups ? s.x_group : s.next) - image * x_image - j;
   const auto before = lanes.before, behind = lanes.behind;
   const auto store = [&](int64_t row, auto place) HWY_ATTR __attribute__((always_inline)) {
     row += shift;
     if (row < 0 || row >= out_rows) return;
     float* to = out + row * columns;
-    MEGALITH_EACH(i, kImages) StoreFirst(acc[decltype(place)::value][i], d, to + i * out_image, columns);
+    MEGALITH_EACH(i, kImages) {
+      const V sum = acc[decltype(place)::value][i];
+      if constexpr (kColumns == Columns::kAll)
+        StoreFirst(sum, d, to + i * out_image, columns);
+      else
+        hn::StoreU(sum, d, to + i * out_image);
+    }
+  };
+  // Column kw of the windows.
+  const auto read = [&](const float* from, int kw) HWY_ATTR __attribute__((always_inline)) {
+    const bool outside = (kw == 0 && kColumns == Columns::kFirst) || (kw == 2 && kColumns == Columns::kLast);
+    if (!outside) return hn::LoadU(d, from + kw - 1);
+    const V v = hn::TableLookupLanes(hn::LoadU(d, from), kw == 0 ? before : behind);
+    return hn::IfThenZeroElse(kw == 0 ? hn::FirstN(d, 1) : hn::Not(hn::FirstN(d, kLanes - 1)), v);
   };
   const auto take_row = [&](int64_t r, auto phase) HWY_ATTR __attribute__((always_inline)) {
     constexpr int kPhase = decltype(phase)::value;
-    V xv[kImages][kDepth];
-    MEGALITH_EACH(i, kImages) {
-      xv[i][1] = LoadFirst(d, x + i * x_image, columns);
-      xv[i][0] = hn::TableLookupLanes(xv[i][1], before);
-      xv[i][2] = hn::TableLookupLanes(xv[i][1], behind);
-    }
-    MEGALITH_EACH(kw, kDepth) {
-      MEGALITH_EACH(k, kDepth) {
-        const V wv = hn::LoadU(d, w + (kw * kDepth + k) * columns);
+    if constexpr (kColumns == Columns::kAll) {
+      V xv[kImages][kDepth];
+      MEGALITH_EACH(i, kImages) {
+        xv[i][1] = LoadFirst(d, x + i * x_image, columns);
+        xv[i][0] = hn::TableLookupLanes(xv[i][1], before);
+        xv[i][2] = hn::TableLookupLanes(xv[i][1], behind);
+      }
+      MEGALITH_EACH(kw, kDepth) {
+        MEGALITH_EACH(k, kDepth) {
+          const V wv = hn::LoadU(d, w + (kw * kDepth + k) * columns);
+          MEGALITH_EACH(i, kImages) {
+            V& sum = acc[(kPhase + kDepth - k) % kDepth][i];
+            sum = hn::Add(sum, hn::Mul(xv[i][kw], wv));
+          }
+        }
+      }
+    } else {
+      MEGALITH_EACH(kw, kDepth) {
+        V wv[kDepth];
+        MEGALITH_EACH(k, kDepth) wv[k] = hn::LoadU(d, w + (kw * kDepth + k) * columns);
         MEGALITH_EACH(i, kImages) {
-          V& sum = acc[(kPhase + kDepth - k) % kDepth][i];
-          sum = hn::Add(sum, hn::Mul(xv[i][kw], wv));
+          const V xv = Once(read(x + i * x_image, kw));
+          MEGALITH_EACH(k, kDepth) AddProduct(acc[(kPhase + kDepth - k) % kDepth][i], xv, wv[k]);
         }
       }
     }
-    MEGALITH_EACH(i, kImages) hwy::Prefetch(x + next + i * x_image);
+    if (kColumns == Columns::kAll || kColumns == Columns::kFirst) {
+      MEGALITH_EACH(i, kImages) hwy::Prefetch(x + next + i * x_image);
+    }
     x += columns;
     w += kDepth * kDepth * columns;
     constexpr int kLast = (kPhase + 1) % kDepth;
@@ -187,6 +218,19 @@ void Depthwise(const DepthwiseRows& s, const Neighbours& lanes, int64_t group, i
   InTurn<kDepth>(rows, take_row, store);
 }
 
+template <int kImages>
+void DepthwiseColumns(const DepthwiseRows& s, const Neighbours& lanes, int64_t group, int64_t image) {
+  if constexpr (kManyColumns) {
+    if (s.columns >= kLanes) {
+      Depthwise<kImages, Columns::kFirst>(s, lanes, group, image, 0);
+      const int64_t last = s.columns - kLanes;
+      for (int64_t j = kLanes; j < last; j += kLanes) Depthwise<kImages, Columns::kMiddle>(s, lanes, group, image, j);
+      return Depthwise<kImages, Columns::kLast>(s, lanes, group, image, last);
+    }
+  }
+  Depthwise<kImages, Columns::kAll>(s, lanes, group, image, 0);
+}
+
 void DepthwiseImages(const DepthwiseRows& s) {
   const D d;
   int32_t lane[2 * kLanes];
@@ -194,10 +238,13 @@ void DepthwiseImages(const DepthwiseRows& s) {
   const Neighbours lanes{hn::SetTableIndices(d, lane + kLanes - 1), hn::SetTableIndices(d, lane + 1)};
   for (int64_t group = 0; group < s.groups; ++group) {
     int64_t image = 0;
-    for (; image + 4 <= s.images; image += 4) Depthwise<4>(s, lanes, group, image);
-    for (; image < s.images; ++image) Depthwise<1>(s, lanes, group, image);
+    for (; image + 4 <= s.images; image += 4) DepthwiseColumns<4>(s, lanes, group, image);
+    for (; image < s.images; ++image) DepthwiseColumns<1>(s, lanes, group, image);
   }
 }
+
+// Whether DepthwiseImages takes rows of so many columns.
+bool DepthwiseTakes(int64_t columns) { return kLanes >= 8 && (columns < kLanes || (kManyColumns && columns > kLanes)); }
 
 // Rows of `columns` floats, one behind the other, to rows `pitch` apart. Up to kMostLanes - 1 floats behind the last
 // one become 0.
@@ -220,11 +267,13 @@ namespace {
 void row_panels(const RowPanels& s) { MEGALITH_DISPATCH(PanelRows)(s); }
 int64_t row_channels(int64_t images, int64_t depth) { return MEGALITH_DISPATCH(RowChannels)(images, depth); }
 void depthwise_rows(const DepthwiseRows& s) { MEGALITH_DISPATCH(DepthwiseImages)(s); }
+bool depthwise_takes(int64_t columns) { return MEGALITH_DISPATCH(DepthwiseTakes)(columns); }
 void lay_rows(const float* from, int64_t rows, int64_t columns, float* to, int64_t pitch) {
   MEGALITH_DISPATCH(LayRows)(from, rows, columns, to, pitch);
 }
 
-// How weights lie: for every group, for tiles of output channels, for vectors of columns, for rows. Where a window has
+// How weights lie: for every group, for tiles of output channels, for vectors of columns (but all for depthwise_rows),
+// for rows. Where a window has
 // kDepth rows that are one apart, these are rows of the image with what they give to each output row around them (0,
 // where there is none); otherwise rows of outputs with their taps inside of the image. Where a tap lies left or right
 // of the image its weight is 0, as the image is: a product of zeros changes no sum, because none is ever -0.
@@ -237,8 +286,8 @@ struct Order {
 
   explicit Order(const Geometry& geometry)
       : g(geometry),
-        depthwise(lanes() >= 8 && g.icpg == 1 && g.ocpg == 1 && g.fh == kDepth && g.fw == kDepth && g.stride_h == 1 &&
-                  g.pad_w == 1 && g.iw < lanes()),
+        depthwise(g.icpg == 1 && g.ocpg == 1 && g.fh == kDepth && g.fw == kDepth && g.stride_h == 1 && g.pad_w == 1 &&
+                  depthwise_takes(g.iw)),
         depth(g.fh == kDepth && g.stride_h == 1 ? kDepth : 1),
         tile(depthwise ? 1 : row_channels(g.n, depth)),
         steps(g.fw * g.icpg),
@@ -280,8 +329,9 @@ void fill(const Order& o, const float* filter, int64_t group, float* to) {
     }
   };
   for (int64_t oc = 0; oc < g.ocpg; oc += o.channels_at(oc)) {
-    for (int64_t j = 0; j < g.ow; j += lanes()) {
-      const int64_t n = std::min(lanes(), g.ow - j);
+    const int64_t most = o.depthwise ? g.ow : lanes();
+    for (int64_t j = 0; j < g.ow; j += most) {
+      const int64_t n = std::min(most, g.ow - j);
       if (o.depth > 1) {
         for (int64_t ih = o.first; ih < o.last; ++ih)
           put_row(oc, j, n, 0, g.fh, [&](int64_t kh) { return ih + g.pad_h - kh; });

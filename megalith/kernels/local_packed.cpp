@@ -31,6 +31,10 @@ constexpr int kPanelSteps = kManyRegisters                            ? std::max
 template <int kVectors>
 constexpr int kPanelItems = std::max(1, std::min(14, kAccumulators / kVectors));
 
+// Tiles that leave no register free, and are written so that the compiler needs none.
+template <int kVectors, bool kCells>
+constexpr bool kTightTile = HWY_TARGET == HWY_AVX2 && kVectors == 2 && !kCells;
+
 // The most that weights are asked for ahead of need.
 constexpr int64_t kMostAhead = 4096;
 
@@ -49,12 +53,17 @@ void Panel(const PanelSums& s, int64_t i0, int64_t cell) {
   const D d;
   constexpr int64_t kRow = kVectors * kLanes;
   constexpr int kWeights = kCells ? kItems : 1;
-  constexpr bool kTight = HWY_TARGET == HWY_AVX2 && kVectors == 2 && !kCells;
+  constexpr bool kTight = kTightTile<kVectors, kCells>;
   V acc[kItems][kVectors];
   const float* x[kItems];
   MEGALITH_UNROLL for (int i = 0; i < kItems; ++i) {
     x[i] = s.x[kCells ? 0 : i0 + i] + s.x_at + (kCells ? cell + i : cell) * s.x_cell;
     MEGALITH_UNROLL for (int v = 0; v < kVectors; ++v) acc[i][v] = hn::Zero(d);
+    if (kTight && s.resume) {
+      const float* out = s.out[i0 + i] + s.out_at + cell * s.out_cell;
+      MEGALITH_UNROLL for (int v = 0; v < kVectors; ++v) acc[i][v] =
+          LoadFirst(d, out + v * kLanes, std::clamp<int64_t>(s.columns - v * kLanes, 0, kLanes));
+    }
   }
   int64_t ahead = kCells || i0 == 0 ? s.ahead : 0;
   const float* const first = s.w + cell * s.w_cell;
@@ -64,10 +73,10 @@ void Panel(const PanelSums& s, int64_t i0, int64_t cell) {
   int64_t part = 0;
   const float* next = nullptr;
   if constexpr (kTight) {
-    if (s.ahead && s.items > kItems) {
+    if (s.ahead && s.items > kItems && s.run_count > 0) {
       int64_t steps = 0;
       for (int64_t r = 0; r < s.run_count; ++r) steps += s.runs[r].k;
-      next = first + steps * kRow + steps * kRow * i0 / s.items;
+      next = first + (s.runs[0].w + steps) * kRow + steps * kRow * i0 / s.items;
       part = kMost * kRow * kItems / s.items;
       ahead = 0;
     }
@@ -243,7 +252,17 @@ void ItemsOf(const PanelSums& s) {
       for (; cell + 2 <= s.cells; cell += 2) InTiles(kPairs, s, cell);
     }
   }
-  for (; cell < s.cells; ++cell) InTiles(kTable, s, cell);
+  for (; cell < s.cells; ++cell) {
+    // Weights that all tiles take and those that come next shall stay in the second cache: one run after the other.
+    if (kTightTile<kVectors, false> && s.items > kPanelItems<kVectors> && s.run_count > 1 &&
+        s.runs[0].k * s.run_count * kVectors * kLanes > kNear / 4) {
+      PanelSums part = s;
+      part.run_count = 1;
+      for (; part.runs < s.runs + s.run_count; ++part.runs, part.resume = true) InTiles(kTable, part, cell);
+    } else {
+      InTiles(kTable, s, cell);
+    }
+  }
 }
 
 void CellsOf(const PanelSums& s) {

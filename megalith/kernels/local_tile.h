@@ -67,7 +67,8 @@ struct PanelSums {
   int64_t ahead = 0;  // unless 0: w is asked for so many floats ahead, and what lies behind it
   // Other cells with weights of their own: x, w and out of a cell lie so far from those of the one before.
   int64_t cells = 1, x_cell = 0, w_cell = 0, out_cell = 0;
-  int64_t x_at = 0;  // where in x
+  int64_t x_at = 0;     // where in x
+  bool resume = false;  // sums begin with what is in out
 };
 
 // out[i][j] = the sum from +0 over steps s of x[i][x_at[s] + j] * w[w_at[s] + j], for images i and columns j. Whole
@@ -116,7 +117,7 @@ struct DepthwiseRows {
   float* out = nullptr;
   int64_t groups = 1, x_group = 0, w_group = 0, out_group = 0;
   int64_t images = 0, x_image = 0, out_image = 0;
-  int64_t rows = 0, columns = 0;  // of x; columns < lanes()
+  int64_t rows = 0, columns = 0;  // of x
   int64_t shift = 0, out_rows = 0;
   int64_t next = 0;  // so far from the last group's x lies the first image of the next call
 };

@@ -71,14 +71,20 @@ Case draw(Dice& dice, Kind kind) {
       group = dice.in(1, 9), icpg = ocpg = 1;
       fh = fw = 3, sh = sw = 1, pw = 1, ph = dice.in(0, 2);
     }
-    int64_t oh = dice.in(1, 6), ow = dice.one_in(4) ? dice.in(1, 40) : dice.in(1, 8), sgh = oh, sgw = ow;
+    const bool deep = kind == kLocal && dice.one_in(50);  // weights of one output that no first cache holds
+    if (deep) icpg = dice.in(228, 235), ocpg = dice.in(9, 16), fh = fw = 3, ph = pw = 0;
+    int64_t oh = deep ? 1 : dice.in(1, 6),
+            ow = deep             ? 1
+                 : dice.one_in(4) ? dice.in(1, 40)
+                                  : dice.in(1, 8),
+            sgh = oh, sgw = ow;
     if (kind == kLocalShare) {
       sgh = dice.in(1, 3), sgw = dice.in(1, 3);
       oh = sgh * dice.in(1, 4), ow = sgw * dice.in(1, 5);
     }
     const int64_t ih = (oh - 1) * sh + fh - 2 * ph + dice.upto(sh - 1);
     const int64_t iw = (ow - 1) * sw + fw - 2 * pw + dice.upto(sw - 1);
-    const int64_t n = dice.one_in(20) ? 0 : dice.one_in(5) ? dice.in(9, 40) : dice.in(1, 8);
+    const int64_t n = deep ? dice.in(7, 8) : dice.one_in(20) ? 0 : dice.one_in(5) ? dice.in(9, 40) : dice.in(1, 8);
     if (ih < 1 || iw < 1 || n * group * icpg * ocpg * fh * fw * oh * ow > 300000) continue;
     Case c;
     const bool grouped = kind == kGroupLocal || (kind == kLocalShare && dice.one_in(2));

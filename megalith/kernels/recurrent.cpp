@@ -22,17 +22,17 @@ using V = hn::Vec<D>;
 constexpr int64_t kLanes = static_cast<int64_t>(hn::MaxLanes(D()));
 
 // Vectors of units that go through the gates' functions in step: all gates of each need registers.
-#if HWY_TARGET == HWY_AVX3 || HWY_ARCH_ARM_A64
+#if HWY_TARGET == HWY_AVX3 || HWY_TARGET == HWY_AVX2 || HWY_ARCH_ARM_A64
 constexpr int kInStep = 2;
 #else
 constexpr int kInStep = 1;
 #endif
 
-// kVectors vectors of units of one row; the last one of a stretch may be cut short.
+// kVectors vectors of units of one row; the last one of a stretch may be cut short. `shift`: see Gates::panel.
 template <int kVectors, bool kTail>
 struct Place {
   static constexpr int kCount = kVectors;
-  int64_t row, unit, left;
+  int64_t row, unit, left, shift;
 
   HWY_INLINE V Load(const float* p) const {
     const D d;
@@ -45,13 +45,18 @@ struct Place {
   HWY_INLINE V operator()(const Units<T>& u, int v, int64_t gate = 0) const {
     return Load(u.data + row * u.row + gate * u.gate + unit + v * kLanes);
   }
+  HWY_INLINE float* Hidden(const Gates& g, int v, int64_t gate) const {
+    return g.hidden.data + row * g.hidden.row + gate * g.hidden.gate + unit + shift + v * kLanes;
+  }
   HWY_INLINE void PrefetchNext(const Units<const float>& u, int v, int64_t gate = 0) const {
     hwy::Prefetch(u.data + (row + 1) * u.row + gate * u.gate + unit + v * kLanes);
   }
   HWY_INLINE void Store(V value, const Units<float>& u, int v, int64_t gate = 0) const {
     if (!u.data) return;
+    StoreAt(value, u.data + row * u.row + gate * u.gate + unit + v * kLanes);
+  }
+  HWY_INLINE void StoreAt(V value, float* p) const {
     const D d;
-    float* p = u.data + row * u.row + gate * u.gate + unit + v * kLanes;
     if constexpr (kTail)
       math::StoreFirst(value, d, p, left);
     else
@@ -77,15 +82,15 @@ struct Step {
         if (g.input.data)
           in[i] = at(g.input, v, q);
         else
-          in[i] = kKind == Kind::kGru && q == 2 ? at(g.hidden, v, 3) : hn::Zero(d);
+          in[i] = kKind == Kind::kGru && q == 2 ? at.Load(at.Hidden(g, v, 3)) : hn::Zero(d);
         if (g.bias) in[i] = hn::Add(in[i], at.Load(g.bias + q * g.bias_gate + at.unit + v * kLanes));
-        sum[i] = hn::Add(at(g.hidden, v, q), in[i]);
+        sum[i] = hn::Add(at.Load(at.Hidden(g, v, q)), in[i]);
         if (kKind != Kind::kGru) at.Store(sum[i], g.sums, v, q);
       }
     }
     V h[kVectors];
     if constexpr (kKind == Kind::kLstm) {
-      math::SigmoidsAndTanhs<3 * kVectors, kVectors>(d, sum);
+      math::GateFunctions<3 * kVectors, kVectors>(d, sum);
       const V *i = sum, *f = i + kVectors, *o = f + kVectors, *n = o + kVectors;
       MEGALITH_EACH(v) {
         h[v] = hn::MulAdd(f[v], at(g.c_old, v), hn::Mul(i[v], n[v]));
@@ -100,26 +105,23 @@ struct Step {
       }
       return;
     } else if constexpr (kKind == Kind::kGru) {
-      V gate[2 * kVectors], m[kVectors];
+      V gate[2 * kVectors];
       MEGALITH_UNROLL for (int i = 0; i < 2 * kVectors; ++i) gate[i] = sum[i];
-      math::SigmoidsAndTanhs<2 * kVectors, 0>(d, gate);
-      const V *r = gate, *z = gate + kVectors, *n = h;
+      math::GateFunctions<2 * kVectors, 0>(d, gate);
+      const V *r = gate, *z = gate + kVectors;
       MEGALITH_EACH(v) {
-        m[v] = at(g.hidden, v, 2);
-        if (g.n_bias) m[v] = hn::Add(m[v], at.Load(g.n_bias + at.unit + v * kLanes));
-        h[v] = hn::MulAdd(r[v], m[v], in[2 * kVectors + v]);
-      }
-      math::SigmoidsAndTanhs<0, kVectors>(d, h);
-      MEGALITH_EACH(v) {
+        V m = at.Load(at.Hidden(g, v, 2));
+        if (g.n_bias) m = hn::Add(m, at.Load(g.n_bias + at.unit + v * kLanes));
+        at.StoreAt(hn::MulAdd(r[v], m, in[2 * kVectors + v]), at.Hidden(g, v, 2));
         at.Store(r[v], g.saved, v, 0);
         at.Store(z[v], g.saved, v, 1);
-        at.Store(n[v], g.saved, v, 2);
-        at.Store(m[v], g.saved, v, 3);
-        h[v] = hn::MulAdd(z[v], hn::Sub(at(g.h_old, v), n[v]), n[v]);
+        at.Store(m, g.saved, v, 3);
+        at.Store(z[v], g.h_new, v);
       }
+      return;
     } else {
       MEGALITH_EACH(v) h[v] = kKind == Kind::kRelu ? hn::Max(sum[v], hn::Zero(d)) : sum[v];
-      if constexpr (kKind == Kind::kTanh) math::SigmoidsAndTanhs<0, kVectors>(d, h);
+      if constexpr (kKind == Kind::kTanh) math::GateFunctions<0, kVectors>(d, h);
     }
     MEGALITH_EACH(v) {
       at.Store(h[v], g.h_new, v);
@@ -129,11 +131,14 @@ struct Step {
 
   template <int kVectors, bool kTail>
   static HWY_INLINE void Results(const Gates& g, const Place<kVectors, kTail>& at) {
-    V c[kVectors];
-    MEGALITH_EACH(v) c[v] = at(g.c_new, v);
-    math::SigmoidsAndTanhs<0, kVectors>(D(), c);
+    constexpr bool kGru = kKind == Kind::kGru;
+    V t[kVectors];
+    MEGALITH_EACH(v) t[v] = kGru ? at.Load(at.Hidden(g, v, 2)) : at(g.c_new, v);
+    math::GateFunctions<0, kVectors>(D(), t);
     MEGALITH_EACH(v) {
-      const V h = hn::Mul(at(g.h_new, v), c[v]);
+      const V gate = at(g.h_new, v);
+      if (kGru) at.Store(t[v], g.saved, v, 2);
+      const V h = kGru ? hn::MulAdd(gate, hn::Sub(at(g.h_old, v), t[v]), t[v]) : hn::Mul(gate, t[v]);
       at.Store(h, g.h_new, v);
       at.Store(h, g.h_copy, v);
     }
@@ -156,7 +161,7 @@ struct Step {
     V t[kVectors];
     if constexpr (kKind == Kind::kLstm) {
       MEGALITH_EACH(v) t[v] = at(g.c_new, v);
-      math::SigmoidsAndTanhs<0, kVectors>(D(), t);
+      math::GateFunctions<0, kVectors>(D(), t);
     }
     MEGALITH_EACH(v) Backward(g, at, v, t[v]);
   }
@@ -198,25 +203,40 @@ struct Step {
   }
 };
 
+// Calls of a loop's body, which would compute all addresses anew for each vector, are none.
+#define MEGALITH_INLINED __attribute__((always_inline)) HWY_ATTR
+
+// `panel` units lie together, and `to_panel` floats behind them others: see Gates::panel.
 template <class Fn>
-HWY_INLINE void EachVector(int64_t rows, int64_t units, Fn&& fn) {
+HWY_INLINE void EachVector(int64_t rows, int64_t units, int64_t panel, int64_t to_panel, Fn&& fn) {
   for (int64_t i = 0; i < rows; ++i) {
-    int64_t j = 0;
-    for (; j + kInStep * kLanes <= units; j += kInStep * kLanes) fn(Place<kInStep, false>{i, j, kLanes});
-    if (kInStep > 1) {
-      for (; j + kLanes <= units; j += kLanes) fn(Place<1, false>{i, j, kLanes});
+    for (int64_t j = 0, shift = 0; j < units; shift += to_panel - panel) {
+      const int64_t end = std::min(units, j + panel);
+      for (; j + kInStep * kLanes <= end; j += kInStep * kLanes) fn(Place<kInStep, false>{i, j, kLanes, shift});
+      if (kInStep > 1) {
+        for (; j + kLanes <= end; j += kLanes) fn(Place<1, false>{i, j, kLanes, shift});
+      }
+      if (j < end) fn(Place<1, true>{i, j, end - j, shift});
+      j = end;
     }
-    if (j < units) fn(Place<1, true>{i, j, units - j});
   }
+}
+template <class Fn>
+HWY_INLINE void EachVector(const Gates& g, Fn&& fn) {
+  EachVector(g.rows, g.units, g.panel ? g.hidden.gate : g.units, g.panel, fn);
 }
 
 template <Kind kKind>
 void ForwardAs(const Gates& g) {
-  EachVector(g.rows, g.units, [&](const auto& at) HWY_ATTR { Step<kKind>::Forward(g, at); });
+  EachVector(g, [&](const auto& at) MEGALITH_INLINED { Step<kKind>::Forward(g, at); });
+}
+template <Kind kKind>
+void ResultsAs(const Gates& g) {
+  EachVector(g, [&](const auto& at) MEGALITH_INLINED { Step<kKind>::Results(g, at); });
 }
 template <Kind kKind>
 void BackwardAs(const GateGradients& g) {
-  EachVector(g.rows, g.units, [&](const auto& at) HWY_ATTR { Step<kKind>::Backward(g, at); });
+  EachVector(g.rows, g.units, g.units, 0, [&](const auto& at) MEGALITH_INLINED { Step<kKind>::Backward(g, at); });
 }
 
 void Forward(const Gates& g) {
@@ -230,8 +250,8 @@ void Forward(const Gates& g) {
 }
 
 void Results(const Gates& g) {
-  if (g.kind == Kind::kLstm)
-    EachVector(g.rows, g.units, [&](const auto& at) HWY_ATTR { Step<Kind::kLstm>::Results(g, at); });
+  if (g.kind == Kind::kLstm) ResultsAs<Kind::kLstm>(g);
+  if (g.kind == Kind::kGru) ResultsAs<Kind::kGru>(g);
 }
 
 void Backward(const GateGradients& g) {

@@ -19,9 +19,10 @@ struct Units {
 struct Gates {
   Kind kind = Kind::kTanh;
   int64_t rows = 0, units = 0;
-  Units<const float> hidden;  // W_hh h
-  Units<const float> input;   // W_ih x + biases; those of a GRU's n without b_hh. Missing: `hidden` has W_ih x as well,
-                              // that of a GRU's n as a fourth gate
+  Units<float> hidden;  // W_hh h; that of a GRU's n is overwritten
+  int64_t panel = 0;    // unless 0: as many units as lie between gates of `hidden`, and so far from there the next ones
+  Units<const float> input;  // W_ih x + biases; those of a GRU's n without b_hh. Missing: `hidden` has W_ih x as well,
+                             // that of a GRU's n as a fourth gate
   const float* bias = nullptr;  // added to `input` unless null: gates `bias_gate` apart
   int64_t bias_gate = 0;
   const float* n_bias = nullptr;  // GRU, may be null: b_hh of n
@@ -33,8 +34,9 @@ struct Gates {
                                   // LSTM i, f, g, o; GRU r, z, n and W_hn h + b_hn
   Units<float> sums;              // may be missing: the gates before their functions
 };
-// An LSTM's are two passes, as what waits for all gates of a unit would leave the processor idle: forward() makes c_new
-// and leaves o at h_new; results() makes h_new and h_copy of them. It may be called for more units at once.
+// An LSTM's and a GRU's are two passes, as what waits for other gates of a unit would leave the processor idle:
+// forward() makes c_new and leaves o at h_new, or leaves z at h_new and n's sum at `hidden`; results() makes h_new and
+// h_copy of them.
 void forward(const Gates& g);
 void results(const Gates& g);
 

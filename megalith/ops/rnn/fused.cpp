@@ -182,10 +182,10 @@ struct Forward {
         else
           weights.multiply(i, end - begin, h[i % 2] - inputs + begin * h_row, h_row, from * G, to * G, tile, width,
                            false, beside ? &other : nullptr);
-        for (int64_t v = from; v < to; ++v)
-          recurrent::forward(gates(i, begin, end, v * panel, tile + (v - from) * tile_panels * panel, width));
         recurrent::Gates all = gates(i, begin, end, from * panel, tile, width);
         all.units = std::min(to * panel, d.hidden) - from * panel;
+        all.panel = tile_panels * panel;
+        recurrent::forward(all);
         recurrent::results(all);
       });
     });
@@ -211,10 +211,9 @@ struct Forward {
     Panels{n, 1, inputs}.multiply(i, rows, h_at - inputs, h_row, 0, 1, tile + 3 * panel, width);
   }
 
-  recurrent::Gates gates(int64_t i, int64_t row, int64_t row_end, int64_t unit, const float* tile,
-                         int64_t width) const {
+  recurrent::Gates gates(int64_t i, int64_t row, int64_t row_end, int64_t unit, float* tile, int64_t width) const {
     const int64_t H = d.hidden, t = step_of(i), from = t * d.batch + row;
-    recurrent::Gates g{.kind = d.kind, .rows = row_end - row, .units = std::min(gemm::panel_width(), H - unit)};
+    recurrent::Gates g{.kind = d.kind, .rows = row_end - row};
     g.hidden = {tile, width, gemm::panel_width()};
     if (!x) g.input = {sums.data + (from - first * d.batch) * sums.row + unit, sums.row, sums.gate};
     if (bias) g.bias = bias + unit, g.bias_gate = H;

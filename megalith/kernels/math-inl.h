@@ -173,41 +173,6 @@ HWY_INLINE void SigmoidsAndTanhs(D d, V (&x)[kSigmoids + kTanhs]) {
   }
 }
 
-// The same within 4 units in the last place, in fewer steps where divisions are cheap: gates of recurrent cells. The
-// sigmoid function of less than -87 is that of -87, 1.6e-38. Cells of an LSTM take 25 ns a vector on Zen 3, where
-// SigmoidsAndTanhs() needs 34, those of a GRU 20 for 23.
-template <int kSigmoids, int kTanhs, class D, class V>
-HWY_INLINE void GateFunctions(D d, V (&x)[kSigmoids + kTanhs]) {
-  namespace hn = hwy::HWY_NAMESPACE;
-#if HWY_TARGET == HWY_AVX2
-  constexpr int kCount = kSigmoids + kTanhs;
-  const V one = hn::Set(d, 1.f);
-  V to[kCount];
-  MEGALITH_UNROLL for (int i = 0; i < kCount; ++i) {
-    if (i < kSigmoids) {
-      to[i] = math::AtLeast(d, math::MinusAbs(d, x[i]), -87.f);
-    } else {
-      const V a = hn::Abs(x[i]), most = hn::Set(d, 20.f);
-      to[i] = hn::IfThenElse(hn::Gt(a, most), most, a);
-      to[i] = hn::Add(to[i], to[i]);
-    }
-  }
-  const math::Power<D, V, kCount> power(d, to);
-  MEGALITH_UNROLL for (int i = 0; i < kCount; ++i) {
-    const V scale = power.Scale(d, i);
-    if (i < kSigmoids) {
-      const V e = hn::MulAdd(scale, power.q[i], scale);
-      x[i] = hn::Div(hn::IfNegativeThenElse(x[i], e, one), hn::Add(one, e));
-    } else {
-      const V n = hn::MulAdd(scale, power.q[i], hn::Sub(scale, one));
-      x[i] = hn::CopySignToAbs(hn::Div(n, hn::Add(n, hn::Set(d, 2.f))), x[i]);
-    }
-  }
-#else
-  SigmoidsAndTanhs<kSigmoids, kTanhs>(d, x);
-#endif
-}
-
 template <class D, class V>
 HWY_INLINE V Sigmoid(D d, V x) {
   V in_step[] = {x};

@@ -90,7 +90,7 @@ struct Step {
     }
     V h[kVectors];
     if constexpr (kKind == Kind::kLstm) {
-      math::GateFunctions<3 * kVectors, kVectors>(d, sum);
+      math::SigmoidsAndTanhs<3 * kVectors, kVectors>(d, sum);
       const V *i = sum, *f = i + kVectors, *o = f + kVectors, *n = o + kVectors;
       MEGALITH_EACH(v) {
         h[v] = hn::MulAdd(f[v], at(g.c_old, v), hn::Mul(i[v], n[v]));
@@ -107,7 +107,7 @@ struct Step {
     } else if constexpr (kKind == Kind::kGru) {
       V gate[2 * kVectors];
       MEGALITH_UNROLL for (int i = 0; i < 2 * kVectors; ++i) gate[i] = sum[i];
-      math::GateFunctions<2 * kVectors, 0>(d, gate);
+      math::SigmoidsAndTanhs<2 * kVectors, 0>(d, gate);
       const V *r = gate, *z = gate + kVectors;
       MEGALITH_EACH(v) {
         V m = at.Load(at.Hidden(g, v, 2));
@@ -121,7 +121,7 @@ struct Step {
       return;
     } else {
       MEGALITH_EACH(v) h[v] = kKind == Kind::kRelu ? hn::Max(sum[v], hn::Zero(d)) : sum[v];
-      if constexpr (kKind == Kind::kTanh) math::GateFunctions<0, kVectors>(d, h);
+      if constexpr (kKind == Kind::kTanh) math::SigmoidsAndTanhs<0, kVectors>(d, h);
     }
     MEGALITH_EACH(v) {
       at.Store(h[v], g.h_new, v);
@@ -134,7 +134,7 @@ struct Step {
     constexpr bool kGru = kKind == Kind::kGru;
     V t[kVectors];
     MEGALITH_EACH(v) t[v] = kGru ? at.Load(at.Hidden(g, v, 2)) : at(g.c_new, v);
-    math::GateFunctions<0, kVectors>(D(), t);
+    math::SigmoidsAndTanhs<0, kVectors>(D(), t);
     MEGALITH_EACH(v) {
       const V gate = at(g.h_new, v);
       if (kGru) at.Store(t[v], g.saved, v, 2);
@@ -161,7 +161,7 @@ struct Step {
     V t[kVectors];
     if constexpr (kKind == Kind::kLstm) {
       MEGALITH_EACH(v) t[v] = at(g.c_new, v);
-      math::GateFunctions<0, kVectors>(D(), t);
+      math::SigmoidsAndTanhs<0, kVectors>(D(), t);
     }
     MEGALITH_EACH(v) Backward(g, at, v, t[v]);
   }

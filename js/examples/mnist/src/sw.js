@@ -13,9 +13,14 @@ function isolated(reply) {
   return new Response(reply.body, { status: reply.status, statusText: reply.statusText, headers });
 }
 
+// Vite names what is in assets/ by its contents: what was kept is what a server would send.
+const named = (request) => new URL(request.url).pathname.includes("/assets/");
+
 async function answer(e) {
   const { request } = e;
   try {
+    const same = named(request) && (await caches.match(request));
+    if (same) return isolated(same);
     const reply = (await e.preloadResponse) ?? (await fetch(request));
     if (reply.ok) {
       const copy = reply.clone();

@@ -18,7 +18,7 @@
 HWY_BEFORE_NAMESPACE();
 namespace megalith::gemm::HWY_NAMESPACE {
 namespace hn = hwy::HWY_NAMESPACE;
-using megalith::HWY_NAMESPACE::ActivateAll;
+using megalith::HWY_NAMESPACE::Activate;
 using megalith::HWY_NAMESPACE::LoadFirst;
 using megalith::HWY_NAMESPACE::StoreFirst;
 
@@ -123,7 +123,11 @@ HWY_INLINE void OneTile(const Block& g, const Tile& t) {
             hn::Add(acc[i][v], load(t.add + i * e.add_stride, v));
       }
     }
-    ActivateAll(d, e, acc);
+    if (e.act != Activation::kNone) {
+      MEGALITH_UNROLL for (int i = 0; i < kRows; ++i) {
+        MEGALITH_UNROLL for (int v = 0; v < kVectors; ++v) acc[i][v] = Activate(d, e, acc[i][v]);
+      }
+    }
   }
   MEGALITH_UNROLL for (int i = 0; i < kRows; ++i) {
     MEGALITH_UNROLL for (int v = 0; v < kVectors; ++v) {

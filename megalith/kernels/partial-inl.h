@@ -11,6 +11,7 @@
 #endif
 
 #include <cstdint>
+#include <cstring>
 
 #include "hwy/highway.h"
 
@@ -42,7 +43,9 @@ MEGALITH_PARTIAL hwy::HWY_NAMESPACE::Vec<D> LoadFirst(D d, const float* p, int64
   const auto quarter = [](const float* q, int64_t m) HWY_ATTR {  // m < 4
     if (m == 0) return _mm_setzero_ps();
     if (m == 1) return _mm_load_ss(q);
-    const __m128 two = _mm_castpd_ps(_mm_load_sd(reinterpret_cast<const double*>(q)));
+    double both;  // _mm_load_sd() wants it aligned
+    std::memcpy(&both, q, sizeof both);
+    const __m128 two = _mm_castpd_ps(_mm_set_sd(both));
     return m == 2 ? two : _mm_movelh_ps(two, _mm_load_ss(q + 2));
   };
   if constexpr (hn::MaxLanes(D()) == 8) {
@@ -86,7 +89,8 @@ MEGALITH_PARTIAL void StoreFirst(hwy::HWY_NAMESPACE::Vec<D> v, D d, float* p, in
     left = v.raw;
   }
   if (n >= 2) {
-    _mm_storel_pi(reinterpret_cast<__m64*>(p), left);
+    const double both = _mm_cvtsd_f64(_mm_castps_pd(left));
+    std::memcpy(p, &both, sizeof both);
     left = _mm_movehl_ps(left, left);
     p += 2, n -= 2;
   }

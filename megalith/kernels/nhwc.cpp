@@ -49,7 +49,6 @@ HWY_BEFORE_NAMESPACE();
 namespace megalith::nhwc::HWY_NAMESPACE {
 namespace hn = hwy::HWY_NAMESPACE;
 using ::megalith::HWY_NAMESPACE::Activate;
-using ::megalith::HWY_NAMESPACE::ActivateAll;
 using ::megalith::HWY_NAMESPACE::LoadFirst;
 using ::megalith::HWY_NAMESPACE::StoreFirst;
 using D = hn::CappedTag<float, 16>;
@@ -125,6 +124,31 @@ HWY_INLINE void DepthRows(const DepthPart& b) {
 // fetching ahead needs. A group's sums and weights fill the registers; pixels come from memory as they are multiplied.
 constexpr bool kInOrder = HWY_TARGET == HWY_AVX2;
 
+// All sums of a group: the activation is asked for once, and its constants are read once. It takes their address: not
+// for loops that need every register, whose sums GCC would keep in memory then (kernels/gemm.cpp).
+template <int kRows, int kVectors>
+HWY_INLINE void ActivateAll(const gemm::Epilogue& e, V (&v)[kRows][kVectors]) {
+  const D d;
+  const auto each = [&](auto&& fn) HWY_ATTR {
+    MEGALITH_UNROLL for (int i = 0; i < kRows; ++i) {
+      MEGALITH_UNROLL for (int j = 0; j < kVectors; ++j) v[i][j] = fn(v[i][j]);
+    }
+  };
+  switch (e.act) {
+    case gemm::Activation::kNone: return;
+    case gemm::Activation::kRelu: {
+      const auto zero = hn::Zero(d);
+      return each([&](V x) HWY_ATTR { return hn::Max(x, zero); });
+    }
+    case gemm::Activation::kClamp: {
+      const auto low = hn::Set(d, e.low), high = hn::Set(d, e.high);
+      return each(
+          [&](V x) HWY_ATTR { return hn::IfThenElse(hn::Le(x, low), low, hn::IfThenElse(hn::Le(x, high), x, high)); });
+    }
+    case gemm::Activation::kHSwish: return each([&](V x) HWY_ATTR { return Activate(d, e, x); });
+  }
+}
+
 template <int kPixels, int kVectors>
 HWY_INLINE void Group(const DepthPart& b, int64_t row, int64_t o, int64_t begin, int64_t end) {
   const D d;
@@ -157,7 +181,7 @@ HWY_INLINE void Group(const DepthPart& b, int64_t row, int64_t o, int64_t begin,
         MEGALITH_UNROLL for (int p = 0; p < kPixels; ++p) sum[p][v] = hn::Add(sum[p][v], bias);
       }
     }
-    ActivateAll(d, *b.epilogue, sum);
+    ActivateAll(*b.epilogue, sum);
     MEGALITH_UNROLL for (int p = 0; p < kPixels; ++p) {
       MEGALITH_UNROLL for (int v = 0; v < kVectors; ++v) hn::StoreU(sum[p][v], d, y + p * y_pixel + c + v * kLanes);
     }

@@ -17,7 +17,7 @@ function inLayout(page, { path }) {
 /** The module and the model that the first prediction needs, asked for before any script runs. */
 function early(page, { path, bundle }) {
   if (!bundle) return;
-  const module = Object.keys(bundle).find((name) => /mge\.simd-[^t].*\.wasm$/.test(name));
+  const module = Object.keys(bundle).find((name) => /mge\.simd-(?!threads).*\.wasm$/.test(name));
   const lines = [`./${module}`, "./lenet.mge"].map((href) => `<link rel="preload" as="fetch" crossorigin href="${href}" />`);
   return page.replace("<!-- early -->", path === "/index.html" ? lines.join("\n    ") : "");
 }

@@ -70,20 +70,20 @@ TEST_SUITE("kernels") {
   TEST_CASE("convolution") {
     Dice dice(21);
     int ran = 0;
-    for (int i = 0; i < 250; ++i) {
+    for (int i = 0; i < rounds(250); ++i) {
       const Call<param::Convolution> c(dice);
       CAPTURE(c.x.str());
       CAPTURE(c.f.str());
       CAPTURE(Params(c.p).str());
       ran += check_kernels("Convolution", c.p, {dice.floats(c.x, false), dice.floats(c.f, false)}, kSums, &dice, true);
     }
-    CHECK(ran > 200);
+    CHECK(ran > rounds(200));
   }
 
   TEST_CASE("convolution with bias and activation") {
     Dice dice(22);
     int ran = 0;
-    for (int i = 0; i < 150; ++i) {
+    for (int i = 0; i < rounds(150); ++i) {
       Call<param::ConvBias> c(dice);
       using Mode = param::NonlineMode;
       c.p.nonlineMode = dice.of({Mode::IDENTITY, Mode::RELU, Mode::H_SWISH, Mode::SIGMOID});
@@ -94,13 +94,13 @@ TEST_SUITE("kernels") {
       ran += check_kernels("ConvBiasForward", c.p, {dice.floats(c.x, false), dice.floats(c.f, false), bias}, kSums,
                            &dice, true);
     }
-    CHECK(ran > 100);
+    CHECK(ran > rounds(100));
   }
 
   TEST_CASE("convolution with bias and RELU6") {
     Dice dice(26);
     int ran = 0;
-    for (int i = 0; i < 60; ++i) {
+    for (int i = 0; i < rounds(60); ++i) {
       Call<param::ConvBias> c(dice);
       CAPTURE(c.x.str());
       CAPTURE(c.f.str());
@@ -110,13 +110,13 @@ TEST_SUITE("kernels") {
       ran += check_kernels("ConvBiasRelu6", c.p, {dice.floats(c.x, false), dice.floats(c.f, false), bias}, kSums, &dice,
                            true);
     }
-    CHECK(ran > 40);
+    CHECK(ran > rounds(40));
   }
 
   TEST_CASE("gradients of convolution") {
     Dice dice(23);
     int ran = 0;
-    for (int i = 0; i < 250; ++i) {
+    for (int i = 0; i < rounds(250); ++i) {
       const Call<param::Convolution> c(dice);
       CAPTURE(c.x.str());
       CAPTURE(c.f.str());
@@ -125,7 +125,7 @@ TEST_SUITE("kernels") {
       ran += check_kernels("ConvolutionBackwardData", c.p, {f, dy, x}, kSums, &dice, true);
       ran += check_kernels("ConvolutionBackwardFilter", c.p, {x, dy, f}, kSums, &dice, true);
     }
-    CHECK(ran > 400);
+    CHECK(ran > rounds(400));
   }
 
   TEST_CASE("convolution deeper than one pass of a product") {
@@ -195,7 +195,7 @@ TEST_SUITE("kernels") {
         CHECK(off <= 2e-6f * most);
       }
     };
-    for (int i = 0; i < 60; ++i) {
+    for (int i = 0; i < rounds(60); ++i) {
       param::ConvBias p{.nonlineMode = param::NonlineMode::RELU};
       if (dice.one_in(4)) p.mode = param::ConvolutionMode::CONVOLUTION;
       p.pad_h = static_cast<uint32_t>(dice.pick(0, 3));
@@ -228,7 +228,7 @@ TEST_SUITE("kernels") {
     const OpDef& op = Registry::get().at("Convolution");
     Exec exec;
     int ran = 0;
-    for (int i = 0; i < 400; ++i) {
+    for (int i = 0; i < rounds(400); ++i) {
       const Call<param::Convolution> c(dice);
       const Attrs attrs{.params = Params(c.p)};
       const std::vector<Tensor> in{dice.floats(c.x, false), dice.floats(c.f, false)};
@@ -249,7 +249,7 @@ TEST_SUITE("kernels") {
       CAPTURE(Params(c.p).str());
       CHECK(std::memcmp(results[0].data(), results[1].data(), results[0].bytes()) == 0);
     }
-    CHECK(ran > 20);
+    CHECK(ran > rounds(20));
   }
 }
 
@@ -322,7 +322,7 @@ TEST_SUITE("kernels") {
     Dice dice(24);
     int ran = 0;
     using D = DTypeEnum;
-    for (int i = 0; i < 300; ++i) {
+    for (int i = 0; i < rounds(300); ++i) {
       ByteCall<param::ConvBias> c(dice);
       using Mode = param::NonlineMode;
       c.p.nonlineMode = dice.of({Mode::IDENTITY, Mode::RELU, Mode::RELU, Mode::H_SWISH, Mode::SIGMOID});
@@ -345,14 +345,14 @@ TEST_SUITE("kernels") {
       if (c.x.count() == 0) continue;
       ran += check_kernels("ConvBiasForward", c.p, in, {}, &dice, true, ty);
     }
-    CHECK(ran > 200);
+    CHECK(ran > rounds(200));
   }
 
   TEST_CASE("convolution of bytes to sums, and its gradient") {
     Dice dice(25);
     int ran = 0;
     using D = DTypeEnum;
-    for (int i = 0; i < 200; ++i) {
+    for (int i = 0; i < rounds(200); ++i) {
       ByteCall<param::Convolution> c(dice);
       const D id = dice.of({D::QuantizedS8, D::Quantized8Asymm, D::Int8, D::Uint8});
       const DType tx = byte_type(dice, id, false), tf = byte_type(dice, id, true);
@@ -366,13 +366,13 @@ TEST_SUITE("kernels") {
       const Tensor dy = dice.values(tx, c.y), x = dice.values(tx, c.x);
       ran += check_kernels("ConvolutionBackwardData", c.p, {f, dy, x}, {}, &dice, true);
     }
-    CHECK(ran > 300);
+    CHECK(ran > rounds(300));
   }
 
   TEST_CASE("convolution of halves") {
     Dice dice(26);
     int ran = 0;
-    for (int i = 0; i < 150; ++i) {
+    for (int i = 0; i < rounds(150); ++i) {
       Call<param::ConvBias> c(dice);
       using Mode = param::NonlineMode;
       c.p.nonlineMode = dice.of({Mode::IDENTITY, Mode::RELU, Mode::H_SWISH, Mode::SIGMOID});
@@ -391,6 +391,6 @@ TEST_SUITE("kernels") {
       const Allowed rounded{.relative = type.id == DTypeEnum::Float16 ? 0.002 : 0.02, .absolute = 0.02};
       check_kernels("ConvBiasForward", c.p, {wide(c.x), wide(c.f), wide(bias.shape())}, rounded, &dice, true);
     }
-    CHECK(ran > 280);
+    CHECK(ran > rounds(280));
   }
 }

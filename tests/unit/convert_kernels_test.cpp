@@ -28,7 +28,7 @@ DType stored(Dice& dice, bool quantized) {
 TEST_SUITE("kernels") {
   TEST_CASE("type conversions") {
     Dice dice(17);  // "lowbit" is the last kernel here, so that the reference runs as well
-    for (int round = 0; round < 400; ++round) {
+    for (int round = 0; round < rounds(400); ++round) {
       const Shape s = dice.shape();
       const DType from = stored(dice, false), to = stored(dice, false);
       Tensor x = dice.floats(s), q = dice.values(from, s);
@@ -46,7 +46,7 @@ TEST_SUITE("kernels") {
   TEST_CASE("quantized elementwise") {
     Dice dice(18);
     using Mode = param::ElemwiseMultiTypeMode;
-    for (int round = 0; round < 100; ++round) {
+    for (int round = 0; round < rounds(100); ++round) {
       const Shape s = dice.shape();
       const DType from = stored(dice, true), to = stored(dice, true);
       const Mode m = dice.of({Mode::QADD, Mode::QFUSE_ADD_RELU, Mode::QMUL, Mode::QMAX});

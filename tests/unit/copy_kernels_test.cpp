@@ -22,7 +22,7 @@ TEST_SUITE("kernels") {
     Dice dice(7);
     ThreadPool pool(3);
     Exec one, three(&pool);
-    for (int round = 0; round < 600; ++round) {
+    for (int round = 0; round < rounds(600); ++round) {
       const Shape s = dice.shape(-1, dice.one_in(8) ? 400000 : 20000);
       const DType t = any_type(dice);
       const Tensor src = dice.strided(dice.values(t, s)), want = Tensor::empty(t, s);
@@ -38,7 +38,7 @@ TEST_SUITE("kernels") {
 
   TEST_CASE("ops that move elements") {
     Dice dice(8);
-    for (int round = 0; round < 200; ++round) {
+    for (int round = 0; round < rounds(200); ++round) {
       const DType t = any_type(dice);
       const Shape s = dice.shape();
       const auto axis = static_cast<int32_t>(dice.pick(0, s.ndim() - 1));
@@ -56,7 +56,7 @@ TEST_SUITE("kernels") {
     Dice dice(9);
     int ran = 0;
     using D = DTypeEnum;
-    for (int round = 0; round < 3000; ++round) {
+    for (int round = 0; round < rounds(3000); ++round) {
       param::RelayoutFormat p;
       p.mode = static_cast<param::RelayoutFormatMode>(dice.pick(0, 31));
       p.group = static_cast<uint32_t>(dice.of<int64_t>({1, 1, 2, 3}));
@@ -78,6 +78,6 @@ TEST_SUITE("kernels") {
       } catch (const OpError&) {  // the mode does not take the shape
       }
     }
-    CHECK(ran > 300);
+    CHECK(ran > rounds(300));
   }
 }

@@ -51,7 +51,7 @@ TEST_SUITE("kernels") {
     const std::vector<Mode> modes = vector_modes();
     CHECK(modes.size() >= 62);
     for (const Mode m : modes) {
-      for (int round = 0; round < 40; ++round) {
+      for (int round = 0; round < rounds(40); ++round) {
         const Shape s = dice.shape();
         std::vector<Tensor> in;
         for (int k = 0; k < elemwise::arity(m); ++k)
@@ -67,7 +67,7 @@ TEST_SUITE("kernels") {
     int ran = 0;
     for (const EnumValue& v : enum_info<Mode>().values) {
       const auto m = static_cast<Mode>(v.value);
-      for (int round = 0; round < 40; ++round) {
+      for (int round = 0; round < rounds(40); ++round) {
         const Shape s = dice.shape(-1, 4000);
         const DType types[] = {DType(D::Float16),
                                DType(D::Float16),
@@ -102,14 +102,14 @@ TEST_SUITE("kernels") {
         }
       }
     }
-    CHECK(ran > 1500);
+    CHECK(ran > rounds(1500));
   }
 
   TEST_CASE("comparisons") {
     Dice dice(7);
     using D = DTypeEnum;
     using Multi = param::ElemwiseMultiTypeMode;
-    for (int round = 0; round < 300; ++round) {
+    for (int round = 0; round < rounds(300); ++round) {
       const Shape s = dice.shape();
       const auto type = [&] { return dice.of({D::Float32, D::Float16, D::Int32, D::Uint8, D::Bool}); };
       const D first = type(), second = dice.one_in(3) ? type() : first;
@@ -127,7 +127,7 @@ TEST_SUITE("kernels") {
     std::vector<Mode> modes =
         vector_modes();  // with the reference's bits: what a chain makes of others may be anything
     std::erase_if(modes, elementary);
-    for (int round = 0; round < 400; ++round) {
+    for (int round = 0; round < rounds(400); ++round) {
       const Shape s = dice.shape();
       const auto nin = static_cast<int32_t>(dice.pick(1, elemwise::kMaxFusedInputs));
       std::vector<Tensor> in;

@@ -9,6 +9,14 @@
 
 namespace megalith {
 
+// How many of `all` random calls a test makes. MEGALITH_FEW_ROUNDS: where each takes 10 to 20 times as long, in the
+// builds with sanitizers that `make test` has (the preset `asan` makes them all).
+#ifdef MEGALITH_FEW_ROUNDS
+constexpr int rounds(int all) { return all / 8; }
+#else
+constexpr int rounds(int all) { return all; }
+#endif
+
 // Random shapes, values and layouts, from a fixed seed.
 class Dice {
  public:

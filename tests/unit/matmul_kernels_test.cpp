@@ -29,7 +29,7 @@ TEST_SUITE("kernels") {
   TEST_CASE("matrix products") {
     Dice dice(31);
     int ran = 0;
-    for (int i = 0; i < 150; ++i) {
+    for (int i = 0; i < rounds(150); ++i) {
       const auto size = [&] { return dice.one_in(20) ? 0 : dice.one_in(4) ? dice.pick(1, 300) : dice.pick(1, 40); };
       const int64_t m = size(), n = size(), k = size();
       ran += check_product(dice, m, n, k, dice.one_in(3) ? dice.pick(1, 6) : 0);
@@ -40,7 +40,7 @@ TEST_SUITE("kernels") {
   TEST_CASE("matrix products of floats of 16 bits") {
     Dice dice(34);
     int ran = 0;
-    for (int i = 0; i < 150; ++i) {
+    for (int i = 0; i < rounds(150); ++i) {
       const auto size = [&] { return dice.one_in(30) ? 0 : dice.one_in(4) ? dice.pick(1, 200) : dice.pick(1, 40); };
       const int64_t m = size(), n = size(), k = size(), batch = dice.one_in(3) ? dice.pick(1, 6) : 0;
       param::MatrixMul p{.transposeA = dice.one_in(2), .transposeB = dice.one_in(2)};
@@ -59,7 +59,7 @@ TEST_SUITE("kernels") {
     Dice dice(33);
     using D = DTypeEnum;
     int ran = 0;
-    for (int i = 0; i < 150; ++i) {
+    for (int i = 0; i < rounds(150); ++i) {
       const auto size = [&] { return dice.one_in(30) ? 0 : dice.one_in(4) ? dice.pick(1, 300) : dice.pick(1, 40); };
       const int64_t m = size(), n = size(), k = size(), batch = dice.one_in(3) ? dice.pick(1, 6) : 0;
       const param::MatrixMul p{.transposeA = dice.one_in(2), .transposeB = dice.one_in(2)};

@@ -20,7 +20,7 @@ Tensor indices(Dice& dice, const Shape& shape, int64_t size) {
 TEST_SUITE("kernels") {
   TEST_CASE("gathers") {
     Dice dice(12);
-    for (int round = 0; round < 200; ++round) {
+    for (int round = 0; round < rounds(200); ++round) {
       const int rank = static_cast<int>(dice.pick(1, 4));
       Shape s;
       for (int d = 0; d < rank; ++d) s.push_back(dice.of<int64_t>({1, 2, 3, 8, 17, 40}));
@@ -45,7 +45,7 @@ TEST_SUITE("kernels") {
 
   TEST_CASE("padding") {
     Dice dice(13);
-    for (int round = 0; round < 200; ++round) {
+    for (int round = 0; round < rounds(200); ++round) {
       const Shape s = dice.shape(static_cast<int>(dice.pick(1, 4)), 4000);
       param::Padding p;
       p.padding_mode =
@@ -68,7 +68,7 @@ TEST_SUITE("kernels") {
 
   TEST_CASE("resize") {
     Dice dice(14);
-    for (int round = 0; round < 150; ++round) {
+    for (int round = 0; round < rounds(150); ++round) {
       const Shape s{dice.pick(0, 2), dice.pick(1, 5), dice.pick(1, 30), dice.pick(1, 30)};
       param::Resize p;
       p.format = param::ConvolutionFormat::NCHW;
@@ -82,7 +82,7 @@ TEST_SUITE("kernels") {
 
   TEST_CASE("roi align") {
     Dice dice(15);
-    for (int round = 0; round < 60; ++round) {
+    for (int round = 0; round < rounds(60); ++round) {
       const Shape s{dice.pick(1, 3), dice.of<int64_t>({1, 3, 70}), dice.pick(1, 20), dice.pick(1, 20)};
       param::ROIAlign p;
       p.mode = dice.of({param::ROIAlignMode::MAX, param::ROIAlignMode::AVERAGE});
@@ -102,7 +102,7 @@ TEST_SUITE("kernels") {
 
   TEST_CASE("boxes that none overlaps") {
     Dice dice(19);
-    for (int round = 0; round < 60; ++round) {
+    for (int round = 0; round < rounds(60); ++round) {
       Tensor boxes = Tensor::empty(DTypeEnum::Float32, {dice.pick(0, 3), dice.pick(0, 200), 4});
       for (int64_t i = 0; i < boxes.count(); ++i) {
         boxes.data<float>()[i] = static_cast<float>(dice.pick(0, 60) + (i % 4 > 1 ? 30 : 0));
@@ -119,7 +119,7 @@ TEST_SUITE("kernels") {
       for (float& v : t.span<float>()) v = std::abs(v) * 0.1f + 0.01f;
       return t;
     };
-    for (int round = 0; round < 100; ++round) {
+    for (int round = 0; round < rounds(100); ++round) {
       const Shape s = dice.shape();
       Shape part = s;
       for (int d = 0; d < s.ndim(); ++d) {

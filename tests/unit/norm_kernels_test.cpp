@@ -25,7 +25,7 @@ constexpr Allowed kClose{2e-4, 2e-4};
 TEST_SUITE("kernels") {
   TEST_CASE("batch norm") {
     Dice dice(9);
-    for (int round = 0; round < 80; ++round) {
+    for (int round = 0; round < rounds(80); ++round) {
       const Shape s = image(dice);
       const bool inference = dice.one_in(3), running = inference || dice.one_in(2);
       if (s.count() / s[1] < 2) continue;
@@ -49,7 +49,7 @@ TEST_SUITE("kernels") {
 
   TEST_CASE("layer, general and group norm") {
     Dice dice(10);
-    for (int round = 0; round < 80; ++round) {
+    for (int round = 0; round < rounds(80); ++round) {
       const Shape s = image(dice);
       const bool affine = dice.one_in(2);
       const auto floats = [&](const Shape& shape) { return dice.floats(shape, false); };
@@ -90,7 +90,7 @@ TEST_SUITE("kernels") {
 
   TEST_CASE("softmax") {
     Dice dice(11);
-    for (int round = 0; round < 150; ++round) {
+    for (int round = 0; round < rounds(150); ++round) {
       const Shape s = dice.shape();
       const param::Softmax p{.axis = static_cast<int32_t>(dice.pick(-s.ndim(), s.ndim() - 1))};
       check_kernels("Softmax", Params(p), {dice.floats(s)}, Allowed{5e-6, 1e-30}, &dice);

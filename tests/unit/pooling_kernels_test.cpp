@@ -54,7 +54,7 @@ Case any_case(Dice& dice) {
 TEST_SUITE("kernels") {
   TEST_CASE("pooling") {
     Dice dice(3);
-    for (int round = 0; round < 500; ++round) {
+    for (int round = 0; round < rounds(500); ++round) {
       const Case c = any_case(dice);
       const Tensor x = dice.floats(c.x);
       CHECK(check_kernels("Pooling", Params(c.p), {x}, {}, &dice, true) == 1);
@@ -65,7 +65,7 @@ TEST_SUITE("kernels") {
 
   TEST_CASE("pooling of floats of 16 bits") {
     Dice dice(6);
-    for (int round = 0; round < 200; ++round) {
+    for (int round = 0; round < rounds(200); ++round) {
       const Case c = any_case(dice);
       const DType type = dice.of({DTypeEnum::Float16, DTypeEnum::BFloat16});
       CHECK(check_kernels("Pooling", Params(c.p), {dice.values(type, c.x)}, {}, &dice, true) == 1);
@@ -74,7 +74,7 @@ TEST_SUITE("kernels") {
 
   TEST_CASE("pooling of bytes") {
     Dice dice(5);
-    for (int round = 0; round < 500; ++round) {
+    for (int round = 0; round < rounds(500); ++round) {
       const Case c = any_case(dice);
       const DType types[] = {DType(DTypeEnum::Int8), DType(DTypeEnum::QuantizedS8, 0.1f),
                              DType(DTypeEnum::Quantized8Asymm, 0.1f, static_cast<uint8_t>(dice.pick(0, 255)))};
@@ -84,7 +84,7 @@ TEST_SUITE("kernels") {
 
   TEST_CASE("adaptive pooling") {
     Dice dice(4);
-    for (int round = 0; round < 200; ++round) {
+    for (int round = 0; round < rounds(200); ++round) {
       const Case c = any_case(dice);
       if (c.p.format != Format::NCHW) continue;
       const param::AdaptivePooling p{.mode = c.p.mode, .format = c.p.format};

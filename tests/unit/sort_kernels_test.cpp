@@ -26,7 +26,7 @@ TEST_SUITE("kernels") {
     Dice dice(41);
     using Order = param::ArgsortOrder;
     using Mode = param::TopKMode;
-    for (int round = 0; round < 300; ++round) {
+    for (int round = 0; round < rounds(300); ++round) {
       const int64_t n = dice.one_in(4) ? dice.pick(500, 3000) : dice.pick(1, 60);
       const Tensor x = rows_of_values(dice, {dice.pick(1, 4), n});
       CHECK(check_kernels("Argsort", Params(param::Argsort{dice.of({Order::ASCENDING, Order::DESCENDING})}), {x}) == 1);
@@ -41,7 +41,7 @@ TEST_SUITE("kernels") {
   TEST_CASE("what is taken by a condition") {
     Dice dice(42);
     using Mode = param::CondTakeMode;
-    for (int round = 0; round < 200; ++round) {
+    for (int round = 0; round < rounds(200); ++round) {
       const Shape s = dice.shape();
       param::CondTake p{.mode = dice.of({Mode::LT, Mode::LEQ, Mode::GT, Mode::GEQ}), .val = 0.5f};
       Tensor mask = dice.floats(s);
@@ -56,7 +56,7 @@ TEST_SUITE("kernels") {
 
   TEST_CASE("one element along an axis") {
     Dice dice(43);
-    for (int round = 0; round < 200; ++round) {
+    for (int round = 0; round < rounds(200); ++round) {
       Shape s;
       for (int64_t d = dice.pick(1, 4); d > 0; --d) s.push_back(dice.of<int64_t>({1, 2, 3, 10, 33}));
       const auto axis = static_cast<int32_t>(dice.pick(0, s.ndim() - 1));
@@ -75,7 +75,7 @@ TEST_SUITE("kernels") {
 
   TEST_CASE("reciprocal roots") {
     Dice dice(44);
-    for (int round = 0; round < 60; ++round)
+    for (int round = 0; round < rounds(60); ++round)
       CHECK(check_kernels("PowC", Params(param::PowC{.exp = -0.5f}), {dice.floats(dice.shape())}, {2e-7, 0}, &dice,
                           true) == 1);
   }

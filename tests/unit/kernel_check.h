@@ -10,7 +10,7 @@
 namespace megalith {
 
 // How many of `all` random calls a test makes. MEGALITH_FEW_ROUNDS: where each takes 10 to 20 times as long, in the
-// builds with sanitizers that `make test` has (the preset `asan` makes them all).
+// builds of `make test` with sanitizers (the preset `asan` makes them all) or for an emulated processor.
 #ifdef MEGALITH_FEW_ROUNDS
 constexpr int rounds(int all) { return all / 8; }
 #else

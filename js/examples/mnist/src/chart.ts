@@ -1,10 +1,10 @@
 // A line chart of a series that grows, and points of a second one.
 import { context, redrawn } from "./page.js";
 
-/** The least of 1, 1.2, 2, 4, 6 and 8 times a power of ten that is not below v: a quarter of it is short to write. */
-function ceiling(v: number): number {
+/** The least of `factors` times a power of ten that is not below v. */
+function ceiling(v: number, factors: number[]): number {
   const power = 10 ** Math.floor(Math.log10(Math.max(v, 1e-6)));
-  return power * ([1, 1.2, 2, 4, 6, 8].find((k) => k * power >= v) ?? 10);
+  return power * (factors.find((k) => k * power >= v) ?? 10);
 }
 
 export class Chart {
@@ -39,7 +39,7 @@ export class Chart {
     const line = this.line.filter((_, i) => i % skip === 0);
     const most = Math.max(1, this.line.at(-1)?.[0] ?? 0, this.points.at(-1)?.[0] ?? 0);
     const sorted = Float64Array.from([...line, ...this.points].map(([, y]) => y).filter(Number.isFinite)).sort();
-    const max = this.options.max ?? ceiling(sorted[Math.ceil(0.995 * (sorted.length - 1))] ?? 1);
+    const max = this.options.max ?? ceiling(sorted[Math.ceil(0.995 * (sorted.length - 1))] ?? 1, [1, 1.2, 2, 4, 6, 8]); // a quarter is short to write
     const format = this.options.format ?? ((v: number) => String(Number(v.toPrecision(3))));
     const ticks = Array.from({ length: 5 }, (_, i) => (max * i) / 4);
     const [right, top, bottom] = [w - 10, 10, h - 24];
@@ -59,9 +59,10 @@ export class Chart {
       c.fillText(format(y), left - 6, py(y));
     }
     c.textBaseline = "top";
-    for (let i = 0; i <= 4; ++i) {
-      c.textAlign = i === 4 ? "right" : "center";
-      if (most >= 4) c.fillText(String(Math.round((most * i) / 4)), px((most * i) / 4), bottom + 6);
+    const step = ceiling(most / 5, [1, 2, 5]);
+    for (let x = 0; step >= 1 && x <= most; x += step) {
+      c.textAlign = x === most ? "right" : "center";
+      c.fillText(String(x), px(x), bottom + 6);
     }
     c.strokeStyle = color("train");
     c.lineWidth = 1.5;

@@ -100,6 +100,7 @@ function showRun(): void {
   $("#outputs").replaceChildren();
   $("#ops").replaceChildren();
   setText("#timing", "");
+  $("#results").hidden = !profile;
   if (!profile) return;
   const mean = times.reduce((a, b) => a + b, 0) / times.length;
   setText("#timing", t("timed", mean.toFixed(2), Math.min(...times).toFixed(2), `${profile.threads} ${t(profile.threads > 1 ? "threads" : "thread")}`));

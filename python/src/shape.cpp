@@ -443,7 +443,8 @@ Var filled(const Var& value, const Var& shape) {
 
 nb::object full(nb::handle shape, nb::handle value) {
   Sizes s = read_sizes(shape, "full");
-  const Var& fill = unwrap(value).var;
+  const bool number = PyFloat_CheckExact(value.ptr()) || PyLong_CheckExact(value.ptr());
+  const Var fill = number ? scalar_var(nb::cast<double>(value), DTypeEnum::Float32) : unwrap(value).var;
   if (!fill.is_graph() && fill.tensor().count() != 1 && s.list.empty()) {
     throw ArgumentError(cat("full: a value of ", fill.tensor().count(), " elements for one"));
   }
@@ -552,7 +553,7 @@ void bind_shape(nb::module_& m) {
   m.def(
       "set_symbolic_shape", [](bool on) { symbolic_shape = on; }, nb::arg("on"),
       "Whether calls that derive a shape from their operands record how.");
-  m.def("full", full, nb::arg("shape").none(), nb::arg("value"), "A shape filled with the only element of a Tensor.");
+  m.def("full", full, nb::arg("shape").none(), nb::arg("value"), "A shape filled with a number, as float32, or with the only element of a Tensor.");
   m.def("full_like", full_like, nb::arg("x").none(), nb::arg("value").none());
   m.def(
       "as_shape",

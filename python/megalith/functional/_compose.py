@@ -80,6 +80,9 @@ def dimshuffle(x, pattern):
 
 def full(shape, value, dtype="float32"):
     """A tensor of one repeated value."""
+    kind = type(value)  # numbers that are float32 whichever way they are rounded need no array
+    if dtype == "float32" and (kind is float or (kind is int and -(2**24) <= value <= 2**24)):
+        return _core.full(shape, value)
     return _core.full(shape, Tensor(value, dtype=dtype))
 
 

@@ -12,6 +12,7 @@ from ..core.tensor.dtype import to_native
 from ..core.tensor.utils import dtype_promotion
 from ..device import CompNode, as_device
 from ..tensor import Tensor
+from . import _compose
 
 __all__ = ["arange", "broadcast_to", "concat", "cond_take", "copy", "cumsum", "diag", "expand_dims", "eye",
            "flatten", "full", "full_like", "gather", "linspace", "meshgrid", "ones", "ones_like", "repeat",
@@ -160,7 +161,7 @@ def full(shape: Union[int, Tuple[int, ...]], value: Union[bool, int, float], *, 
         Tensor([[1.5 1.5]
          [1.5 1.5]], device=xpux:0)
     """
-    return _on(_core.full(shape, Tensor(value, dtype=dtype)), device)
+    return _on(_compose.full(shape, value, dtype), device)
 
 
 def ones(shape: Union[int, Tuple[int, ...]], *, dtype="float32", device: Optional[CompNode] = None) -> Tensor:
@@ -171,7 +172,7 @@ def ones(shape: Union[int, Tuple[int, ...]], *, dtype="float32", device: Optiona
         >>> F.ones(2)
         Tensor([1. 1.], device=xpux:0)
     """
-    return _on(_core.full(shape, Tensor(1, dtype=dtype)), device)
+    return _on(_compose.full(shape, 1, dtype), device)
 
 
 def zeros(shape: Union[int, Tuple[int, ...]], *, dtype="float32", device: Optional[CompNode] = None) -> Tensor:
@@ -182,7 +183,7 @@ def zeros(shape: Union[int, Tuple[int, ...]], *, dtype="float32", device: Option
         >>> F.zeros(2)
         Tensor([0. 0.], device=xpux:0)
     """
-    return _on(_core.full(shape, Tensor(0, dtype=dtype)), device)
+    return _on(_compose.full(shape, 0, dtype), device)
 
 
 def zeros_like(inp: Tensor) -> Tensor:

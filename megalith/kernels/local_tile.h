@@ -64,7 +64,8 @@ struct PanelSums {
   const float* w = nullptr;
   const Run* runs = nullptr;
   int64_t run_count = 0;
-  int64_t ahead = 0;  // unless 0: w is asked for so many floats ahead, and what lies behind it
+  int64_t ahead = 0;          // unless 0: w is asked for so many floats ahead, and what lies behind it
+  bool second_cache = false;  // to come there, and not into the first one
   // Other cells with weights of their own: x, w and out of a cell lie so far from those of the one before.
   int64_t cells = 1, x_cell = 0, w_cell = 0, out_cell = 0;
   int64_t x_at = 0;     // where in x

@@ -553,7 +553,8 @@ void bind_shape(nb::module_& m) {
   m.def(
       "set_symbolic_shape", [](bool on) { symbolic_shape = on; }, nb::arg("on"),
       "Whether calls that derive a shape from their operands record how.");
-  m.def("full", full, nb::arg("shape").none(), nb::arg("value"), "A shape filled with a number, as float32, or with the only element of a Tensor.");
+  m.def("full", full, nb::arg("shape").none(), nb::arg("value"),
+        "A shape filled with a number, as float32, or with the only element of a Tensor.");
   m.def("full_like", full_like, nb::arg("x").none(), nb::arg("value").none());
   m.def(
       "as_shape",

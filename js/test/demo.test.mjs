@@ -161,10 +161,11 @@ for (const colorScheme of ["light", "dark"]) {
   }
 }
 
-test("it works without a network, with threads, after the first visit", async () => {
+test("it works without a network, with threads, after the first visit", async (t) => {
   const context = await browser.newContext();
   const p = await context.newPage();
   const own = await serve({ "/": join(js, "examples/mnist/dist") });
+  t.after(() => own.close());
   await p.goto(own.url);
   await predicted(p);
   await p.waitForFunction(async () => (await navigator.serviceWorker.getRegistration())?.active, null, { timeout: 30_000 });
@@ -173,6 +174,10 @@ test("it works without a network, with threads, after the first visit", async ()
   await p.reload(); // now everything passes the service worker
   await predicted(p);
   assert.equal(await p.evaluate(() => crossOriginIsolated), true);
+  await p.click("#start"); // threads, whose scripts the first visit did not load
+  await p.waitForFunction(() => document.querySelector("#speed").textContent, null, { timeout: 60_000 });
+  await p.click("#stop");
+  await p.waitForSelector("html[data-training=false]");
   own.close();
   await context.setOffline(true);
   await p.reload();

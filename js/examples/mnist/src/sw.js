@@ -2,11 +2,7 @@
 // that can't send the headers for it.
 const CACHE = "mge-digits-1";
 
-self.addEventListener("install", (e) => {
-  self.skipWaiting();
-  // Browsers take what was kept of assets/ without this worker, which may have to start first.
-  e.addRoutes?.({ condition: { urlPattern: new URLPattern({ pathname: "*/assets/*" }) }, source: { cacheName: CACHE } });
-});
+self.addEventListener("install", () => self.skipWaiting());
 self.addEventListener("activate", (e) => e.waitUntil(Promise.all([self.clients.claim(), self.registration.navigationPreload?.enable()])));
 
 function isolated(reply) {
@@ -20,19 +16,20 @@ function isolated(reply) {
 // Vite names what is in assets/ by its contents: what was kept is what a server would send.
 const named = (request) => new URL(request.url).pathname.includes("/assets/");
 
-const keep = async (request, reply) => (await caches.open(CACHE)).put(request, reply);
-
 async function answer(e) {
   const { request } = e;
   try {
     const same = named(request) && (await caches.match(request));
-    if (same) return same;
-    const reply = isolated((await e.preloadResponse) ?? (await fetch(request)));
-    if (reply.ok) e.waitUntil(keep(request, reply.clone()));
-    return reply;
+    if (same) return isolated(same);
+    const reply = (await e.preloadResponse) ?? (await fetch(request));
+    if (reply.ok) {
+      const copy = reply.clone();
+      e.waitUntil(caches.open(CACHE).then((cache) => cache.put(request, copy)));
+    }
+    return isolated(reply);
   } catch (e) {
     const kept = await caches.match(request, { ignoreSearch: true });
-    if (kept) return kept;
+    if (kept) return isolated(kept);
     throw e;
   }
 }
@@ -43,9 +40,5 @@ self.addEventListener("fetch", (e) => {
 
 // What was loaded before this worker was there.
 self.addEventListener("message", (e) => {
-  const add = async (url) => {
-    const reply = await fetch(url);
-    if (reply.ok) await keep(url, isolated(reply));
-  };
-  e.waitUntil(Promise.allSettled(e.data.map(add)));
+  e.waitUntil(caches.open(CACHE).then((cache) => Promise.allSettled(e.data.map((url) => cache.add(url)))));
 });

@@ -307,7 +307,7 @@ int64_t floats_ahead() {
 }
 
 // Intel's first cache waits for 16 lines at a time, its second one for 48. One thread, ms, a Xeon with AMX: 512
-// channels 7x7 n8 36.9 into the first, 32.3 into the second; 16 channels 9x9 n8 27.5 and 23.4.
+// channels 7x7 n8 36.1 into the first, 30.0 into the second; 16 channels 9x9 n8 26.4 and 23.0.
 bool into_second_cache() {
 #ifdef __x86_64__
   static const bool kIntel = __builtin_cpu_is("intel");

@@ -76,7 +76,7 @@ class CellPanels {
     int64_t at(int64_t kh, int64_t kw) const { return (kh - top) * cols + kw - left; }
   };
   Cell cell(int64_t index) const;
-  // The sums of one cell, for all panels; s lacks w and all that is said of columns, and gets it.
+  // The sums of one cell, for all panels; s lacks w, its cache and all that is said of columns, and gets it.
   void sums(const Cell& cell, PanelSums& s) const;
   // How many floats ahead weights are asked for; 0 where they stay near.
   int64_t ahead() const;

@@ -39,7 +39,8 @@ export class Chart {
     const line = this.line.filter((_, i) => i % skip === 0);
     const most = Math.max(1, this.line.at(-1)?.[0] ?? 0, this.points.at(-1)?.[0] ?? 0);
     const sorted = Float64Array.from([...line, ...this.points].map(([, y]) => y).filter(Number.isFinite)).sort();
-    const max = this.options.max ?? ceiling(sorted[Math.ceil(0.995 * (sorted.length - 1))] ?? 1, [1, 1.2, 2, 4, 6, 8]); // a quarter is short to write
+    // A quarter of the axis is short to write.
+    const max = this.options.max ?? ceiling(sorted[Math.ceil(0.995 * (sorted.length - 1))] ?? 1, [1, 1.2, 2, 4, 6, 8]);
     const format = this.options.format ?? ((v: number) => String(Number(v.toPrecision(3))));
     const ticks = Array.from({ length: 5 }, (_, i) => (max * i) / 4);
     const [right, top, bottom] = [w - 10, 10, h - 24];
@@ -61,7 +62,7 @@ export class Chart {
     c.textBaseline = "top";
     const step = ceiling(most / 5, [1, 2, 5]);
     for (let x = 0; step >= 1 && x <= most; x += step) {
-      c.textAlign = x === most ? "right" : "center";
+      c.textAlign = px(x) + 16 > w ? "right" : "center";
       c.fillText(String(x), px(x), bottom + 6);
     }
     c.strokeStyle = color("train");
